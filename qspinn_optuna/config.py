@@ -1,0 +1,97 @@
+"""One point of the search: the scheme, and the format and rounding of every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from qspinn_optuna.fixed_point import QFormat, Rounding
+
+
+class Scheme(StrEnum):
+    """When the network is quantized."""
+
+    PTQ = "ptq"
+    """Post-training: a trained network is quantized."""
+
+    ITQ = "itq"
+    """In-training: the network is quantized while it learns."""
+
+
+@dataclass(frozen=True)
+class ParameterQuantization:
+    """How one parameter is quantized."""
+
+    format: QFormat
+    rounding: Rounding
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """A complete quantization of a network; comparable, hashable, to and from a plain dict.
+
+    Args:
+        scheme: When the network is quantized.
+        parameters: How each parameter is quantized, by name. Copied, and read-only from then on.
+
+    Raises:
+        ValueError: If there are no parameters, or the scheme is unknown.
+    """
+
+    scheme: Scheme
+    parameters: Mapping[str, ParameterQuantization]
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            raise ValueError("parameters must name at least one parameter, got none.")
+        object.__setattr__(self, "scheme", Scheme(self.scheme))
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __hash__(self) -> int:
+        return hash((self.scheme, frozenset(self.parameters.items())))
+
+    def __getitem__(self, name: str) -> ParameterQuantization:
+        return self.parameters[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy does not pickle or deepcopy; a dict does.
+        return type(self), (self.scheme, dict(self.parameters))
+
+    @property
+    def bits(self) -> dict[str, int]:
+        """Width of every parameter."""
+        return {name: quantization.format.bits for name, quantization in self.parameters.items()}
+
+    @property
+    def roundings(self) -> dict[str, Rounding]:
+        """Rounding of every parameter."""
+        return {name: quantization.rounding for name, quantization in self.parameters.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of strings that JSON keeps; :meth:`from_dict` reads it back."""
+        return {
+            "scheme": self.scheme.value,
+            "parameters": {
+                name: {"format": str(quantization.format), "rounding": quantization.rounding.value}
+                for name, quantization in self.parameters.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> QuantizationConfig:
+        """The configuration that :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: If ``data`` is not such a dict.
+        """
+        try:
+            parameters = {
+                name: ParameterQuantization(QFormat.parse(entry["format"]), Rounding(entry["rounding"]))
+                for name, entry in data["parameters"].items()
+            }
+            return cls(Scheme(data["scheme"]), parameters)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"data must be what QuantizationConfig.to_dict returns, got {data!r}.") from error

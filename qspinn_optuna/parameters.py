@@ -1,0 +1,183 @@
+"""What of a network can be quantized, and the memory it takes: elements times bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point.qformat import MAX_BITS, check_range
+
+BASELINE_BITS = 32
+"""Width of every element of the unquantized original."""
+
+
+class Family(StrEnum):
+    """Kinds of parameters; those of a family are usually quantized alike."""
+
+    WEIGHT = "weight"
+    BIAS = "bias"
+    SCALE = "scale"
+    """Factors of the codes of weights, per channel or neuron."""
+    MEMBRANE = "membrane"
+    THRESHOLD = "threshold"
+    DECAY = "decay"
+    TRACE = "trace"
+
+
+class Deployment(StrEnum):
+    """What the device does with the network, and so what it has to store."""
+
+    INFERENCE = "inference"
+    LEARNING = "learning"
+    """On-device learning: what only training needs, such as traces, is stored too."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One stored array of a network.
+
+    Args:
+        name: Unique name, such as "conv1.weight", "lif1.v" or "trace_pre".
+        family: Its kind.
+        count: Number of elements on the device.
+        low: Low end of the calibrated range; a negative one asks for a signed format.
+        high: High end of the calibrated range.
+        learning_only: Whether only on-device learning stores it.
+        fixed_bits: Width of an element whatever the configuration, for what is stored but not searched, such as
+            labels and masks.
+        baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for what quantization adds.
+
+    Raises:
+        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``baseline_count`` is
+            negative, or the range is not finite, upside down or (0, 0).
+    """
+
+    name: str
+    family: Family
+    count: int
+    low: float
+    high: float
+    learning_only: bool = False
+    fixed_bits: int | None = None
+    baseline_count: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name.split() != [self.name]:
+            raise ValueError(f"name must be a word without spaces, got {self.name!r}.")
+        object.__setattr__(self, "family", Family(self.family))
+        if self.count < 1:
+            raise ValueError(f"count of {self.name!r} must be at least 1, got {self.count}.")
+        if self.fixed_bits is not None and not 1 <= self.fixed_bits <= BASELINE_BITS:
+            raise ValueError(
+                f"fixed_bits of {self.name!r} must be between 1 and {BASELINE_BITS}, got {self.fixed_bits}."
+            )
+        if self.baseline_count is not None and self.baseline_count < 0:
+            raise ValueError(f"baseline_count of {self.name!r} must not be negative, got {self.baseline_count}.")
+        try:
+            check_range(self.low, self.high)
+        except ValueError as error:
+            raise ValueError(f"Parameter {self.name!r}: {error}") from None
+
+    def format(self, bits: int) -> QFormat:
+        """The finest format of ``bits`` bits that holds the calibrated range.
+
+        Raises:
+            ValueError: If there is none; see :meth:`QFormat.covering`.
+        """
+        try:
+            return QFormat.covering(self.low, self.high, bits)
+        except ValueError as error:
+            raise ValueError(f"Parameter {self.name!r}: {error}") from None
+
+
+@dataclass(frozen=True)
+class FootprintEntry:
+    """Memory of one parameter: ``count`` elements of ``width`` bits, ``baseline_bits`` bits in the 32-bit original."""
+
+    name: str
+    family: Family
+    count: int
+    width: int
+    baseline_bits: int
+
+    @property
+    def bits(self) -> int:
+        """Memory in bits."""
+        return self.count * self.width
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Memory that the device stores for a network, in closed form.
+
+    Args:
+        entries: One for each stored parameter.
+    """
+
+    entries: tuple[FootprintEntry, ...]
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Iterable[ParameterSpec],
+        widths: Mapping[str, int],
+        deployment: Deployment = Deployment.INFERENCE,
+    ) -> Footprint:
+        """The footprint of ``parameters`` with the given widths, in bits, of those that have no fixed one.
+
+        Raises:
+            ValueError: If a width is missing or outside 1-24.
+        """
+        entries = []
+        for parameter in stored(parameters, deployment):
+            width = parameter.fixed_bits or widths.get(parameter.name)
+            if width is None:
+                raise ValueError(f"widths must name every parameter, {parameter.name!r} is missing.")
+            if parameter.fixed_bits is None and not 1 <= width <= MAX_BITS:
+                raise ValueError(f"The width of {parameter.name!r} must be between 1 and {MAX_BITS}, got {width}.")
+            original = parameter.count if parameter.baseline_count is None else parameter.baseline_count
+            entries.append(
+                FootprintEntry(parameter.name, parameter.family, parameter.count, width, original * BASELINE_BITS)
+            )
+        return cls(tuple(entries))
+
+    @property
+    def bits(self) -> int:
+        """Memory in bits."""
+        return sum(entry.bits for entry in self.entries)
+
+    @property
+    def kib(self) -> float:
+        """Memory in KiB (1,024 bytes)."""
+        return self.bits / 8 / 1024
+
+    @property
+    def baseline_kib(self) -> float:
+        """Memory of the 32-bit original in KiB."""
+        return sum(entry.baseline_bits for entry in self.entries) / 8 / 1024
+
+    @property
+    def compression(self) -> float:
+        """How many times smaller than the 32-bit original: 16.0 is sixteen times."""
+        return self.baseline_kib / self.kib
+
+    @property
+    def by_parameter(self) -> dict[str, int]:
+        """Memory in bits of each parameter."""
+        return {entry.name: entry.bits for entry in self.entries}
+
+    @property
+    def by_family(self) -> dict[Family, int]:
+        """Memory in bits of each family that occurs."""
+        total: dict[Family, int] = {}
+        for entry in self.entries:
+            total[entry.family] = total.get(entry.family, 0) + entry.bits
+        return total
+
+
+def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:
+    """Those of ``parameters`` that a device stores for ``deployment``."""
+    learning = Deployment(deployment) is Deployment.LEARNING
+    return tuple(parameter for parameter in parameters if learning or not parameter.learning_only)

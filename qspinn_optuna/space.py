@@ -1,0 +1,260 @@
+"""The search space: parameters and choices to Optuna's distributions, and trials back to configurations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
+from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec, stored
+
+Widths = int | tuple[int, int]
+"""The widths that are searched: one, or a first and a last, both included."""
+
+Ties = Literal["family", "layer"] | Mapping[str, str]
+"""Which parameters share their width; see :class:`QuantizationSpace`."""
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class QuantizationSpace:
+    """The scheme, the rounding and the width of every parameter, as dimensions of an Optuna study.
+
+    The names of the dimensions are ``scheme``, ``rounding`` (or ``rounding.<family>``) and ``bits.<parameter>`` (or
+    ``bits.<group>`` of tied parameters). The range of a parameter and a width give its format.
+
+    Example:
+        .. code-block:: python
+
+            def objective(trial):
+                config = space.suggest(trial)
+                return space.footprint(config).kib, accuracy(config)
+
+    Args:
+        parameters: What can be quantized; those with a fixed width are counted, not searched.
+        bits: First and last width of every parameter, or a mapping from parameter names and families to widths, in
+            which a name goes before its family.
+        schemes: The schemes to choose from.
+        roundings: The roundings to choose from.
+        rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
+        ties: "family" gives a family one width, "layer" those whose name agrees up to its last dot, a mapping from
+            parameters to groups those of a group. Parameters it leaves out keep a width of their own.
+        deployment: What the device does; parameters that it does not store are not searched.
+
+    Raises:
+        ValueError: If there is nothing to search or choose from, a name occurs twice, widths are missing, outside
+            1-24 or not the same for tied parameters, or no format of a width holds a parameter's range.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[ParameterSpec],
+        bits: Widths | Mapping[str, Widths] = (2, 16),
+        schemes: Sequence[Scheme] = tuple(Scheme),
+        roundings: Sequence[Rounding] = tuple(Rounding),
+        *,
+        rounding_per_family: bool = False,
+        ties: Ties | None = None,
+        deployment: Deployment = Deployment.INFERENCE,
+    ) -> None:
+        self.deployment = Deployment(deployment)
+        self.parameters = stored(parameters, self.deployment)
+        self.searched = tuple(parameter for parameter in self.parameters if parameter.fixed_bits is None)
+        _check_names(self.parameters, self.searched)
+        self.schemes = _choices("schemes", schemes, Scheme)
+        self.roundings = _choices("roundings", roundings, Rounding)
+        self._rounding_names = {
+            parameter.name: f"rounding.{parameter.family}" if rounding_per_family else "rounding"
+            for parameter in self.searched
+        }
+        self._width_names = _width_names(self.searched, ties)
+        self._widths = self._collect_widths(bits)
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's distribution of every dimension, in the order in which they are suggested."""
+        rounding = CategoricalDistribution([choice.value for choice in self.roundings])
+        return {
+            "scheme": CategoricalDistribution([choice.value for choice in self.schemes]),
+            **dict.fromkeys(self._rounding_names.values(), rounding),
+            **{name: IntDistribution(low, high) for name, (low, high) in self._widths.items()},
+        }
+
+    @property
+    def cardinality(self) -> int:
+        """Number of configurations."""
+        sizes = [len(self.schemes)]
+        sizes += [len(self.roundings) for _ in set(self._rounding_names.values())]
+        sizes += [high - low + 1 for low, high in self._widths.values()]
+        return math.prod(sizes)
+
+    def suggest(self, trial: optuna.Trial | optuna.trial.BaseTrial) -> QuantizationConfig:
+        """The configuration that the study's sampler suggests for ``trial``."""
+        params: dict[str, Any] = {}
+        for name, distribution in self.distributions.items():
+            if isinstance(distribution, IntDistribution):
+                params[name] = trial.suggest_int(name, distribution.low, distribution.high)
+            elif isinstance(distribution, CategoricalDistribution):
+                params[name] = trial.suggest_categorical(name, distribution.choices)
+        return self.config(params)
+
+    def config(self, params: Mapping[str, Any]) -> QuantizationConfig:
+        """The configuration of a trial, from its ``trial.params``; parameters of other origin are ignored.
+
+        Raises:
+            ValueError: If a dimension of the space is missing or its value is not among the choices.
+        """
+        for name, distribution in self.distributions.items():
+            if name not in params:
+                raise ValueError(f"params must have {name!r}, got {sorted(params)}: is the trial of another space?")
+            if not _contains(distribution, params[name]):
+                raise ValueError(f"params[{name!r}] must be within {distribution}, got {params[name]!r}.")
+        quantizations = {
+            parameter.name: ParameterQuantization(
+                parameter.format(params[self._width_names[parameter.name]]),
+                Rounding(params[self._rounding_names[parameter.name]]),
+            )
+            for parameter in self.searched
+        }
+        return QuantizationConfig(Scheme(params["scheme"]), quantizations)
+
+    def params(self, config: QuantizationConfig) -> dict[str, Any]:
+        """The inverse of :meth:`config`: what ``study.enqueue_trial`` takes.
+
+        Raises:
+            ValueError: If ``config`` is not of this space.
+        """
+        if set(config.parameters) != set(self._width_names):
+            raise ValueError(f"config must quantize {sorted(self._width_names)}, got {sorted(config.parameters)}.")
+        params: dict[str, Any] = {"scheme": config.scheme.value}
+        params |= {self._rounding_names[name]: rounding.value for name, rounding in config.roundings.items()}
+        params |= {self._width_names[name]: width for name, width in config.bits.items()}
+        if self.config(params) != config:
+            raise ValueError(f"config must be a point of the space, got {config.to_dict()}; the nearest is {params}.")
+        return params
+
+    def uniform(self, width: int, scheme: Scheme, rounding: Rounding) -> QuantizationConfig:
+        """The configuration in which every parameter has ``width`` bits, or the end of its range nearest to that."""
+        params: dict[str, Any] = {"scheme": Scheme(scheme).value}
+        params |= dict.fromkeys(self._rounding_names.values(), Rounding(rounding).value)
+        params |= {name: min(max(width, low), high) for name, (low, high) in self._widths.items()}
+        return self.config(params)
+
+    def footprint(self, config: QuantizationConfig) -> Footprint:
+        """Memory of a configuration, without evaluating it."""
+        return Footprint.of(self.parameters, config.bits, self.deployment)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain description, equal for equal spaces, by which a study recognizes its own."""
+        return {
+            "deployment": self.deployment.value,
+            "parameters": {
+                parameter.name: {
+                    "family": parameter.family.value,
+                    "count": parameter.count,
+                    "baseline_count": parameter.count if parameter.baseline_count is None else parameter.baseline_count,
+                    "formats": self._format_names(parameter),
+                }
+                for parameter in self.parameters
+            },
+            "dimensions": {
+                name: optuna.distributions.distribution_to_json(distribution)
+                for name, distribution in self.distributions.items()
+            },
+        }
+
+    def _format_names(self, parameter: ParameterSpec) -> list[str]:
+        """Names of the formats that the widths of a parameter give."""
+        if parameter.fixed_bits is not None:
+            return [f"{parameter.fixed_bits} bits"]
+        low, high = self._widths[self._width_names[parameter.name]]
+        return [str(parameter.format(width)) for width in range(low, high + 1)]
+
+    def _collect_widths(self, bits: Widths | Mapping[str, Widths]) -> dict[str, tuple[int, int]]:
+        """First and last width of every ``bits.`` dimension."""
+        if isinstance(bits, Mapping):
+            known = {parameter.name for parameter in self.searched} | {family.value for family in Family}
+            unknown = sorted(str(name) for name in bits if str(name) not in known)
+            if unknown:
+                raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
+        collected: dict[str, tuple[int, int]] = {}
+        for parameter in self.searched:
+            low, high = _widths_of(parameter, bits)
+            for width in (low, high):
+                parameter.format(width)
+            dimension = self._width_names[parameter.name]
+            if collected.setdefault(dimension, (low, high)) != (low, high):
+                raise ValueError(
+                    f"bits of the tied parameters in {dimension!r} must be the same, "
+                    f"got {collected[dimension]} and {(low, high)} for {parameter.name!r}."
+                )
+        return collected
+
+
+def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:
+    if not searched:
+        raise ValueError("parameters must have at least one parameter without a fixed width, got none.")
+    names = [parameter.name for parameter in parameters]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"parameters must have different names, got {twice} more than once.")
+
+
+def _choices(argument: str, values: Sequence[_Choice], kind: type[_Choice]) -> tuple[_Choice, ...]:
+    known = [choice.value for choice in kind]
+    if isinstance(values, str) or not values or any(value not in known for value in values):
+        raise ValueError(f"{argument} must be a sequence chosen from {known}, got {values!r}.")
+    return tuple(dict.fromkeys(kind(value) for value in values))
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, IntDistribution)
+    return isinstance(value, int) and not isinstance(value, bool) and distribution.low <= value <= distribution.high
+
+
+def _width_names(parameters: Sequence[ParameterSpec], ties: Ties | None) -> dict[str, str]:
+    """Name of the dimension that holds the width of each parameter."""
+    if isinstance(ties, str) and ties not in ("family", "layer"):
+        raise ValueError(f'ties must be "family", "layer" or a mapping from parameters to groups, got {ties!r}.')
+    if isinstance(ties, Mapping):
+        unknown = sorted(set(ties) - {parameter.name for parameter in parameters})
+        if unknown:
+            raise ValueError(f"ties must name parameters of the space, got {unknown}.")
+    groups: dict[str, str] = {}
+    for parameter in parameters:
+        if ties == "family":
+            group = parameter.family.value
+        elif ties == "layer":
+            group = parameter.name.rpartition(".")[0] or parameter.name
+        else:
+            group = parameter.name if ties is None else ties.get(parameter.name, parameter.name)
+        groups[parameter.name] = f"bits.{group}"
+    return groups
+
+
+def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) -> tuple[int, int]:
+    widths: Any = bits
+    if isinstance(bits, Mapping):
+        if parameter.name not in bits and parameter.family not in bits:
+            raise ValueError(
+                f"bits must give the widths of {parameter.name!r} or of its family {parameter.family.value!r}."
+            )
+        widths = bits[parameter.name] if parameter.name in bits else bits[parameter.family]
+    pair = (widths, widths) if isinstance(widths, int) else tuple(widths)
+    if len(pair) != 2 or any(isinstance(width, bool) or not isinstance(width, int) for width in pair):
+        raise ValueError(f"bits of {parameter.name!r} must be one integer or a first and a last, got {widths!r}.")
+    low, high = pair
+    if not 1 <= low <= high <= MAX_BITS:
+        raise ValueError(
+            f"bits of {parameter.name!r} must be between 1 and {MAX_BITS}, the first not over the last, got {widths!r}."
+        )
+    return low, high

@@ -1,0 +1,7 @@
+"""What is trained and measured."""
+
+from __future__ import annotations
+
+from qspinn_optuna.workloads.protocol import Workload
+
+__all__ = ["Workload"]

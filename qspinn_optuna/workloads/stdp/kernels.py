@@ -1,0 +1,297 @@
+"""The network in floating point, one image after another; with grids, the simulation of its fixed-point version.
+
+A step t of an image, for a neuron j that is not refractory, with input spikes s and the scale a of the weights W::
+
+    u[j]  <-  round(decay * u[j] + a[j] * sum_i s[i] W[i, j])
+
+Of the neurons with ``u >= threshold + theta`` the one that is furthest above spikes (the first of equals). Its membrane
+goes to ``reset`` and is held for the refractory steps, ``inhibition`` is taken from all others. In training, the spike
+raises theta and moves the neuron's weights by ``learning_rate * (x[i] - offset)``, where the trace x is set to 1 (or
+the nearest value it can hold) by an input spike and decays; after the image, the weights of neurons that fired are
+normalized to their sum.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qspinn_optuna.workloads.stdp.draws import (
+    INITIAL_WEIGHT,
+    MEMBRANE,
+    THETA_DECAY,
+    THETA_STEP,
+    TRACE,
+    WEIGHT_NORMALIZATION,
+    WEIGHT_REQUANTIZATION,
+    WEIGHT_UPDATE,
+    stream,
+)
+from qspinn_optuna.workloads.stdp.grid import Grid, to_grid
+
+
+class Neuron(NamedTuple):
+    """Constants of the neurons, and the grid of the membrane."""
+
+    decay: float
+    threshold: float
+    reset: float
+    inhibition: float
+    refractory_steps: int
+    membrane: Grid
+
+
+class Plasticity(NamedTuple):
+    """Constants of learning, and the grids of what learning changes.
+
+    ``theta_decay`` is for a whole image, ``learning_rate`` is that of the first image and grows with each. ``stored``
+    is the grid of the weights that learn, ``forward`` that of the weights that spikes meet, which are made anew of the
+    former if those are their ``shadow``; if ``scaled``, a neuron's scale makes up for the weight its codes lose.
+    """
+
+    theta_step: float
+    theta_decay: float
+    theta: Grid
+    trace_decay: float
+    trace_offset: float
+    trace: Grid
+    learning_rate: float
+    learning_rate_growth: float
+    weight_sum: float
+    stored: Grid
+    forward: Grid
+    shadow: bool
+    scaled: bool
+    scale: Grid
+
+
+@njit(cache=True)
+def add_rows(inputs: NDArray[np.uint16], weights: NDArray[np.generic], current: NDArray[np.generic]) -> None:
+    """Input current of a step: the sum of the rows of the inputs that spike, in their order."""
+    current[:] = 0
+    neurons = len(current)
+    blocks = len(inputs) // 4 * 4
+    # NOTE: four rows at a time, since loading and storing the sum would take longer than the additions.
+    for e in range(0, blocks, 4):
+        row_0, row_1, row_2, row_3 = (
+            weights[inputs[e]],
+            weights[inputs[e + 1]],
+            weights[inputs[e + 2]],
+            weights[inputs[e + 3]],
+        )
+        for j in range(neurons):
+            current[j] = (((current[j] + row_0[j]) + row_1[j]) + row_2[j]) + row_3[j]
+    for e in range(blocks, len(inputs)):
+        row = weights[inputs[e]]
+        for j in range(neurons):
+            current[j] += row[j]
+
+
+@njit(cache=True)
+def charge(
+    u: NDArray[np.float64],
+    margin: NDArray[np.float64],
+    current: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    ready: NDArray[np.int64],
+    t: int,
+    neuron: Neuron,
+    key: np.uint64,
+) -> int:
+    """Charge the membranes and fill their margins over the threshold; returns how many are at it or above."""
+    above = 0
+    for j in range(len(u)):
+        charged = to_grid(neuron.decay * u[j] + scale[j] * np.float64(current[j]), neuron.membrane, key, j)
+        free = ready[j] <= t
+        u[j] = charged if free else u[j]
+        margin[j] = u[j] - (neuron.threshold + theta[j]) if free else -1.0
+        above += margin[j] >= 0
+    return above
+
+
+@njit(cache=True)
+def fire(u: NDArray[np.float64], margin: NDArray[np.float64], ready: NDArray[np.int64], t: int, neuron: Neuron) -> int:
+    """Let the neuron with the largest margin spike, and inhibit the others; returns its index."""
+    winner = 0
+    for j in range(len(u)):
+        if margin[j] > margin[winner]:
+            winner = j
+    lowest = neuron.membrane.low * neuron.membrane.resolution
+    for j in range(len(u)):
+        u[j] = max(u[j] - neuron.inhibition, lowest)
+    u[winner] = neuron.reset
+    ready[winner] = t + 1 + neuron.refractory_steps
+    return winner
+
+
+@njit(cache=True)
+def decay_trace(trace: float, i: int, since: int, now: int, rule: Plasticity, seed: int, image: int) -> float:
+    """The trace of input i at step ``now``, from its value at step ``since``."""
+    for t in range(since + 1, now + 1):
+        if trace == 0.0:
+            break
+        trace = to_grid(trace * rule.trace_decay, rule.trace, stream(seed, TRACE, image, t), i)
+    return trace
+
+
+@njit(cache=True)
+def potentiate(
+    stored: NDArray[np.float32],
+    winner: int,
+    trace: NDArray[np.float64],
+    touched: NDArray[np.int64],
+    t: int,
+    learning_rate: float,
+    rule: Plasticity,
+    seed: int,
+    image: int,
+) -> None:
+    """Move the weights of the neuron that spiked; traces are brought up to date on the way."""
+    key = stream(seed, WEIGHT_UPDATE, image, t)
+    for i in range(len(trace)):
+        if trace[i] > 0.0:
+            trace[i] = decay_trace(trace[i], i, touched[i], t, rule, seed, image)
+        touched[i] = t
+        weight = np.float64(stored[i, winner]) + learning_rate * (trace[i] - rule.trace_offset)
+        stored[i, winner] = to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
+
+
+@njit(cache=True)
+def normalize(stored: NDArray[np.float32], j: int, rule: Plasticity, key: np.uint64) -> None:
+    """Bring the weights of a neuron to their sum."""
+    total = 0.0
+    for i in range(len(stored)):
+        total += np.float64(stored[i, j])
+    if total <= 0.0:
+        return
+    for i in range(len(stored)):
+        stored[i, j] = to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
+
+
+@njit(cache=True)
+def requantize(
+    stored: NDArray[np.float32],
+    forward: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    j: int,
+    rule: Plasticity,
+    key: np.uint64,
+) -> None:
+    """Make the weights of a neuron that spikes meet, and its scale, of those that learn."""
+    total, narrow = 0.0, 0.0
+    for i in range(len(stored)):
+        weight = np.float64(stored[i, j])
+        forward[i, j] = to_grid(weight, rule.forward, key, i)
+        total += weight
+        narrow += np.float64(forward[i, j])
+    if rule.scaled and narrow > 0.0:
+        scale[j] = to_grid(total / narrow, rule.scale, key, len(stored))
+
+
+@njit(cache=True)
+def quantize_initial_weights(
+    stored: NDArray[np.float32],
+    forward: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    rule: Plasticity,
+    seed: int,
+) -> None:
+    """Fill ``forward`` and ``scale`` before training."""
+    for j in range(len(scale)):
+        requantize(stored, forward, scale, j, rule, stream(seed, INITIAL_WEIGHT, 0, j))
+
+
+@njit(cache=True)
+def decay_theta(theta: NDArray[np.float64], rule: Plasticity, seed: int, image: int) -> None:
+    """Let theta decay for the duration of an image."""
+    key = stream(seed, THETA_DECAY, image, 0)
+    for j in range(len(theta)):
+        theta[j] = to_grid(theta[j] * rule.theta_decay, rule.theta, key, j)
+
+
+@njit(cache=True, nogil=True)
+def present(
+    inputs: NDArray[np.uint16],
+    starts: NDArray[np.int64],
+    stored: NDArray[np.float32],
+    forward: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    neuron: Neuron,
+    rule: Plasticity,
+    learn_weights: bool,
+    learn_theta: bool,
+    seed: int,
+    first_image: int,
+    counts: NDArray[np.int32],
+    winners: NDArray[np.int32],
+) -> None:
+    """Show images to the network, and learn from them as told.
+
+    Args:
+        inputs: Input spikes, as in :class:`SpikeTrains`.
+        starts: Where they start, [images, steps + 1].
+        stored: Weights that learning changes, [inputs, neurons].
+        forward: Weights that spikes meet, [inputs, neurons]: the same array, or narrow ones if the rule
+            has a shadow.
+        scale: Factor of each neuron's weights, [neurons].
+        theta: Adaptive part of the thresholds, [neurons].
+        neuron: The neurons.
+        rule: The learning rule.
+        learn_weights: Whether weights learn.
+        learn_theta: Whether thresholds adapt.
+        seed: Of the draws of stochastic rounding.
+        first_image: Number of the first image, which keys the draws.
+        counts: Filled with the spikes of each neuron, [images, neurons].
+        winners: Filled with the neuron that spikes, or -1, at each step, [images, steps]; ignored if it has no rows.
+    """
+    images, steps = len(starts), starts.shape[1] - 1
+    neurons = len(theta)
+    current = np.empty(neurons, forward.dtype)
+    margin = np.empty(neurons)
+    trace = np.empty(len(forward))
+    touched = np.empty(len(forward), np.int64)
+    ready = np.empty(neurons, np.int64)
+    u = np.empty(neurons)
+    spiked = min(rule.trace.high * rule.trace.resolution, 1.0)
+    learning_rate = rule.learning_rate
+    for k in range(images):
+        image = first_image + k
+        u[:] = 0.0
+        trace[:] = 0.0
+        ready[:] = 0
+        counts[k] = 0
+        for t in range(steps):
+            now = inputs[starts[k, t] : starts[k, t + 1]]
+            add_rows(now, forward, current)
+            if learn_weights:
+                for i in now:
+                    trace[i] = spiked
+                    touched[i] = t
+            above = charge(u, margin, current, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
+            if len(winners) > 0:
+                winners[k, t] = -1
+            if above == 0:
+                continue
+            winner = fire(u, margin, ready, t, neuron)
+            counts[k, winner] += 1
+            if len(winners) > 0:
+                winners[k, t] = winner
+            if learn_theta:
+                key = stream(seed, THETA_STEP, image, t)
+                theta[winner] = to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
+            if learn_weights:
+                potentiate(stored, winner, trace, touched, t, learning_rate, rule, seed, image)
+        if learn_theta:
+            decay_theta(theta, rule, seed, image)
+        if learn_weights:
+            for j in range(neurons):
+                if counts[k, j] > 0:
+                    normalize(stored, j, rule, stream(seed, WEIGHT_NORMALIZATION, image, j))
+                    if rule.shadow:
+                        requantize(stored, forward, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
+            learning_rate *= rule.learning_rate_growth

@@ -1,0 +1,208 @@
+"""The network's parameters, and the network quantized by a configuration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
+from qspinn_optuna.workloads.stdp.grid import grid_of
+from qspinn_optuna.workloads.stdp.kernels import Neuron
+from qspinn_optuna.workloads.stdp.network import (
+    LearningGrids,
+    STDPNetwork,
+    adapt_thresholds,
+    membrane_decay,
+    theta_decay,
+    trace_decay,
+    train,
+)
+from qspinn_optuna.workloads.stdp.settings import STDPSettings
+
+_Float = TypeVar("_Float", np.float32, np.float64)
+
+_FLOAT32_BITS = 24
+_FLOAT64_BITS = 53
+
+_ADAPTATION = 3_000_000_000
+"""Number of the first image of an adaptation, far from those of training, so that its spikes are drawn anew."""
+
+
+def parameters(
+    settings: STDPSettings, inputs: int, kept: int, classes: int, deployment: Deployment
+) -> tuple[ParameterSpec, ...]:
+    """What the device stores for the network.
+
+    The range of a parameter that saturates at a power of two is given as the lower half of it, so that its formats are
+    UQ0.b, and not UQ1.(b-1) for the sake of one value.
+
+    Args:
+        settings: The network.
+        inputs: Inputs of the 32-bit original.
+        kept: Inputs that are not dropped.
+        classes: Classes of the readout.
+        deployment: What the device does.
+    """
+    neurons = settings.neurons
+    half = settings.voltage_range / 2
+    refractory = max(settings.refractory_steps, 1)
+    narrow_learning = deployment is Deployment.LEARNING and not settings.shadow
+    specs = [ParameterSpec("weight", Family.WEIGHT, kept * neurons, 0.0, 0.5, baseline_count=inputs * neurons)]
+    if settings.scale_per_neuron and not narrow_learning:
+        specs.append(ParameterSpec("scale", Family.SCALE, neurons, 0.0, 1.5, baseline_count=0))
+    specs += [
+        ParameterSpec("membrane", Family.MEMBRANE, neurons, -2 * half, half),
+        ParameterSpec("theta", Family.THRESHOLD, neurons, 0.0, half),
+        _coefficient("membrane_decay", membrane_decay(settings)),
+        # The last neurons that spiked are refractory: at most one for each refractory step, stored by number.
+        _control("refractory", Family.MEMBRANE, refractory, neurons),
+        _control("label", Family.WEIGHT, neurons, classes),
+    ]
+    if kept < inputs:
+        specs.append(replace(_control("input_mask", Family.WEIGHT, inputs, 2), baseline_count=0))
+    specs += [
+        ParameterSpec("trace", Family.TRACE, kept, 0.0, 0.5, learning_only=True, baseline_count=inputs),
+        replace(_coefficient("trace_decay", trace_decay(settings)), learning_only=True),
+        replace(_coefficient("theta_decay", theta_decay(settings)), learning_only=True),
+    ]
+    if settings.shadow:
+        shadow = ParameterSpec("shadow", Family.WEIGHT, kept * neurons, 0.0, 1.0, learning_only=True)
+        specs.append(replace(shadow, fixed_bits=32, baseline_count=0))
+    return tuple(specs)
+
+
+def _coefficient(name: str, value: float) -> ParameterSpec:
+    return ParameterSpec(name, Family.DECAY, 1, value, value)
+
+
+def _control(name: str, family: Family, count: int, values: int) -> ParameterSpec:
+    """Integers below ``values``, stored as they are."""
+    return ParameterSpec(name, family, count, 0.0, float(values - 1), fixed_bits=max(1, math.ceil(math.log2(values))))
+
+
+def check_exact(config: QuantizationConfig, inputs: int) -> None:
+    """Refuse a configuration that the simulation cannot carry exactly.
+
+    Raises:
+        ValueError: If sums of weights take more than float32's 24 bits, or charged membranes more than float64's 53.
+    """
+    weight, membrane, decay = (config[name].format for name in ("weight", "membrane", "membrane_decay"))
+    scale = config["scale"].format if "scale" in config.parameters else None
+    current_bits = weight.bits + math.ceil(math.log2(inputs))
+    if current_bits > _FLOAT32_BITS:
+        raise ValueError(
+            f"Weights of {weight.bits} bits sum to {current_bits} bits over {inputs} inputs, and the simulation's "
+            f"float32 holds {_FLOAT32_BITS}: give weight at most {_FLOAT32_BITS - current_bits + weight.bits} bits."
+        )
+    scaled = weight.fraction_bits + (scale.fraction_bits if scale else 0)
+    decayed = decay.fraction_bits + membrane.fraction_bits
+    fraction = max(scaled, decayed, membrane.fraction_bits)
+    bits = 1 + max(
+        current_bits + (scale.bits if scale else 0) + fraction - scaled, decay.bits + membrane.bits + fraction - decayed
+    )
+    if bits > _FLOAT64_BITS:
+        raise ValueError(
+            f"A charged membrane takes {bits} bits, and the simulation's float64 holds {_FLOAT64_BITS}: give weight, "
+            "scale, membrane or membrane_decay fewer bits."
+        )
+
+
+def quantize_trained(
+    network: STDPNetwork,
+    adaptation_images: NDArray[np.uint8],
+    config: QuantizationConfig,
+    settings: STDPSettings,
+    seed: int,
+) -> STDPNetwork:
+    """Post-training quantization: ``network`` with all values on the grids of ``config``; itself left untouched."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = _quantized(network.weights, config, "weight", generator)
+    scale = np.ones(settings.neurons)
+    if "scale" in config.parameters:
+        narrow = weights.sum(axis=0, dtype=np.float64)
+        # A neuron of which nothing is left keeps silent, whatever its scale.
+        ratio = np.divide(network.weights.sum(axis=0, dtype=np.float64), narrow, out=scale, where=narrow > 0)
+        scale = _quantized(ratio, config, "scale", generator)
+    neuron = quantized_neuron(config, settings, generator)
+    quantized = STDPNetwork(weights, scale, network.theta, neuron)
+    return _settle_thresholds(quantized, adaptation_images, config, settings, seed, generator)
+
+
+def train_quantized(
+    images: NDArray[np.uint8],
+    adaptation_images: NDArray[np.uint8],
+    config: QuantizationConfig,
+    settings: STDPSettings,
+    deployment: Deployment,
+    weight_sum: float,
+    seed: int,
+) -> STDPNetwork:
+    """In-training quantization: a network trained with its values on the grids of ``config``.
+
+    A network that is trained for inference adapts float thresholds, which are quantized at the end. One that learns on
+    the device has thresholds, traces and their decays on their grids throughout, and is taken as it has learned.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    neuron = quantized_neuron(config, settings, generator)
+    grids = LearningGrids(
+        weights=grid_of(config["weight"]),
+        shadow=settings.shadow,
+        scaled=settings.shadow and "scale" in config.parameters,
+    )
+    if "scale" in config.parameters:
+        grids = replace(grids, scale=grid_of(config["scale"]))
+    if deployment is Deployment.LEARNING:
+        grids = replace(
+            grids,
+            theta=grid_of(config["theta"]),
+            theta_decay=_quantized_coefficient(theta_decay(settings), config, "theta_decay", generator),
+            trace=grid_of(config["trace"]),
+            trace_decay=_quantized_coefficient(trace_decay(settings), config, "trace_decay", generator),
+        )
+    network = train(images, settings, seed, neuron, grids, weight_sum)
+    if deployment is Deployment.LEARNING:
+        return network
+    return _settle_thresholds(network, adaptation_images, config, settings, seed, generator)
+
+
+def quantized_neuron(config: QuantizationConfig, settings: STDPSettings, generator: torch.Generator) -> Neuron:
+    """The neurons with their decay on its grid, and their voltages on that of the membrane, rounded to nearest."""
+    membrane = config["membrane"].format
+    voltages = torch.tensor([settings.threshold, settings.reset, settings.inhibition], dtype=torch.float64)
+    threshold, reset, inhibition = quantize(voltages, membrane, Rounding.NEAREST).tolist()
+    decay = _quantized_coefficient(membrane_decay(settings), config, "membrane_decay", generator)
+    return Neuron(decay, threshold, reset, inhibition, settings.refractory_steps, grid_of(config["membrane"]))
+
+
+def _settle_thresholds(
+    network: STDPNetwork,
+    images: NDArray[np.uint8],
+    config: QuantizationConfig,
+    settings: STDPSettings,
+    seed: int,
+    generator: torch.Generator,
+) -> STDPNetwork:
+    """Let the thresholds adapt to the quantized weights, then put them on their grid."""
+    if len(images) > 0:
+        network = adapt_thresholds(network, images, settings, seed, _ADAPTATION)
+    return replace(network, theta=_quantized(network.theta, config, "theta", generator))
+
+
+def _quantized(
+    values: NDArray[_Float], config: QuantizationConfig, name: str, generator: torch.Generator
+) -> NDArray[_Float]:
+    quantization = config[name]
+    grid = quantize(torch.from_numpy(values), quantization.format, quantization.rounding, generator)
+    result: NDArray[_Float] = grid.numpy()
+    return result
+
+
+def _quantized_coefficient(value: float, config: QuantizationConfig, name: str, generator: torch.Generator) -> float:
+    return float(_quantized(np.array([value]), config, name, generator)[0])

@@ -1,0 +1,218 @@
+"""The STDP network as a workload: trained once, quantized and measured by any configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.datasets import ImageSplits, LabeledImages
+from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.stdp.integer import IntegerNetwork
+from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
+from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
+from qspinn_optuna.workloads.stdp.readout import assign_labels, vote
+from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
+
+_BATCH = 1_000
+"""Images between two partial results."""
+
+# Numbers of the first images, far from those of training, so that every set has spikes of its own.
+_LABELS = 1_000_000_000
+_TUNING = 2_000_000_000
+_TEST = 4_000_000_000
+
+_Network = STDPNetwork | IntegerNetwork
+
+
+class STDPWorkload:
+    """An STDP network on images: a :class:`~qspinn_optuna.workloads.Workload`.
+
+    The float baseline is trained when it is first needed. Quantized networks are measured on integer codes.
+
+    Args:
+        data: The images. Training uses the training set, every accuracy but the test's is of the tuning set.
+        settings: The network.
+        seed: Of the baseline: initial weights and input spikes.
+        deployment: What the device does. One that learns has no use for post-training quantization.
+        threads: Threads that measure; training takes one. All cores if not given.
+
+    Raises:
+        ValueError: If ``threads`` is under 1, or no input spikes often enough to be kept.
+    """
+
+    def __init__(
+        self,
+        data: ImageSplits,
+        settings: STDPSettings | None = None,
+        *,
+        seed: int = 0,
+        deployment: Deployment = Deployment.INFERENCE,
+        threads: int | None = None,
+    ) -> None:
+        self.data = data
+        self.settings = STDPSettings() if settings is None else settings
+        self.seed = seed
+        self.deployment = Deployment(deployment)
+        self.threads = threads if threads is not None else os.cpu_count() or 1
+        if self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}.")
+        self._kept = self._kept_inputs()
+        self._spikes: dict[tuple[int, int, int], SpikeTrains] = {}
+
+    @cached_property
+    def parameters(self) -> tuple[ParameterSpec, ...]:
+        """What the device stores."""
+        return parameters(self.settings, self._inputs, len(self._kept), self.data.classes, self.deployment)
+
+    @cached_property
+    def network(self) -> STDPNetwork:
+        """The float baseline, with all inputs."""
+        return train(self.data.train.images, self.settings, self.seed)
+
+    @cached_property
+    def baseline(self) -> float:
+        """Accuracy of the float baseline on the tuning set."""
+        return self._accuracy(self.network, self.data.tuning, _TUNING)
+
+    @cached_property
+    def test_baseline(self) -> float:
+        """Accuracy of the float baseline on the test set."""
+        return self._accuracy(self.network, self.data.test, _TEST)
+
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        """Quantize the network and count its correct answers on the tuning set.
+
+        Args:
+            config: The quantization.
+            seed: Of the input spikes, stochastic rounding, and the initial weights of in-training quantization.
+
+        Yields:
+            (correct, seen), after every thousand images.
+
+        Raises:
+            ValueError: If the simulation cannot carry ``config`` exactly, or a device that learns is to be quantized
+                after training.
+        """
+        yield from self._measure(self.quantize(config, seed), self.data.tuning, _TUNING, seed)
+
+    def test(self, config: QuantizationConfig, seed: int) -> float:
+        """Accuracy of the quantized network on the test set: for the final figure only."""
+        return _last(self._measure(self.quantize(config, seed), self.data.test, _TEST, seed))
+
+    def quantize(self, config: QuantizationConfig, seed: int) -> IntegerNetwork:
+        """The network that ``config`` gives, on integer codes; arguments and errors as in :meth:`evaluate`."""
+        return IntegerNetwork.from_network(self.simulate(config, seed), config)
+
+    def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
+        """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""
+        check_exact(config, len(self._kept))
+        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self._kept]
+        if config.scheme is Scheme.ITQ:
+            images = self.data.train.images[:, self._kept]
+            return train_quantized(
+                images, adaptation_images, config, self.settings, self.deployment, self._weight_sum, seed
+            )
+        if self.deployment is Deployment.LEARNING:
+            raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
+        return quantize_trained(self._without_dropped_inputs(), adaptation_images, config, self.settings, seed)
+
+    def describe(self) -> dict[str, Any]:
+        """What accuracies depend on: the network, the data, the seed of the baseline."""
+        return {
+            "workload": "stdp",
+            "settings": asdict(self.settings),
+            "data": self.data.fingerprint,
+            "seed": self.seed,
+            "deployment": self.deployment.value,
+        }
+
+    @property
+    def _inputs(self) -> int:
+        return self.data.train.images.shape[1]
+
+    @property
+    def _weight_sum(self) -> float:
+        return self.settings.weight_sum * self._inputs
+
+    def _kept_inputs(self) -> NDArray[np.intp]:
+        settings = self.settings
+        spikes = self.data.train.images.mean(axis=0) / 255 * settings.input_rate * settings.steps
+        kept = np.flatnonzero((spikes > 0) & (spikes >= settings.minimum_input_spikes))
+        if len(kept) == 0:
+            raise ValueError(
+                f"minimum_input_spikes must leave an input, got {settings.minimum_input_spikes}; "
+                f"the most active input has {spikes.max():.3g} spikes an image."
+            )
+        return kept
+
+    def _without_dropped_inputs(self) -> STDPNetwork:
+        weights = self.network.weights[self._kept]
+        weights = weights * (self._weight_sum / weights.sum(axis=0))
+        return STDPNetwork(weights.astype(np.float32), self.network.scale, self.network.theta, self.network.neuron)
+
+    def _accuracy(self, network: _Network, split: LabeledImages, first_image: int) -> float:
+        return _last(self._measure(network, split, first_image, self.seed))
+
+    def _measure(
+        self, network: _Network, split: LabeledImages, first_image: int, seed: int
+    ) -> Iterator[tuple[int, int]]:
+        """Label the neurons, then count correct answers batch by batch."""
+        for key in [key for key in self._spikes if key[2] != seed]:
+            del self._spikes[key]
+        inputs = self._kept if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
+        training = self.data.train
+        label_split = LabeledImages(
+            training.images[-self.settings.label_images :], training.labels[-self.settings.label_images :]
+        )
+        counts = np.concatenate(list(self._count_spikes(network, label_split, inputs, _LABELS, seed)))
+        neuron_labels = assign_labels(counts, label_split.labels, self.data.classes)
+        correct, seen = 0, 0
+        for batch in self._count_spikes(network, split, inputs, first_image, seed):
+            answers = vote(batch, neuron_labels, self.data.classes)
+            correct += int((answers == split.labels[seen : seen + len(batch)]).sum())
+            seen += len(batch)
+            yield correct, seen
+
+    def _count_spikes(
+        self, network: _Network, split: LabeledImages, inputs: NDArray[np.intp], first_image: int, seed: int
+    ) -> Iterator[NDArray[np.int32]]:
+        """Spikes of the neurons, one batch of images after the other."""
+
+        def respond(first: int) -> NDArray[np.int32]:
+            return network.count_spikes(self._trains(split, first, inputs, first_image, seed), seed)
+
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            yield from pool.map(respond, range(0, len(split), _BATCH))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _trains(
+        self, split: LabeledImages, first: int, inputs: NDArray[np.intp], first_image: int, seed: int
+    ) -> SpikeTrains:
+        """Input spikes of a batch, kept for the trials to come: they take as long to draw as to respond to."""
+        key = (first_image + first, len(inputs), seed)
+        if key not in self._spikes:
+            images = np.ascontiguousarray(split.images[first : first + _BATCH, inputs])
+            trains = encode_images(images, self.settings.steps, self.settings.input_rate, seed, first_image + first)
+            if first_image == _TEST:
+                return trains
+            self._spikes[key] = trains
+        return self._spikes[key]
+
+
+def _last(counts: Iterator[tuple[int, int]]) -> float:
+    """Accuracy after all samples."""
+    correct, seen = 0, 1
+    for correct, seen in counts:  # noqa: B007
+        pass
+    return correct / seen
