@@ -196,7 +196,8 @@ def initial_weights(inputs: int, settings: STDPSettings, weight_sum: float, seed
     """Random weights, normalized: float32 [inputs, neurons]."""
     draws = np.random.default_rng(seed).random((inputs, settings.neurons))
     weights: NDArray[np.float64] = draws**settings.initial_weight_power
-    return (weights * (weight_sum / weights.sum(axis=0))).astype(np.float32)
+    weights *= weight_sum / weights.sum(axis=0)
+    return weights.astype(np.float32)
 
 
 def _chunks(images: NDArray[np.uint8], epochs: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

@@ -137,7 +137,7 @@ class STDPWorkload:
 
     @property
     def _inputs(self) -> int:
-        return self.data.train.images.shape[1]
+        return int(self.data.train.images.shape[1])
 
     @property
     def _weight_sum(self) -> float:

@@ -1,0 +1,94 @@
+"""The objective of a study: memory in closed form, accuracy measured."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from qspinn_optuna.parameters import Footprint
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.workloads import Workload
+
+FLOOR_CONSTRAINT = "accuracy_floor"
+"""Name of the constraint that the accuracy floor sets: the floor minus the accuracy."""
+
+
+class QuantizationObjective:
+    """An Optuna objective: ``(memory_kib, accuracy)`` of a quantization of a workload.
+
+    Each trial keeps as user attributes the configuration with its formats and roundings (``config``), the memory by
+    parameter and family (``footprint``), the counts behind the accuracy (``correct``, ``seen``), the ``seed`` and the
+    ``seconds`` it took. A configuration that the study has seen is not evaluated again: the stored result is used, and
+    ``duplicate_of`` names its trial.
+
+    Args:
+        workload: What is quantized and measured.
+        space: The search space.
+        accuracy_floor: Accuracy under which a trial is infeasible, as an Optuna constraint; none if not given.
+        seed: Of every evaluation, so that trials differ by their configurations only.
+
+    Raises:
+        ValueError: If ``accuracy_floor`` is outside 0-1.
+    """
+
+    def __init__(
+        self, workload: Workload, space: QuantizationSpace, *, accuracy_floor: float | None = None, seed: int = 0
+    ) -> None:
+        if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
+            raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        self.workload = workload
+        self.space = space
+        self.accuracy_floor = accuracy_floor
+        self.seed = seed
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
+        """Evaluate what the sampler suggests for ``trial``.
+
+        Raises:
+            ValueError: If the workload refuses the configuration, or counts what cannot be.
+        """
+        config = self.space.suggest(trial)
+        footprint = self.space.footprint(config)
+        trial.set_user_attr("config", config.to_dict())
+        trial.set_user_attr("footprint", _breakdown(footprint))
+        trial.set_user_attr("seed", self.seed)
+        start = time.perf_counter()
+        twin = self._twin(trial, config.to_dict())
+        if twin is None:
+            correct, seen = 0, 0
+            for correct, seen in self.workload.evaluate(config, self.seed):  # noqa: B007
+                pass
+            if not 0 <= correct <= seen or seen == 0:
+                raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
+        else:
+            correct, seen = twin.user_attrs["correct"], twin.user_attrs["seen"]
+            trial.set_user_attr("duplicate_of", twin.number)
+        accuracy = correct / seen
+        trial.set_user_attr("correct", correct)
+        trial.set_user_attr("seen", seen)
+        trial.set_user_attr("seconds", round(time.perf_counter() - start, 3))
+        if self.accuracy_floor is not None:
+            trial.set_constraint(FLOOR_CONSTRAINT, self.accuracy_floor - accuracy)
+        return footprint.kib, accuracy
+
+    def _twin(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
+        """The first finished trial of the study that evaluated the same configuration with the same seed."""
+        for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            attrs = other.user_attrs
+            if attrs.get("config") == config and attrs.get("seed") == self.seed and "seen" in attrs:
+                return other
+        return None
+
+
+def _breakdown(footprint: Footprint) -> dict[str, Any]:
+    """A footprint as plain values, memory in bits where not said otherwise."""
+    return {
+        "kib": footprint.kib,
+        "baseline_kib": footprint.baseline_kib,
+        "compression": footprint.compression,
+        "by_parameter": footprint.by_parameter,
+        "by_family": {family.value: bits for family, bits in footprint.by_family.items()},
+    }

@@ -1,0 +1,122 @@
+"""Studies that know what they search."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+
+from qspinn_optuna.space import QuantizationSpace
+
+METRICS = ("memory_kib", "accuracy")
+DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
+
+_IDENTITY = "qspinn"
+"""User attribute of a study that says what it searches."""
+
+_SQLITE_TIMEOUT = 60
+"""Seconds to wait for another process that writes."""
+
+
+def open_study(
+    name: str,
+    storage: str | BaseStorage | None,
+    space: QuantizationSpace,
+    sampler: BaseSampler | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> optuna.Study:
+    """Open a study of ``space``, or make it if there is none of that name.
+
+    Args:
+        name: Name of the study.
+        storage: URL of a database such as "sqlite:///qspinn.db", or a storage of Optuna; in memory if None.
+        space: What is searched.
+        sampler: Optuna's multivariate TPE if not given.
+        settings: Plain values on which accuracies depend, such as ``workload.describe()``. A study goes on only with
+            those it began with.
+
+    Raises:
+        ValueError: If the storage cannot be opened, or the study has other directions, another space or other
+            settings; it is left as it was.
+    """
+    sampler = optuna.samplers.TPESampler(multivariate=True) if sampler is None else sampler
+    opened = _open_storage(storage) if isinstance(storage, str) else storage
+    identity = json.loads(json.dumps({"space": space.to_dict(), "settings": dict(settings or {})}))
+    if opened is not None and name in optuna.get_all_study_names(opened):
+        study = optuna.load_study(study_name=name, storage=opened, sampler=sampler)
+        _check_identity(study, identity)
+        return study
+    study = optuna.create_study(study_name=name, storage=opened, sampler=sampler, directions=DIRECTIONS)
+    with warnings.catch_warnings():
+        # Setting the names is marked as experimental; the dashboard shows them.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(METRICS))
+    study.set_user_attr(_IDENTITY, identity)
+    return study
+
+
+def check_directions(study: optuna.Study) -> None:
+    """Refuse a study whose objectives are not memory to minimize and accuracy to maximize.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if tuple(study.directions) != DIRECTIONS:
+        directions = [direction.name.lower() for direction in study.directions]
+        raise ValueError(
+            f"Study {study.study_name!r} must minimize memory and maximize accuracy, in that order, "
+            f"got directions {directions}: give another study name."
+        )
+
+
+def _open_storage(url: str) -> RDBStorage:
+    sqlite = url.startswith("sqlite")
+    try:
+        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_TIMEOUT}} if sqlite else None)
+        if sqlite:
+            # Writers do not wait for readers then: several workers, or the dashboard beside a running study.
+            with storage.engine.connect() as connection:
+                connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'storage must be the URL of a database that can be opened, such as "sqlite:///qspinn.db", got {url!r}: '
+            f"{reason}"
+        ) from error
+    return storage
+
+
+def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
+    check_directions(study)
+    known = study.user_attrs.get(_IDENTITY)
+    if known is None:
+        raise ValueError(f"Study {study.study_name!r} was made by another program: give another study name.")
+    differences = [
+        f"{part}.{key} was {json.dumps(old)}, now {json.dumps(new)}"
+        for part in ("settings", "space")
+        for key, old, new in _differences(known.get(part, {}), identity[part])
+    ]
+    if differences:
+        raise ValueError(
+            f"Study {study.study_name!r} began differently: {'; '.join(differences)}. "
+            "Go on with what it began with, or give another study name."
+        )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """(key, old value, new value) of what differs, nested dicts by dotted keys."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found += _differences(was, now, f"{prefix}{key}.")
+        elif was != now:
+            found.append((f"{prefix}{key}", was, now))
+    return found

@@ -1,0 +1,65 @@
+"""Arguments that the studies share."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import optuna
+
+SAMPLERS = ("tpe", "nsgaii", "random", "gp")
+
+
+def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
+    """A parser with the arguments of every study."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    search = parser.add_argument_group("search")
+    search.add_argument("--trials", type=positive, default=40, help="trials to run now, besides those of earlier runs")
+    search.add_argument("--seed", type=int, default=0, help="of the data's order, the network and the sampler")
+    search.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what suggests configurations")
+    search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
+    search.add_argument("--mu", type=weight, default=0.1, help="what memory costs in the reward that selects a model")
+    storage = parser.add_argument_group("storage and output")
+    storage.add_argument("--storage", default="sqlite:///qspinn.db", help="URL of the database of studies")
+    storage.add_argument("--study-name", default=study_name, help="name of the study; run again, it goes on")
+    storage.add_argument("--json", type=Path, metavar="FILE", help="write front and choice to this file")
+    storage.add_argument("--html", type=Path, metavar="FILE", help="the figure's file; <study name>.html if not given")
+    return parser
+
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler with one of the names in ``SAMPLERS``."""
+    match name:
+        case "tpe":
+            return optuna.samplers.TPESampler(multivariate=True, seed=seed)
+        case "nsgaii":
+            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed)
+        case _:
+            return optuna.samplers.RandomSampler(seed=seed)
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a fraction between 0 and 1, got {text} (0.01 is one point)")
+    return value
+
+
+def weight(text: str) -> float:
+    """A finite number of at least 0."""
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"must be a finite number of at least 0, got {text}")
+    return value

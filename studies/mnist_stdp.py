@@ -1,0 +1,176 @@
+"""Search the quantization of an unsupervised STDP network on MNIST.
+
+Without arguments: 5,000 real digits that come with a package, a study in qspinn.db in the current folder, a table of
+the front, the chosen model and its accuracy on the test set. Run again, the study goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import optuna
+from command_line import make_sampler, positive, study_parser
+from report import describe_choice, front_table, write_json
+
+from qspinn_optuna import (
+    Choice,
+    Deployment,
+    ParetoFront,
+    QuantizationObjective,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    TradeOffSelector,
+    open_study,
+)
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
+from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
+from qspinn_optuna.visualization import plot_front
+from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
+
+BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
+TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
+PROBES = (8, 4, 2, 1)
+SMALL_TRAINING_SET = 10_000
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    try:
+        run(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"mnist_stdp.py: error: {error}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = study_parser(__doc__ or "", study_name="mnist-stdp")
+    network = parser.add_argument_group("network and data")
+    network.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
+    network.add_argument("--download", action="store_true", help="download MNIST to --data-dir if it is not there")
+    network.add_argument("--neurons", type=positive, default=400, help="neurons of the network")
+    network.add_argument("--train-size", type=positive, help="training images; all if not given")
+    network.add_argument("--epochs", type=positive, help="passes over them; 1, or 3 if they are fewer than 10,000")
+    network.add_argument(
+        "--minimum-input-spikes", type=float, default=0.0, help="drop inputs with fewer spikes an image, with weights"
+    )
+    network.add_argument(
+        "--on-device-learning", action="store_true", help="quantize a device that learns, without float weights"
+    )
+    arguments = parser.parse_args()
+    if arguments.download and arguments.data_dir is None:
+        parser.error("--download needs --data-dir, the folder to download to")
+    return arguments
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """One study, one report."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    workload = make_workload(arguments)
+    space = make_space(workload)
+    study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
+    # The sampler of a study that goes on must not draw again what it drew at its beginning.
+    study.sampler = make_sampler(arguments.sampler, arguments.seed + len(study.trials))
+    if not study.trials:
+        enqueue_probes(study, space)
+    print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
+    floor = max(0.0, workload.baseline - arguments.accuracy_drop)
+    print(f"float network: {workload.baseline:.2%} on held-out images; feasible from {floor:.2%}", flush=True)
+    objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
+    study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+    report(arguments, workload, study, floor)
+
+
+def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
+    """The network and its data."""
+    data = load_data(arguments)
+    small = len(data.train) < SMALL_TRAINING_SET
+    settings = STDPSettings(
+        neurons=arguments.neurons,
+        epochs=arguments.epochs or (3 if small else 1),
+        theta_step=2.0 if small else 1.0,
+        shadow=not arguments.on_device_learning,
+        minimum_input_spikes=arguments.minimum_input_spikes,
+    )
+    deployment = Deployment.LEARNING if arguments.on_device_learning else Deployment.INFERENCE
+    return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment)
+
+
+def load_data(arguments: argparse.Namespace) -> ImageSplits:
+    """The images that were asked for."""
+    if arguments.data_dir is None:
+        data = embedded_mnist()
+    else:
+        data = mnist_from_folder(download_mnist(arguments.data_dir) if arguments.download else arguments.data_dir)
+    return data if arguments.train_size is None else data.with_train_size(arguments.train_size)
+
+
+def make_space(workload: STDPWorkload) -> QuantizationSpace:
+    """The search space: a device that learns is quantized in training."""
+    learning = workload.deployment is Deployment.LEARNING
+    schemes = (Scheme.ITQ,) if learning else tuple(Scheme)
+    names = {parameter.name for parameter in workload.parameters if learning or not parameter.learning_only}
+    ties = {name: group for name, group in TIES.items() if name in names}
+    return QuantizationSpace(workload.parameters, BITS, schemes, ties=ties, deployment=workload.deployment)
+
+
+def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
+    """Begin with narrow weights beside wide states: weights take the memory, so these bound what each scheme gives."""
+    rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
+    for width in PROBES:
+        for scheme in space.schemes:
+            wide = space.params(space.uniform(MAX_BITS, scheme, rounding))
+            study.enqueue_trial({**wide, "bits.weight": width})
+
+
+def report(arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float) -> None:
+    """Print and write the front and the choice."""
+    front = ParetoFront.from_study(study, accuracy_floor=floor)
+    choice = TradeOffSelector(arguments.mu).select(front)
+    test_accuracy = workload.test(choice.config, arguments.seed)
+    print(f"\nPareto front of {len(study.trials)} trials\n{front_table(front)}\n")
+    print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
+    others = other_choices(arguments, workload, study, floor, choice)
+    for scheme, other in others.items():
+        if other["trial"] != choice.trial_number:
+            print(
+                f"Best {scheme}: trial {other['trial']}, {other['compression']:.2f}x smaller, "
+                f"{other['accuracy']:.2%} on held-out images, {other['test_accuracy']:.2%} on the test set"
+            )
+    html = arguments.html or Path(f"{arguments.study_name}.html")
+    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
+    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {arguments.storage}")
+    if arguments.json is not None:
+        write_json(
+            arguments.json,
+            {
+                "baseline_accuracy": workload.baseline,
+                "baseline_test_accuracy": workload.test_baseline,
+                "front": [candidate.to_dict() for candidate in front],
+                "choice": {**choice.to_dict(), "test_accuracy": test_accuracy},
+                "choice_by_scheme": others,
+            },
+        )
+
+
+def other_choices(
+    arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float, choice: Choice
+) -> dict[str, dict[str, object]]:
+    """What would be chosen if only one scheme were to be had."""
+    choices: dict[str, dict[str, object]] = {}
+    for scheme in Scheme:
+        try:
+            front = ParetoFront.from_study(
+                study, accuracy_floor=floor, where=lambda config, scheme=scheme: config.scheme is scheme
+            )
+        except ValueError:
+            continue  # No feasible trial of this scheme.
+        best = TradeOffSelector(arguments.mu).select(front)
+        choices[scheme.value] = {**best.to_dict(), "test_accuracy": workload.test(best.config, arguments.seed)}
+    return choices
+
+
+if __name__ == "__main__":
+    main()
