@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.vocabulary import Vocabulary
 
 
-class Scheme(StrEnum):
+class Scheme(Vocabulary):
     """When the network is quantized."""
 
     PTQ = "ptq"
@@ -27,6 +27,11 @@ class ParameterQuantization:
 
     format: QFormat
     rounding: Rounding
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.format, QFormat):
+            raise TypeError(f"format must be a QFormat, got {self.format!r}.")
+        object.__setattr__(self, "rounding", Rounding(self.rounding))
 
 
 @dataclass(frozen=True)

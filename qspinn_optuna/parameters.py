@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point.qformat import MAX_BITS, check_range
+from qspinn_optuna.vocabulary import Vocabulary
 
 BASELINE_BITS = 32
 """Width of every element of the unquantized original."""
 
 
-class Family(StrEnum):
+class Family(Vocabulary):
     """Kinds of parameters; those of a family are usually quantized alike."""
 
     WEIGHT = "weight"
@@ -26,7 +26,7 @@ class Family(StrEnum):
     TRACE = "trace"
 
 
-class Deployment(StrEnum):
+class Deployment(Vocabulary):
     """What the device does with the network, and so what it has to store."""
 
     INFERENCE = "inference"
@@ -50,6 +50,7 @@ class ParameterSpec:
         baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for what quantization adds.
 
     Raises:
+        TypeError: If a number of elements or bits is no int.
         ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``baseline_count`` is
             negative, or the range is not finite, upside down or (0, 0).
     """
@@ -64,7 +65,11 @@ class ParameterSpec:
     baseline_count: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or self.name.split() != [self.name]:
+        for name in ("count", "fixed_bits", "baseline_count"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise TypeError(f"{name} of {self.name!r} must be an int, got {value!r}.")
+        if not isinstance(self.name, str) or self.name.split() != [self.name]:
             raise ValueError(f"name must be a word without spaces, got {self.name!r}.")
         object.__setattr__(self, "family", Family(self.family))
         if self.count < 1:
@@ -128,7 +133,7 @@ class Footprint:
         """The footprint of ``parameters`` with the given widths, in bits, of those that have no fixed one.
 
         Raises:
-            ValueError: If a width is missing or outside 1-24.
+            ValueError: If nothing is stored, or a width is missing or outside 1-24.
         """
         entries = []
         for parameter in stored(parameters, deployment):
@@ -141,6 +146,8 @@ class Footprint:
             entries.append(
                 FootprintEntry(parameter.name, parameter.family, parameter.count, width, original * BASELINE_BITS)
             )
+        if not entries:
+            raise ValueError(f"parameters must have at least one that is stored for {deployment}, got none.")
         return cls(tuple(entries))
 
     @property

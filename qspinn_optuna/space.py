@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
@@ -65,17 +66,19 @@ class QuantizationSpace:
         deployment: Deployment = Deployment.INFERENCE,
     ) -> None:
         self.deployment = Deployment(deployment)
-        self.parameters = stored(parameters, self.deployment)
+        everything = tuple(parameters)
+        self.parameters = stored(everything, self.deployment)
         self.searched = tuple(parameter for parameter in self.parameters if parameter.fixed_bits is None)
-        _check_names(self.parameters, self.searched)
+        _check_names(everything, self.searched)
         self.schemes = _choices("schemes", schemes, Scheme)
         self.roundings = _choices("roundings", roundings, Rounding)
         self._rounding_names = {
             parameter.name: f"rounding.{parameter.family}" if rounding_per_family else "rounding"
             for parameter in self.searched
         }
-        self._width_names = _width_names(self.searched, ties)
-        self._widths = self._collect_widths(bits)
+        names = [parameter.name for parameter in everything]
+        self._width_names = _width_names(self.searched, ties, names)
+        self._widths = self._collect_widths(bits, names)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -136,8 +139,15 @@ class QuantizationSpace:
         params: dict[str, Any] = {"scheme": config.scheme.value}
         params |= {self._rounding_names[name]: rounding.value for name, rounding in config.roundings.items()}
         params |= {self._width_names[name]: width for name, width in config.bits.items()}
-        if self.config(params) != config:
-            raise ValueError(f"config must be a point of the space, got {config.to_dict()}; the nearest is {params}.")
+        try:
+            same = self.config(params) == config
+        except ValueError as error:
+            raise ValueError(f"config must be a point of the space, got {config.to_dict()}: {error}") from error
+        if not same:
+            raise ValueError(
+                f"config must be a point of the space, got {config.to_dict()}: tied parameters differ, or their formats "
+                "have other ranges than the space's."
+            )
         return params
 
     def uniform(self, width: int, scheme: Scheme, rounding: Rounding) -> QuantizationConfig:
@@ -161,6 +171,7 @@ class QuantizationSpace:
                     "count": parameter.count,
                     "baseline_count": parameter.count if parameter.baseline_count is None else parameter.baseline_count,
                     "formats": self._format_names(parameter),
+                    "dimensions": [self._width_names.get(parameter.name), self._rounding_names.get(parameter.name)],
                 }
                 for parameter in self.parameters
             },
@@ -177,11 +188,11 @@ class QuantizationSpace:
         low, high = self._widths[self._width_names[parameter.name]]
         return [str(parameter.format(width)) for width in range(low, high + 1)]
 
-    def _collect_widths(self, bits: Widths | Mapping[str, Widths]) -> dict[str, tuple[int, int]]:
+    def _collect_widths(self, bits: Widths | Mapping[str, Widths], names: Sequence[str]) -> dict[str, tuple[int, int]]:
         """First and last width of every ``bits.`` dimension."""
         if isinstance(bits, Mapping):
-            known = {parameter.name for parameter in self.searched} | {family.value for family in Family}
-            unknown = sorted(str(name) for name in bits if str(name) not in known)
+            known = {*names, *(family.value for family in Family)}
+            unknown = sorted(str(name) for name in bits if name not in known)
             if unknown:
                 raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
         collected: dict[str, tuple[int, int]] = {}
@@ -200,7 +211,7 @@ class QuantizationSpace:
 
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:
     if not searched:
-        raise ValueError("parameters must have at least one parameter without a fixed width, got none.")
+        raise ValueError("parameters must have at least one that is stored and has no fixed width, got none.")
     names = [parameter.name for parameter in parameters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -209,8 +220,10 @@ def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[Paramet
 
 def _choices(argument: str, values: Sequence[_Choice], kind: type[_Choice]) -> tuple[_Choice, ...]:
     known = [choice.value for choice in kind]
-    if isinstance(values, str) or not values or any(value not in known for value in values):
-        raise ValueError(f"{argument} must be a sequence chosen from {known}, got {values!r}.")
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise ValueError(f"{argument} must be a list or tuple chosen from {known}, got {values!r}.")
+    if not values or any(value not in known for value in values):
+        raise ValueError(f"{argument} must be chosen from {known}, got {[str(value) for value in values]}.")
     return tuple(dict.fromkeys(kind(value) for value in values))
 
 
@@ -218,43 +231,57 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution)
-    return isinstance(value, int) and not isinstance(value, bool) and distribution.low <= value <= distribution.high
+    return _is_whole(value) and distribution.low <= value <= distribution.high
 
 
-def _width_names(parameters: Sequence[ParameterSpec], ties: Ties | None) -> dict[str, str]:
-    """Name of the dimension that holds the width of each parameter."""
-    if isinstance(ties, str) and ties not in ("family", "layer"):
-        raise ValueError(f'ties must be "family", "layer" or a mapping from parameters to groups, got {ties!r}.')
+def _width_names(parameters: Sequence[ParameterSpec], ties: Ties | None, names: Sequence[str]) -> dict[str, str]:
+    """Name of the dimension that holds the width of each parameter; ``names`` are those of all parameters."""
     if isinstance(ties, Mapping):
-        unknown = sorted(set(ties) - {parameter.name for parameter in parameters})
-        if unknown:
-            raise ValueError(f"ties must name parameters of the space, got {unknown}.")
+        _check_groups(ties, names)
+    elif ties not in (None, "family", "layer"):
+        raise ValueError(f'ties must be "family", "layer" or a mapping from parameters to groups, got {ties!r}.')
     groups: dict[str, str] = {}
     for parameter in parameters:
+        group = parameter.name
         if ties == "family":
             group = parameter.family.value
         elif ties == "layer":
             group = parameter.name.rpartition(".")[0] or parameter.name
-        else:
-            group = parameter.name if ties is None else ties.get(parameter.name, parameter.name)
+        elif isinstance(ties, Mapping):
+            group = ties.get(parameter.name, parameter.name)
         groups[parameter.name] = f"bits.{group}"
     return groups
 
 
+def _check_groups(ties: Mapping[str, str], names: Sequence[str]) -> None:
+    unknown = [name for name in ties if name not in names]
+    if unknown:
+        raise ValueError(f"ties must name parameters, got {unknown}; known are {list(names)}.")
+    taken = [group for group in ties.values() if group in names and group not in ties]
+    if taken:
+        raise ValueError(f"ties must not name a group like a parameter outside of it, got {taken}: tie that too.")
+
+
 def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) -> tuple[int, int]:
+    """First and last width of a parameter."""
     widths: Any = bits
     if isinstance(bits, Mapping):
         if parameter.name not in bits and parameter.family not in bits:
             raise ValueError(
-                f"bits must give the widths of {parameter.name!r} or of its family {parameter.family.value!r}."
+                f"bits must give the widths of {parameter.name!r} or of its family {parameter.family.value!r}, "
+                f"got those of {[str(name) for name in bits]}."
             )
         widths = bits[parameter.name] if parameter.name in bits else bits[parameter.family]
-    pair = (widths, widths) if isinstance(widths, int) else tuple(widths)
-    if len(pair) != 2 or any(isinstance(width, bool) or not isinstance(width, int) for width in pair):
+    pair = (widths, widths) if isinstance(widths, int | np.integer) else widths
+    if not isinstance(pair, Sequence) or len(pair) != 2 or not all(_is_whole(width) for width in pair):
         raise ValueError(f"bits of {parameter.name!r} must be one integer or a first and a last, got {widths!r}.")
-    low, high = pair
+    low, high = (int(width) for width in pair)
     if not 1 <= low <= high <= MAX_BITS:
         raise ValueError(
             f"bits of {parameter.name!r} must be between 1 and {MAX_BITS}, the first not over the last, got {widths!r}."
         )
     return low, high
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -23,8 +23,8 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     storage = parser.add_argument_group("storage and output")
     storage.add_argument("--storage", default="sqlite:///qspinn.db", help="URL of the database of studies")
     storage.add_argument("--study-name", default=study_name, help="name of the study; run again, it goes on")
-    storage.add_argument("--json", type=Path, metavar="FILE", help="write front and choice to this file")
-    storage.add_argument("--html", type=Path, metavar="FILE", help="the figure's file; <study name>.html if not given")
+    storage.add_argument("--json", type=output_file, metavar="FILE", help="write front and choice to this file")
+    storage.add_argument("--html", type=output_file, metavar="FILE", help="the figure; <study name>.html if not given")
     return parser
 
 
@@ -39,6 +39,14 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.GPSampler(seed=seed)
         case _:
             return optuna.samplers.RandomSampler(seed=seed)
+
+
+def output_file(text: str) -> Path:
+    """A file in a folder that exists: a study should not find out at its end that it does not."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists, got {text}")
+    return path
 
 
 def positive(text: str) -> int:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 from command_line import make_sampler, positive, study_parser
 from report import describe_choice, front_table, write_json
 
 from qspinn_optuna import (
-    Choice,
     Deployment,
     ParetoFront,
+    QuantizationConfig,
     QuantizationObjective,
     QuantizationSpace,
     Rounding,
@@ -25,8 +27,8 @@ from qspinn_optuna import (
     TradeOffSelector,
     open_study,
 )
-from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.visualization import plot_front
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 
@@ -37,6 +39,7 @@ SMALL_TRAINING_SET = 10_000
 
 
 def main() -> None:
+    """Run, and tell errors in a line."""
     arguments = parse_arguments()
     try:
         run(arguments)
@@ -132,8 +135,8 @@ def report(arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.
     test_accuracy = workload.test(choice.config, arguments.seed)
     print(f"\nPareto front of {len(study.trials)} trials\n{front_table(front)}\n")
     print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
-    others = other_choices(arguments, workload, study, floor, choice)
-    for scheme, other in others.items():
+    others = choices_by_scheme(arguments, workload, study, floor)
+    for scheme, other in sorted(others.items()):
         if other["trial"] != choice.trial_number:
             print(
                 f"Best {scheme}: trial {other['trial']}, {other['compression']:.2f}x smaller, "
@@ -155,21 +158,26 @@ def report(arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.
         )
 
 
-def other_choices(
-    arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float, choice: Choice
-) -> dict[str, dict[str, object]]:
-    """What would be chosen if only one scheme were to be had."""
-    choices: dict[str, dict[str, object]] = {}
-    for scheme in Scheme:
-        try:
-            front = ParetoFront.from_study(
-                study, accuracy_floor=floor, where=lambda config, scheme=scheme: config.scheme is scheme
-            )
-        except ValueError:
-            continue  # No feasible trial of this scheme.
-        best = TradeOffSelector(arguments.mu).select(front)
-        choices[scheme.value] = {**best.to_dict(), "test_accuracy": workload.test(best.config, arguments.seed)}
+def choices_by_scheme(
+    arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float
+) -> dict[str, dict[str, Any]]:
+    """What would be chosen if only one scheme were to be had; schemes without a feasible trial are left out."""
+    choices: dict[str, dict[str, Any]] = {}
+    for scheme in {Scheme(trial.params["scheme"]) for trial in study.trials if is_feasible(trial, floor)}:
+        front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
+        choice = TradeOffSelector(arguments.mu).select(front)
+        choices[scheme.value] = {**choice.to_dict(), "test_accuracy": workload.test(choice.config, arguments.seed)}
     return choices
+
+
+def has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
+    """Whether ``config`` is of ``scheme``."""
+    return config.scheme is scheme
+
+
+def is_feasible(trial: optuna.trial.FrozenTrial, floor: float) -> bool:
+    """Whether a trial is finished and over the floor."""
+    return trial.values is not None and trial.values[1] >= floor
 
 
 if __name__ == "__main__":

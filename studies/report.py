@@ -33,7 +33,7 @@ def front_table(front: ParetoFront) -> str:
 
 def describe_choice(choice: Choice, test_accuracy: float, test_baseline: float) -> str:
     """The chosen model in words."""
-    bits = ", ".join(f"{name} {format}" for name, format in _formats(choice).items())
+    bits = ", ".join(f"{name} {fmt}" for name, fmt in _formats(choice).items())
     return (
         f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, {bits}\n"
         f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits; reward {choice.reward:.4f}\n"

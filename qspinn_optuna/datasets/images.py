@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabeledImages:
     """Grey images and their classes.
 
@@ -50,16 +50,18 @@ class LabeledImages:
         """Images [images, ...] and labels of any numbers that are whole and within 0-255.
 
         Raises:
-            ValueError: If a number is NaN, not whole or outside 0-255.
+            ValueError: If there are no images, or a number is NaN, not whole or outside 0-255.
         """
+        if len(images) == 0:
+            raise ValueError("images must hold at least one image, got none.")
         flat = np.asarray(images).reshape(len(images), -1)
         return cls(_bytes("images", flat), _bytes("labels", np.asarray(labels)))
 
-    def __getitem__(self, part: slice | NDArray[np.intp]) -> LabeledImages:
+    def __getitem__(self, part: slice) -> LabeledImages:
         return LabeledImages(self.images[part], self.labels[part])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSplits:
     """Images for training, for tuning (every choice is made on these), and for the final test.
 
@@ -91,6 +93,7 @@ class ImageSplits:
         """A digest of training and tuning images and their labels."""
         digest = hashlib.sha256()
         for split in (self.train, self.tuning):
+            digest.update(repr(split.images.shape).encode())
             digest.update(split.images.tobytes())
             digest.update(split.labels.tobytes())
         return digest.hexdigest()[:16]
@@ -110,6 +113,7 @@ def _bytes(name: str, values: NDArray[np.generic]) -> NDArray[np.uint8]:
     whole = values.astype(np.float64)
     if not np.isfinite(whole).all():
         raise ValueError(f"{name} must be finite, got {int((~np.isfinite(whole)).sum())} NaN or infinite values.")
-    if (whole != np.floor(whole)).any() or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
-        raise ValueError(f"{name} must be whole numbers between 0 and 255, got {whole.min():g} to {whole.max():g}.")
+    wrong = whole[(whole != np.floor(whole)) | (whole < 0) | (whole > 255)]
+    if len(wrong) > 0:
+        raise ValueError(f"{name} must be whole numbers between 0 and 255, got {wrong[0]:g} among others.")
     return whole.astype(np.uint8)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import shutil
-import tempfile
 import urllib.error
 import urllib.request
 import zlib
@@ -98,22 +98,22 @@ def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
 
 def _download(address: str, path: Path, checksum: str) -> None:
     """Download beside ``path``, and rename once the checksum is right, so that nothing half done is left."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=60) as response:
+        with partial.open("wb") as file, urllib.request.urlopen(address, timeout=60) as response:
             shutil.copyfileobj(response, file)
-        found = hashlib.sha256(gzip.decompress(Path(partial).read_bytes())).hexdigest()
+        found = hashlib.sha256(gzip.decompress(partial.read_bytes())).hexdigest()
         if found != checksum:
             raise ValueError(f"{address}, unpacked, must have the SHA-256 checksum {checksum}, got {found}.")
-        Path(partial).replace(path)
+        partial.replace(path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{address} must be a gzip file, got a damaged one ({error}).") from error
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
         raise ConnectionError(
             f"{address} cannot be downloaded ({error}). Put MNIST's four IDX files into {path.parent} yourself."
         ) from error
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _read_pair(folder: Path, prefix: str) -> LabeledImages:

@@ -110,7 +110,13 @@ class QFormat:
                 f"No signed format of 1 bit holds ({low}, {high}), since its codes are -1 and 0: give at least 2 bits."
             )
         # |low| and high are at most 2**m, m the exponent of the larger; start there and widen until both ends fit.
-        integer_bits = math.frexp(max(abs(low), abs(high)))[1] - 1
+        largest = max(abs(low), abs(high))
+        integer_bits = math.frexp(largest)[1] - 1
+        if abs(integer_bits) > _MAX_EXPONENT - MAX_BITS:
+            limit = _MAX_EXPONENT - MAX_BITS
+            raise ValueError(
+                f"The larger end of the range must be between 2**-{limit} and 2**{limit}, got {largest:g}: scale it."
+            )
         while True:
             candidate = cls(integer_bits, bits - int(signed) - integer_bits, signed)
             if candidate.min <= low and high <= candidate.max:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from qspinn_optuna.vocabulary import Vocabulary
 
 
-class Rounding(StrEnum):
+class Rounding(Vocabulary):
     """How a value between two grid points is put on one of them.
 
     Every rounding saturates at the ends of the format, and none of them moves a value that is on the grid.

@@ -1,0 +1,434 @@
+"""The integer network against the simulation, and both against exact rational arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from qspinn_optuna import Deployment, QFormat, QuantizationConfig, QuantizationSpace, Rounding, Scheme
+from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.workloads.stdp import IntegerNetwork, SpikeTrains, STDPNetwork, STDPSettings, encode_images
+from qspinn_optuna.workloads.stdp.network import train
+from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
+from tests.stdp.numpy_network import (
+    Grids,
+    NumpyNetwork,
+    Purpose,
+    draw,
+    encode,
+    float_constants,
+    rounded,
+    stream,
+)
+
+INPUTS = 36
+IMAGES = 6
+SMALL = STDPSettings(
+    neurons=8,
+    steps=20,
+    input_rate=0.6,
+    membrane_tau=20.0,
+    threshold=6.0,
+    reset=2.0,
+    refractory_steps=2,
+    inhibition=8.0,
+    theta_step=0.5,
+    theta_tau=400.0,
+    adaptation_theta_step=0.5,
+    adaptation_theta_tau=900.0,
+    trace_tau=5.0,
+    learning_rate=0.2,
+    final_learning_rate=0.05,
+    weight_sum=0.3,
+    voltage_range=64.0,
+)
+EVERY_WIDTH: dict[str, int | tuple[int, int]] = {
+    "weight": (1, 16),
+    "scale": (2, 16),
+    "membrane": (2, 24),
+    "theta": (1, 16),
+    "membrane_decay": (1, 16),
+}
+LEARNING_WIDTHS: dict[str, int | tuple[int, int]] = {"trace": (1, 12), "trace_decay": (1, 12), "theta_decay": (1, 16)}
+
+
+def random_images(seed: int, count: int = IMAGES) -> NDArray[np.uint8]:
+    return np.random.default_rng([seed, count]).integers(0, 256, (count, INPUTS)).astype(np.uint8)
+
+
+def input_spikes(seed: int, first_image: int = 70) -> SpikeTrains:
+    return encode_images(random_images(seed), SMALL.steps, SMALL.input_rate, seed, first_image)
+
+
+def space_of(
+    network: STDPSettings, deployment: Deployment = Deployment.INFERENCE, **widths: int | tuple[int, int]
+) -> QuantizationSpace:
+    learning = deployment is Deployment.LEARNING
+    bits = EVERY_WIDTH | (LEARNING_WIDTHS if learning else {}) | widths
+    specs = parameters(network, INPUTS, INPUTS, 3, deployment)
+    if "scale" not in {spec.name for spec in specs}:
+        del bits["scale"]
+    return QuantizationSpace(
+        specs,
+        bits,
+        schemes=(Scheme.ITQ,) if learning else tuple(Scheme),
+        rounding_per_family=True,
+        deployment=deployment,
+    )
+
+
+@cache
+def float_network(seed: int) -> STDPNetwork:
+    return train(random_images(seed, 20), SMALL, seed)
+
+
+def simulation(config: QuantizationConfig, network: STDPSettings, deployment: Deployment, seed: int) -> STDPNetwork:
+    """The simulated network of a configuration, quantized after training or in it."""
+    adaptation_images = random_images(seed + 1)
+    if config.scheme is Scheme.PTQ:
+        return quantize_trained(float_network(seed % 3), adaptation_images, config, network, seed)
+    weight_sum = network.weight_sum * INPUTS
+    return train_quantized(random_images(seed), adaptation_images, config, network, deployment, weight_sum, seed)
+
+
+def assert_spikes_alike(simulated: STDPNetwork, config: QuantizationConfig, seed: int) -> int:
+    """Compare at every step; returns the number of spikes."""
+    trains = input_spikes(seed)
+    expected = simulated.record_spikes(trains, seed)
+    integer = IntegerNetwork.from_network(simulated, config)
+    np.testing.assert_array_equal(integer.record_spikes(trains, seed), expected)
+    np.testing.assert_array_equal(integer.count_spikes(trains, seed), simulated.count_spikes(trains, seed))
+    return int((expected >= 0).sum())
+
+
+@st.composite
+def points(draw_from: st.DrawFn, space: QuantizationSpace) -> QuantizationConfig:
+    """Any configuration of a space that the simulation can carry."""
+    params: dict[str, object] = {}
+    for name, distribution in space.distributions.items():
+        if isinstance(distribution, IntDistribution):
+            params[name] = draw_from(st.integers(distribution.low, distribution.high))
+        elif isinstance(distribution, CategoricalDistribution):
+            params[name] = draw_from(st.sampled_from(distribution.choices))
+    config = space.config(params)
+    try:
+        check_exact(config, INPUTS)
+    except ValueError:
+        assume(False)
+    return config
+
+
+NETWORKS = {
+    "scale and shadow": (SMALL, Deployment.INFERENCE),
+    "no scale": (replace(SMALL, scale_per_neuron=False), Deployment.INFERENCE),
+    "no shadow": (replace(SMALL, shadow=False), Deployment.INFERENCE),
+    "thresholds as trained": (replace(SMALL, adaptation_images=0), Deployment.INFERENCE),
+    "learning": (replace(SMALL, shadow=False), Deployment.LEARNING),
+    "learning with a shadow": (SMALL, Deployment.LEARNING),
+}
+
+
+@pytest.mark.parametrize(("network", "deployment"), NETWORKS.values(), ids=NETWORKS.keys())
+def test_integers_spike_as_the_simulation_at_any_point_of_the_space(
+    network: STDPSettings, deployment: Deployment
+) -> None:
+    spikes = 0
+
+    @settings(max_examples=80, deadline=None, derandomize=True)
+    @given(points(space_of(network, deployment)), st.integers(0, 2**16))
+    def compare(config: QuantizationConfig, seed: int) -> None:
+        nonlocal spikes
+        spikes += assert_spikes_alike(simulation(config, network, deployment, seed), config, seed)
+
+    compare()
+    assert spikes >= 1_000
+
+
+def with_widths(scheme: Scheme, rounding: Rounding, **bits: int) -> QuantizationConfig:
+    """A configuration with one rounding, 8 bits where nothing else is said."""
+    space = space_of(SMALL)
+    params: dict[str, object] = {name: rounding.value for name in space.distributions if name.startswith("rounding.")}
+    params["scheme"] = scheme.value
+    params |= {f"bits.{name}": bits.get(name, 8) for name in EVERY_WIDTH}
+    return space.config(params)
+
+
+CORNERS = {
+    "8 bits": {},
+    "coarse membrane": {"membrane": 6},
+    "1-bit weights": {"weight": 1},
+    "1-bit weights, coarse membrane": {"weight": 1, "membrane": 6},
+    "16-bit weights": {"weight": 16, "scale": 2},
+    "fine membrane": {"membrane": 24, "weight": 2, "membrane_decay": 16},
+    "coarse thresholds": {"theta": 3},
+    "fine thresholds": {"theta": 16, "membrane": 10},
+}
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("bits", CORNERS.values(), ids=CORNERS.keys())
+def test_integers_spike_as_the_simulation_in_the_corners(
+    bits: dict[str, int], scheme: Scheme, rounding: Rounding
+) -> None:
+    config = with_widths(scheme, rounding, **bits)
+    check_exact(config, INPUTS)
+    spikes = [
+        assert_spikes_alike(simulation(config, SMALL, Deployment.INFERENCE, seed), config, seed) for seed in (0, 1)
+    ]
+    # Trained weights are all below 1/2, and truncation to 1 bit leaves nothing of them.
+    silent = scheme is Scheme.PTQ and rounding is Rounding.TRUNCATION and bits.get("weight") == 1
+    assert (sum(spikes) >= 2 * IMAGES) != silent
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Exact arithmetic
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def exact_rounding(value: Fraction, to: ParameterQuantization, key: int, index: int) -> Fraction:
+    """``value`` on its grid by the definitions: floor, floor(p + 1/2), floor(p + r) with r in [0, 1)."""
+    resolution = Fraction(2) ** -to.format.fraction_bits
+    position = value / resolution
+    if to.rounding is Rounding.NEAREST:
+        position += Fraction(1, 2)
+    elif to.rounding is Rounding.STOCHASTIC:
+        position += Fraction(draw(key, index) >> 32, 2**32)
+    return min(max(math.floor(position), to.format.min_code), to.format.max_code) * resolution
+
+
+def exact_code(value: float, fmt: QFormat) -> int:
+    """The code of a value that must be on the grid."""
+    code = Fraction(value) / Fraction(2) ** -fmt.fraction_bits
+    assert code.denominator == 1
+    assert fmt.min_code <= code <= fmt.max_code
+    return int(code)
+
+
+class ExactNetwork:
+    """The responses of a quantized network in rational numbers, made of its codes and formats alone."""
+
+    def __init__(self, network: STDPNetwork, config: QuantizationConfig) -> None:
+        self.membrane = config["membrane"]
+        self.weights = [[self._value(w, config["weight"].format) for w in row] for row in network.weights.tolist()]
+        self.theta = [self._value(theta, config["theta"].format) for theta in network.theta.tolist()]
+        scale_format = config["scale"].format if "scale" in config.parameters else QFormat(1, 0, signed=False)
+        self.scale = [self._value(a, scale_format) for a in network.scale.tolist()]
+        neuron = network.neuron
+        self.decay = self._value(neuron.decay, config["membrane_decay"].format)
+        self.threshold, self.reset, self.inhibition = (
+            self._value(voltage, self.membrane.format)
+            for voltage in (neuron.threshold, neuron.reset, neuron.inhibition)
+        )
+        self.refractory_steps = neuron.refractory_steps
+
+    @staticmethod
+    def _value(value: float, fmt: QFormat) -> Fraction:
+        return exact_code(value, fmt) * Fraction(2) ** -fmt.fraction_bits
+
+    def respond(self, spikes: NDArray[np.bool_], image: int, seed: int) -> list[int]:
+        neurons = range(len(self.theta))
+        lowest = self.membrane.format.min_code * Fraction(2) ** -self.membrane.format.fraction_bits
+        u = [Fraction(0) for _ in neurons]
+        free_from = [0 for _ in neurons]
+        winners = []
+        for t, s in enumerate(spikes):
+            key = stream(seed, Purpose.MEMBRANE, image, t)
+            free = [j for j in neurons if free_from[j] <= t]
+            for j in free:
+                current = sum((self.weights[i][j] for i in np.flatnonzero(s)), start=Fraction(0))
+                u[j] = exact_rounding(self.decay * u[j] + self.scale[j] * current, self.membrane, key, j)
+            above = [j for j in free if u[j] >= self.threshold + self.theta[j]]
+            if not above:
+                winners.append(-1)
+                continue
+            winner = max(above, key=lambda j: (u[j] - self.theta[j], -j))
+            u = [max(potential - self.inhibition, lowest) for potential in u]
+            u[winner] = self.reset
+            free_from[winner] = t + 1 + self.refractory_steps
+            winners.append(winner)
+        return winners
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("bits", CORNERS.values(), ids=CORNERS.keys())
+def test_both_spike_as_exact_arithmetic_does(bits: dict[str, int], rounding: Rounding) -> None:
+    # The rounding of the membrane is what runs; everything else is to nearest, so that the network spikes.
+    config = with_widths(Scheme.PTQ, Rounding.NEAREST, **bits)
+    membrane = ParameterQuantization(config["membrane"].format, rounding)
+    config = QuantizationConfig(Scheme.PTQ, {**config.parameters, "membrane": membrane})
+    simulated = simulation(config, SMALL, Deployment.INFERENCE, 2)
+    exact = ExactNetwork(simulated, config)
+    images = random_images(9)
+    expected = [
+        exact.respond(encode(image, SMALL.steps, SMALL.input_rate, 9, 70 + k), 70 + k, seed=9)
+        for k, image in enumerate(images)
+    ]
+    np.testing.assert_array_equal(simulated.record_spikes(input_spikes(9), 9), expected)
+    integer = IntegerNetwork.from_network(simulated, config)
+    np.testing.assert_array_equal(integer.record_spikes(input_spikes(9), 9), expected)
+    assert (np.array(expected) >= 0).sum() >= IMAGES
+
+
+def test_an_integer_network_stores_the_codes() -> None:
+    config = with_widths(Scheme.PTQ, Rounding.NEAREST, weight=9, scale=5, theta=6)
+    simulated = simulation(config, SMALL, Deployment.INFERENCE, 0)
+    integer = IntegerNetwork.from_network(simulated, config)
+    assert integer.weights.dtype == np.uint16
+    stored = {"weight": integer.weights, "scale": integer.scale, "theta": integer.theta}
+    simulation_values: dict[str, NDArray[np.floating]] = {
+        "weight": simulated.weights,
+        "scale": simulated.scale,
+        "theta": simulated.theta,
+    }
+    for name, codes in stored.items():
+        expected = [exact_code(value, config[name].format) for value in simulation_values[name].ravel().tolist()]
+        assert codes.ravel().tolist() == expected
+    narrow = with_widths(Scheme.PTQ, Rounding.NEAREST, weight=8)
+    simulated = simulation(narrow, SMALL, Deployment.INFERENCE, 0)
+    assert IntegerNetwork.from_network(simulated, narrow).weights.dtype == np.uint8
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_a_1_bit_scale_is_the_same_number_in_both(scheme: Scheme) -> None:
+    """Its grid is {0, 2}, so a scale that is left at 1 would be none of it."""
+    network = replace(SMALL, shadow=False)
+    config = space_of(network, scale=1).uniform(8, scheme, Rounding.NEAREST)
+    simulated = simulation(config, network, Deployment.INFERENCE, 0)
+    assert assert_spikes_alike(simulated, config, 0) >= IMAGES
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How a trained network is quantized
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def fixed(config: QuantizationConfig, name: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
+    return rounded(np.asarray(values, np.float64).ravel(), config[name]).reshape(values.shape)
+
+
+@pytest.mark.parametrize("rounding", [Rounding.TRUNCATION, Rounding.NEAREST])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_post_training_quantization_in_plain_numpy(rounding: Rounding, scaled: bool) -> None:
+    network = replace(SMALL, scale_per_neuron=scaled)
+    config = space_of(network).uniform(6, Scheme.PTQ, rounding)
+    seed = 2
+    quantized = simulation(config, network, Deployment.INFERENCE, seed)
+
+    trained = float_network(seed)
+    weights = fixed(config, "weight", trained.weights)
+    scale = np.ones(SMALL.neurons)
+    if scaled:
+        scale = fixed(config, "scale", trained.weights.astype(np.float64).sum(axis=0) / weights.sum(axis=0))
+    to_nearest = ParameterQuantization(config["membrane"].format, Rounding.NEAREST)
+    voltages = rounded(np.array([SMALL.threshold, SMALL.reset, SMALL.inhibition]), to_nearest).tolist()
+    constants = replace(
+        float_constants(network, INPUTS),
+        membrane_decay=fixed(config, "membrane_decay", np.array([math.exp(-1 / SMALL.membrane_tau)]))[0],
+        threshold=voltages[0],
+        reset=voltages[1],
+        inhibition=voltages[2],
+        theta_step=SMALL.adaptation_theta_step,
+        theta_decay=math.exp(-SMALL.steps / SMALL.adaptation_theta_tau),
+    )
+    plain = NumpyNetwork(weights.astype(np.float32), constants, Grids(membrane=config["membrane"]), seed)
+    plain.scale, plain.theta = scale, trained.theta.copy()
+    for number, image in enumerate(random_images(seed + 1), start=3_000_000_000):
+        plain.present(encode(image, SMALL.steps, SMALL.input_rate, seed, number), number, adapting=True)
+
+    np.testing.assert_array_equal(quantized.weights, weights)
+    np.testing.assert_array_equal(quantized.scale, scale)
+    np.testing.assert_array_equal(quantized.theta, fixed(config, "theta", plain.theta))
+    assert (plain.theta != trained.theta).any()
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize(("network", "deployment"), NETWORKS.values(), ids=NETWORKS.keys())
+def test_every_value_lies_on_its_grid(
+    network: STDPSettings, deployment: Deployment, scheme: Scheme, rounding: Rounding
+) -> None:
+    if deployment is Deployment.LEARNING:
+        scheme = Scheme.ITQ
+    config = space_of(network, deployment).uniform(5, scheme, rounding)
+    simulated = simulation(config, network, deployment, 1)
+    values: dict[str, NDArray[np.floating]] = {
+        "weight": simulated.weights,
+        "theta": simulated.theta,
+        "membrane_decay": np.array([simulated.neuron.decay]),
+    }
+    if "scale" in config.parameters:
+        values["scale"] = simulated.scale
+    for name, array in values.items():
+        for value in array.ravel().tolist():
+            exact_code(value, config[name].format)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is refused
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_weights_whose_sums_float32_cannot_hold_are_refused() -> None:
+    for bits, inputs in ((16, 784), (15, 784), (16, 257)):
+        with pytest.raises(ValueError, match=r"give weight at most \d+ bits"):
+            check_exact(with_widths(Scheme.PTQ, Rounding.NEAREST, weight=bits, scale=2), inputs)
+    with pytest.raises(ValueError, match="give weight at most 14 bits"):
+        check_exact(with_widths(Scheme.PTQ, Rounding.NEAREST, weight=16, scale=2), 784)
+    check_exact(with_widths(Scheme.PTQ, Rounding.NEAREST, weight=14, scale=2), 784)
+    check_exact(with_widths(Scheme.PTQ, Rounding.NEAREST, weight=16, scale=2), 256)
+
+
+EVERY_CONFIG = QuantizationSpace(
+    parameters(SMALL, INPUTS, INPUTS, 3, Deployment.INFERENCE),
+    {"weight": (1, 24), "scale": (1, 24), "membrane": (2, 24), "theta": (1, 24), "membrane_decay": (1, 24)},
+)
+
+
+def test_membranes_that_float64_cannot_hold_are_refused() -> None:
+    params = {"scheme": "ptq", "rounding": "nearest", "bits.theta": 8}
+    params |= {"bits.weight": 8, "bits.scale": 24, "bits.membrane": 24, "bits.membrane_decay": 24}
+    with pytest.raises(ValueError, match=r"membrane takes \d+ bits.*give weight, scale, membrane or membrane_decay"):
+        check_exact(EVERY_CONFIG.config(params), 60_000)
+    check_exact(EVERY_CONFIG.config(params | {"bits.membrane": 16}), 60_000)
+
+
+@st.composite
+def wide_points(draw_from: st.DrawFn) -> QuantizationConfig:
+    params: dict[str, object] = {"scheme": "ptq", "rounding": "nearest"}
+    for name, distribution in EVERY_CONFIG.distributions.items():
+        if isinstance(distribution, IntDistribution):
+            params[name] = draw_from(st.integers(distribution.low, distribution.high))
+    return EVERY_CONFIG.config(params)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(wide_points(), st.integers(1, 5_000))
+def test_what_is_accepted_fits_the_simulations_floats(config: QuantizationConfig, inputs: int) -> None:
+    """The largest sums, in units of their last bit, are integers below 2**24 and 2**53."""
+    weight, scale, membrane, decay = (config[name].format for name in ("weight", "scale", "membrane", "membrane_decay"))
+    current = inputs * weight.max_code
+    products = {
+        scale.fraction_bits + weight.fraction_bits: scale.max_code * current,
+        decay.fraction_bits + membrane.fraction_bits: decay.max_code * -membrane.min_code,
+    }
+    finest = max(*products, membrane.fraction_bits)
+    largest = scale.max_code * current << finest - scale.fraction_bits - weight.fraction_bits
+    largest += decay.max_code * -membrane.min_code << finest - decay.fraction_bits - membrane.fraction_bits
+    fits = current <= 2**24 and largest <= 2**53
+    try:
+        check_exact(config, inputs)
+    except ValueError:
+        # What is refused is within two bits of what does not fit.
+        assert current * 4 > 2**24 or largest * 4 > 2**53
+    else:
+        assert fits

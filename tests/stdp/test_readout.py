@@ -1,0 +1,104 @@
+"""The readout against plain loops over exact fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from qspinn_optuna.workloads.stdp.readout import assign_labels, vote
+
+Counts = NDArray[np.int32]
+Labels = NDArray[np.uint8]
+
+
+def first_largest(values: list[Fraction]) -> int:
+    return values.index(max(values))
+
+
+def plain_labels(counts: Counts, labels: Labels, classes: int) -> list[int]:
+    """The class with the largest mean response of each neuron; a class without images has a response of 0."""
+    result = []
+    for j in range(counts.shape[1]):
+        means = []
+        for label in range(classes):
+            responses = [int(counts[k, j]) for k in range(len(counts)) if labels[k] == label]
+            means.append(Fraction(sum(responses), max(len(responses), 1)))
+        result.append(first_largest(means))
+    return result
+
+
+def plain_votes(counts: Counts, neuron_labels: Labels, classes: int) -> list[int]:
+    """The class with the largest mean response of its neurons to each image; a class without neurons has 0."""
+    result = []
+    for row in counts:
+        means = []
+        for label in range(classes):
+            responses = [int(row[j]) for j in range(len(row)) if neuron_labels[j] == label]
+            means.append(Fraction(sum(responses), max(len(responses), 1)))
+        result.append(first_largest(means))
+    return result
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> tuple[Counts, Labels, Labels, int]:
+    """Counts, labels of images and of neurons; small numbers, so that ties and empty classes are frequent."""
+    classes, images, neurons = draw(st.integers(1, 5)), draw(st.integers(1, 8)), draw(st.integers(1, 8))
+    numbers = st.integers(0, 3)
+    counts = draw(st.lists(st.lists(numbers, min_size=neurons, max_size=neurons), min_size=images, max_size=images))
+    names = st.integers(0, classes - 1)
+    labels = draw(st.lists(names, min_size=images, max_size=images))
+    neuron_labels = draw(st.lists(names, min_size=neurons, max_size=neurons))
+    return np.array(counts, np.int32), np.array(labels, np.uint8), np.array(neuron_labels, np.uint8), classes
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(responses())
+def test_readout_equals_plain_loops(case: tuple[Counts, Labels, Labels, int]) -> None:
+    counts, labels, neuron_labels, classes = case
+    assert assign_labels(counts, labels, classes).tolist() == plain_labels(counts, labels, classes)
+    assert vote(counts, neuron_labels, classes).tolist() == plain_votes(counts, neuron_labels, classes)
+
+
+def test_means_count_and_not_sums() -> None:
+    labels = np.array([0, 0, 0, 1], np.uint8)
+    counts = np.array([[2], [2], [2], [5]], np.int32)
+    assert assign_labels(counts, labels, 2).tolist() == [1]
+    neuron_labels = np.array([0, 0, 0, 1], np.uint8)
+    assert vote(np.array([[2, 2, 2, 5]], np.int32), neuron_labels, 2).tolist() == [1]
+
+
+def test_the_first_of_equals_is_taken() -> None:
+    labels = np.array([2, 1, 0], np.uint8)
+    counts = np.array([[3, 0], [3, 0], [1, 0]], np.int32)
+    assert assign_labels(counts, labels, 3).tolist() == [1, 0]
+    neuron_labels = np.array([2, 1, 0], np.uint8)
+    assert vote(np.array([[4, 4, 1], [0, 0, 0]], np.int32), neuron_labels, 3).tolist() == [1, 0]
+
+
+def test_equal_means_of_different_sizes_tie() -> None:
+    """1/3 of one class's spikes and 2/6 of another's are the same number."""
+    neuron_labels = np.array([1] * 3 + [0] * 6, np.uint8)
+    counts = np.array([[1, 0, 0, 1, 1, 0, 0, 0, 0]], np.int32)
+    assert vote(counts, neuron_labels, 2).tolist() == [0]
+
+
+def test_classes_without_neurons_or_images_are_not_answered() -> None:
+    neuron_labels = np.array([1, 3], np.uint8)
+    counts = np.array([[1, 0], [0, 1], [2, 1]], np.int32)
+    assert vote(counts, neuron_labels, 6).tolist() == [1, 3, 1]
+    labels = np.array([4, 1, 4], np.uint8)
+    assert assign_labels(np.array([[1, 0], [0, 1], [1, 0]], np.int32), labels, 6).tolist() == [4, 1]
+
+
+def test_labels_are_bytes_one_for_each() -> None:
+    counts = np.ones((5, 3), np.int32)
+    neuron_labels = assign_labels(counts, np.zeros(5, np.uint8), 2)
+    assert neuron_labels.dtype == np.uint8
+    assert neuron_labels.shape == (3,)
+    answers = vote(counts, neuron_labels, 2)
+    assert answers.dtype == np.uint8
+    assert answers.shape == (5,)

@@ -1,0 +1,296 @@
+"""The workload as a study uses it, on images of three noisy patterns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from qspinn_optuna import Deployment, QuantizationConfig, QuantizationSpace, Rounding, Scheme, Workload
+from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
+from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
+from qspinn_optuna.workloads.stdp import workload as workload_module
+
+CLASSES, SIDE = 3, 6
+TRAIN, TUNING, TEST = 60, 30, 30
+SMALL = STDPSettings(
+    neurons=9,
+    steps=25,
+    input_rate=0.5,
+    threshold=6.0,
+    inhibition=20.0,
+    theta_step=0.5,
+    trace_tau=5.0,
+    learning_rate=0.1,
+    final_learning_rate=0.02,
+    weight_sum=0.25,
+    label_images=40,
+    adaptation_images=10,
+    voltage_range=64.0,
+)
+
+
+def patterns(seed: int, count: int) -> LabeledImages:
+    """Bars at three heights, with noise around them; the first column is black."""
+    generator = np.random.default_rng(seed)
+    labels = (np.arange(count) % CLASSES).astype(np.uint8)
+    images = generator.integers(0, 60, (count, SIDE, SIDE))
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label : 2 * label + 2] += 150
+    images[:, :, 0] = 0
+    return LabeledImages(images.reshape(count, -1).astype(np.uint8), labels)
+
+
+DATA = ImageSplits(patterns(0, TRAIN), patterns(1, TUNING), patterns(2, TEST))
+
+
+def workload(settings: STDPSettings = SMALL, data: ImageSplits = DATA, **arguments: Any) -> STDPWorkload:
+    return STDPWorkload(data, settings, **{"threads": 1, **arguments})
+
+
+def uniform(of: STDPWorkload, bits: int, scheme: Scheme, rounding: Rounding = Rounding.NEAREST) -> QuantizationConfig:
+    space = QuantizationSpace(of.parameters, bits=(1, 24) if bits == 1 else (2, 24), deployment=of.deployment)
+    return space.uniform(bits, scheme, rounding)
+
+
+def mixed(of: STDPWorkload, scheme: Scheme, rounding: Rounding) -> QuantizationConfig:
+    """Narrow weights, wide enough neurons."""
+    space = QuantizationSpace(of.parameters, {"weight": 3} | dict.fromkeys(
+        ("scale", "membrane", "threshold", "decay", "trace"), 10
+    ), deployment=of.deployment)  # fmt: skip
+    return space.uniform(10, scheme, rounding)
+
+
+SCHEMES_AND_ROUNDINGS = [(scheme, rounding) for scheme in Scheme for rounding in Rounding]
+
+
+def test_it_is_a_workload() -> None:
+    assert isinstance(workload(), Workload)
+
+
+def test_the_patterns_are_learned() -> None:
+    assert workload().baseline >= 0.8
+    assert workload().test_baseline >= 0.8
+
+
+def test_evaluation_counts_up_to_the_tuning_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload_module, "_BATCH", 7)
+    of = workload()
+    counts = list(of.evaluate(uniform(of, 12, Scheme.PTQ), seed=3))
+    assert [seen for _, seen in counts] == [7, 14, 21, 28, 30]
+    correct = [correct for correct, _ in counts]
+    assert all(0 <= after - before <= 7 for before, after in zip([0, *correct], correct, strict=False))
+    assert correct[-1] >= 0.8 * TUNING
+
+
+@pytest.mark.parametrize(("scheme", "rounding"), SCHEMES_AND_ROUNDINGS)
+def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding) -> None:
+    of = workload()
+    config = mixed(of, scheme, rounding)
+    first = list(of.evaluate(config, seed=5))
+    assert list(of.evaluate(config, seed=6))[-1][1] == TUNING
+    assert list(of.evaluate(config, seed=5)) == first
+    assert list(workload().evaluate(config, seed=5)) == first
+
+
+@pytest.mark.parametrize(("scheme", "rounding"), SCHEMES_AND_ROUNDINGS)
+def test_the_seed_changes_what_is_random(scheme: Scheme, rounding: Rounding) -> None:
+    of = workload()
+    config = mixed(of, scheme, rounding)
+    one, other = of.quantize(config, seed=5), of.quantize(config, seed=6)
+    assert (one.theta != other.theta).any()
+    weights_are_random = scheme is Scheme.ITQ or rounding is Rounding.STOCHASTIC
+    assert (one.weights != other.weights).any() == weights_are_random
+
+
+def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = workload()
+    config = mixed(one, Scheme.PTQ, Rounding.STOCHASTIC)
+    expected = list(one.evaluate(config, seed=5))
+    monkeypatch.setattr(workload_module, "_BATCH", 4)
+    two = workload(threads=2)
+    assert list(two.evaluate(config, seed=5))[-1] == expected[-1]
+    assert (two.baseline, two.test(config, 5)) == (one.baseline, one.test(config, 5))
+
+
+def test_an_evaluation_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload_module, "_BATCH", 5)
+    of = workload(threads=2)
+    config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
+    whole = list(of.evaluate(config, seed=1))
+    stopped = of.evaluate(config, seed=1)
+    assert next(stopped) == whole[0]
+    stopped.close()  # type: ignore[attr-defined]
+    assert list(of.evaluate(config, seed=1)) == whole
+
+
+def test_the_test_set_is_touched_by_the_test_alone() -> None:
+    inverted = LabeledImages((255 - DATA.test.images).astype(np.uint8), DATA.test.labels)
+    one, other = workload(), workload(data=replace(DATA, test=inverted))
+    config = mixed(one, Scheme.PTQ, Rounding.NEAREST)
+    assert other.parameters == one.parameters
+    assert other.describe() == one.describe()
+    assert other.baseline == one.baseline
+    assert list(other.evaluate(config, 1)) == list(one.evaluate(config, 1))
+    assert other.test(config, 1) != one.test(config, 1)
+    assert other.test_baseline != one.test_baseline
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_the_tuning_set_decides_the_accuracy(part: str) -> None:
+    changed = {"images": DATA.tuning.images, "labels": DATA.tuning.labels}
+    changed[part] = changed[part][::-1].copy()
+    one, other = workload(), workload(data=replace(DATA, tuning=LabeledImages(**changed)))
+    config = mixed(one, Scheme.PTQ, Rounding.NEAREST)
+    assert other.baseline != one.baseline
+    assert list(other.evaluate(config, 1)) != list(one.evaluate(config, 1))
+    assert other.test(config, 1) == one.test(config, 1)
+
+
+def test_quantization_leaves_the_float_network_as_it_is() -> None:
+    of = workload()
+    network = of.network
+    before = [values.copy() for values in (network.weights, network.scale, network.theta)]
+    for scheme, rounding in SCHEMES_AND_ROUNDINGS:
+        of.simulate(mixed(of, scheme, rounding), seed=2)
+    assert of.network is network
+    for values, expected in zip((network.weights, network.scale, network.theta), before, strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_post_training_quantization_at_16_bits_is_close_to_the_baseline() -> None:
+    splits = embedded_mnist()
+    digits = ImageSplits(splits.train[:600], splits.tuning[:500], splits.test[:10])
+    settings = STDPSettings(neurons=40, theta_step=2.0, label_images=600, adaptation_images=0)
+    of = STDPWorkload(digits, settings, threads=2)
+    space = QuantizationSpace(of.parameters, {"weight": 14, "scale": 14, "membrane": 16, "threshold": 16, "decay": 16})
+    config = space.uniform(16, Scheme.PTQ, Rounding.NEAREST)
+    correct, seen = list(of.evaluate(config, seed=of.seed))[-1]
+    assert of.baseline >= 0.5
+    assert abs(correct / seen - of.baseline) <= 0.01
+
+
+def test_a_configuration_that_floats_cannot_carry_is_refused() -> None:
+    of = workload()
+    with pytest.raises(ValueError, match="weight"):
+        next(of.evaluate(uniform(of, 24, Scheme.PTQ), seed=0))
+    with pytest.raises(ValueError, match="weight"):
+        of.quantize(uniform(of, 24, Scheme.ITQ), seed=0)
+
+
+def test_a_device_that_learns_is_not_quantized_after_training() -> None:
+    of = workload(deployment=Deployment.LEARNING)
+    with pytest.raises(ValueError, match=r"schemes=\(Scheme.ITQ,\)"):
+        next(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
+    counts = list(of.evaluate(mixed(of, Scheme.ITQ, Rounding.STOCHASTIC), seed=0))
+    assert counts[-1][1] == TUNING
+
+
+LEARNING_ONLY = {"trace", "trace_decay", "theta_decay"}
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("deployment", Deployment)
+def test_parameters_are_what_the_device_stores(shadow: bool, deployment: Deployment) -> None:
+    of = workload(replace(SMALL, shadow=shadow), deployment=deployment)
+    stored = QuantizationSpace(of.parameters, deployment=deployment).parameters
+    names = {spec.name for spec in stored}
+    learning = deployment is Deployment.LEARNING
+    assert {"weight", "membrane", "theta", "membrane_decay", "refractory", "label"} <= names
+    assert (names >= LEARNING_ONLY) == learning
+    assert names.isdisjoint(LEARNING_ONLY) != learning
+    assert ("shadow" in names) == (learning and shadow)
+    # Narrow weights that learn make up for nothing: their scale would be 1.
+    assert ("scale" in names) == (shadow or not learning)
+
+
+def test_parameters_have_the_sizes_of_the_network() -> None:
+    of = workload(deployment=Deployment.LEARNING)
+    kept, inputs, neurons = SIDE * (SIDE - 1), SIDE * SIDE, SMALL.neurons
+    counts = {spec.name: (spec.count, spec.baseline_count) for spec in of.parameters}
+    assert counts == {
+        "weight": (kept * neurons, inputs * neurons),
+        "scale": (neurons, 0),
+        "membrane": (neurons, None),
+        "theta": (neurons, None),
+        "membrane_decay": (1, None),
+        "refractory": (SMALL.refractory_steps, None),
+        "label": (neurons, None),
+        "input_mask": (inputs, 0),
+        "trace": (kept, inputs),
+        "trace_decay": (1, None),
+        "theta_decay": (1, None),
+        "shadow": (kept * neurons, 0),
+    }
+    fixed = {spec.name: spec.fixed_bits for spec in of.parameters if spec.fixed_bits is not None}
+    assert fixed == {"refractory": 4, "label": 2, "input_mask": 1, "shadow": 32}
+
+
+def kept_by_hand(data: ImageSplits, settings: STDPSettings) -> NDArray[np.intp]:
+    """Inputs whose expected number of spikes an image, over the training set, is neither 0 nor under the limit."""
+    kept = []
+    for i in range(data.train.images.shape[1]):
+        pixels = data.train.images[:, i].astype(float)
+        spikes = sum(settings.input_rate * pixel / 255 for pixel in pixels) * settings.steps / len(pixels)
+        if spikes > 0 and spikes >= settings.minimum_input_spikes:
+            kept.append(i)
+    return np.array(kept)
+
+
+@pytest.mark.parametrize("minimum", [0.0, 2.0])
+def test_inputs_that_rarely_spike_are_dropped(minimum: float) -> None:
+    faint = DATA.train.images.copy()
+    faint[:, ::SIDE] = 0
+    faint[:, 1::SIDE] //= 4
+    data = replace(DATA, train=LabeledImages(faint, DATA.train.labels))
+    of = workload(replace(SMALL, minimum_input_spikes=minimum), data)
+    kept = kept_by_hand(data, of.settings)
+    assert len(kept) == SIDE * (SIDE - 2 if minimum else SIDE - 1)
+    for scheme in Scheme:
+        network = of.simulate(mixed(of, scheme, Rounding.NEAREST), seed=0)
+        assert network.weights.shape == (len(kept), SMALL.neurons)
+    assert of.network.weights.shape == (SIDE * SIDE, SMALL.neurons)
+    counts = list(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
+    assert counts[-1][0] >= 0.8 * TUNING
+
+
+def test_inputs_that_are_not_dropped_need_no_mask() -> None:
+    bright = replace(DATA, train=LabeledImages(np.maximum(DATA.train.images, 1), DATA.train.labels))
+    assert "input_mask" not in {spec.name for spec in workload(data=bright).parameters}
+    assert "input_mask" in {spec.name for spec in workload().parameters}
+
+
+def test_a_minimum_that_drops_every_input_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"minimum_input_spikes.*1000.*most active input has"):
+        workload(replace(SMALL, minimum_input_spikes=1000.0))
+
+
+def test_no_threads_are_refused() -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        workload(threads=0)
+
+
+def test_the_description_is_json_and_tells_workloads_apart() -> None:
+    others = [
+        workload(),
+        workload(replace(SMALL, inhibition=21.0)),
+        workload(replace(SMALL, shadow=False)),
+        workload(seed=1),
+        workload(deployment=Deployment.LEARNING),
+        workload(data=DATA.with_train_size(TRAIN - 1)),
+        workload(data=replace(DATA, tuning=DATA.tuning[:-1])),
+    ]
+    texts = [json.dumps(of.describe(), sort_keys=True, allow_nan=False) for of in others]
+    assert len(set(texts)) == len(others)
+    assert json.loads(texts[0]) == workload(threads=2).describe()
+
+
+def test_one_neuron_is_a_network() -> None:
+    """The smallest network that the settings accept."""
+    of = workload(replace(SMALL, neurons=1))
+    counts = list(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
+    assert counts[-1][1] == TUNING

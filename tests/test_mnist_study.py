@@ -1,0 +1,119 @@
+"""The study as its users run it: real digits, a small network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mnist_stdp
+import optuna
+import pytest
+
+SMALL = ["--neurons", "20", "--train-size", "300", "--epochs", "1", "--accuracy-drop", "0.3"]
+
+
+def run(folder: Path, *arguments: str) -> None:
+    """Run the script in this process, which spares the imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["mnist_stdp.py", *SMALL, *arguments])
+        mnist_stdp.main()
+
+
+def report(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the study ran once, with 10 trials, in a process of its own."""
+    folder = tmp_path_factory.mktemp("study")
+    script = Path(mnist_stdp.__file__).resolve()
+    command = [sys.executable, str(script), *SMALL, "--trials", "10", "--json", "report.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Pareto front of 10 trials" in done.stdout
+    assert "optuna-dashboard sqlite:///qspinn.db" in done.stdout
+    return folder
+
+
+def trials(folder: Path) -> list[tuple[dict[str, Any], list[float]]]:
+    study = optuna.load_study(study_name="mnist-stdp", storage=f"sqlite:///{folder / 'qspinn.db'}")
+    return [(trial.params, trial.values) for trial in study.trials]
+
+
+def test_the_report_has_the_documented_form(folder: Path) -> None:
+    content = report(folder)
+    assert {"baseline_accuracy", "front", "choice"} <= content.keys()
+    fields = {"trial", "scheme", "rounding", "bits", "memory_kib", "compression", "accuracy"}
+    assert all(member.keys() == fields for member in content["front"])
+    assert content["choice"].keys() == fields | {"reward", "test_accuracy"}
+    assert 0.3 < content["choice"]["test_accuracy"] <= 1
+
+
+def test_the_front_in_the_report_is_that_of_the_trials(folder: Path) -> None:
+    values = [values for _, values in trials(folder)]
+    for member in report(folder)["front"]:
+        point = [member["memory_kib"], member["accuracy"]]
+        assert values[member["trial"]] == point
+        assert not any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in values)
+
+
+def test_the_figure_stands_alone(folder: Path) -> None:
+    html = (folder / "mnist-stdp.html").read_text()
+    assert "Pareto front" in html
+    assert "<script src=" not in html
+
+
+def test_the_same_seed_gives_the_same_trials_twice_and_a_second_run_goes_on(folder: Path, tmp_path: Path) -> None:
+    first = trials(folder)
+    run(tmp_path, "--trials", "10")
+    assert trials(tmp_path) == first
+    run(tmp_path, "--trials", "2")
+    assert trials(tmp_path)[:10] == first
+    assert len(trials(tmp_path)) == 12
+
+
+def test_a_device_that_learns_is_quantized_in_training(tmp_path: Path) -> None:
+    run(tmp_path, "--on-device-learning", "--trials", "2", "--accuracy-drop", "1", "--json", "report.json")
+    front = report(tmp_path)["front"]
+    assert {member["scheme"] for member in front} == {"itq"}
+    assert all({"trace", "trace_decay", "theta_decay"} <= member["bits"].keys() for member in front)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mu", "-1"], "argument --mu: must be a finite number of at least 0, got -1"),
+        (["--accuracy-drop", "2"], "argument --accuracy-drop: must be a fraction between 0 and 1, got 2"),
+        (["--trials", "0"], "argument --trials: must be at least 1"),
+        (["--sampler", "magic"], "argument --sampler: invalid choice: 'magic'"),
+        (["--data-dir", "nowhere"], "nowhere must hold train-images-idx3-ubyte"),
+        (["--train-size", "999999"], "The train size must be between 1 and 3000, got 999999"),
+        (["--storage", "sqlite:////no/such/folder/a.db"], "storage must be the URL of a database"),
+        (["--minimum-input-spikes", "1000"], "minimum_input_spikes must leave an input"),
+        (["--download"], "--download needs --data-dir"),
+        (["--json", "no/such/folder/report.json"], "--json"),
+    ],
+)
+def test_bad_arguments_end_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(tmp_path, *arguments)
+    printed = capsys.readouterr()
+    assert message in printed.err + str(end.value)
+    assert "training" not in printed.out
+    assert not (tmp_path / "mnist-stdp.html").exists()
+
+
+def test_another_network_does_not_go_on_with_the_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = trials(folder)
+    with pytest.raises(SystemExit, match=r"settings.settings.neurons was 20, now 21"):
+        run(folder, "--neurons", "21")
+    assert "training" not in capsys.readouterr().out
+    assert trials(folder) == before
