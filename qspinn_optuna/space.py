@@ -145,7 +145,7 @@ class QuantizationSpace:
             raise ValueError(f"config must be a point of the space, got {config.to_dict()}: {error}") from error
         if not same:
             raise ValueError(
-                f"config must be a point of the space, got {config.to_dict()}: tied parameters differ, or their formats "
+                f"config must be a point of the space, got {config.to_dict()}: tied parameters differ, or formats "
                 "have other ranges than the space's."
             )
         return params
@@ -223,7 +223,7 @@ def _choices(argument: str, values: Sequence[_Choice], kind: type[_Choice]) -> t
     if isinstance(values, str) or not isinstance(values, Collection):
         raise ValueError(f"{argument} must be a list or tuple chosen from {known}, got {values!r}.")
     if not values or any(value not in known for value in values):
-        raise ValueError(f"{argument} must be chosen from {known}, got {[str(value) for value in values]}.")
+        raise ValueError(f"{argument} must be chosen from {known}, got {values!r}.")
     return tuple(dict.fromkeys(kind(value) for value in values))
 
 

@@ -51,7 +51,7 @@ def decode(codes: Tensor, fmt: QFormat, dtype: torch.dtype = torch.float32) -> T
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"dtype must be float32 or float64, got {dtype}.")
     if codes.numel() > 0:
-        low, high = (int(end) for end in torch.aminmax(codes))
+        low, high = (int(end) for end in torch.aminmax(codes.to(torch.int64)))
         if low < fmt.min_code or high > fmt.max_code:
             raise ValueError(f"codes of {fmt} must lie between {fmt.min_code} and {fmt.max_code}, got {low} to {high}.")
     return codes.to(dtype) * fmt.resolution

@@ -12,7 +12,10 @@ MAX_BITS = 24
 _MAX_EXPONENT = 100
 """Bound on |n|, so that resolution and range are normal float32 numbers."""
 
-_NAME = re.compile(r"(U?)Q(-?\d+)\.(-?\d+)")
+_MAX_RANGE_EXPONENT = _MAX_EXPONENT - MAX_BITS
+"""Bound on the exponent of a calibrated range, which every width can cover."""
+
+_NAME = re.compile(r"(U?)Q(0|-?[1-9][0-9]*)\.(0|-?[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ class QFormat:
         """The finest format of ``bits`` bits whose range holds ``low`` and ``high``; signed if ``low`` is negative.
 
         Raises:
-            ValueError: If the range is not finite, is empty or is (0, 0), if ``bits`` is outside 1-24, or if no format
-                of that width holds the range.
+            ValueError: If the range is not finite, is upside down or (0, 0), or its larger end is not between 2**-76
+                and 2**76; if ``bits`` is outside 1-24, or no format of that width holds the range.
         """
         check_range(low, high)
         signed = low < 0
@@ -112,10 +115,10 @@ class QFormat:
         # |low| and high are at most 2**m, m the exponent of the larger; start there and widen until both ends fit.
         largest = max(abs(low), abs(high))
         integer_bits = math.frexp(largest)[1] - 1
-        if abs(integer_bits) > _MAX_EXPONENT - MAX_BITS:
-            limit = _MAX_EXPONENT - MAX_BITS
+        if not 2.0**-_MAX_RANGE_EXPONENT <= largest <= 2.0**_MAX_RANGE_EXPONENT:
             raise ValueError(
-                f"The larger end of the range must be between 2**-{limit} and 2**{limit}, got {largest:g}: scale it."
+                f"The larger end of the range must be between 2**-{_MAX_RANGE_EXPONENT} and 2**{_MAX_RANGE_EXPONENT}, "
+                f"got {largest:g}: scale it."
             )
         while True:
             candidate = cls(integer_bits, bits - int(signed) - integer_bits, signed)

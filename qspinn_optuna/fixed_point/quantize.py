@@ -57,7 +57,8 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None, None
+        # NOTE: not a product, since infinity times zero is NaN.
+        return gradients[0].masked_fill(~inside, 0.0), None, None, None
 
 
 @torch.no_grad()
@@ -68,7 +69,7 @@ def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     if rounding is Rounding.STOCHASTIC:
         draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
     if x.device.type != "cpu" or x.numel() <= _CHUNK:
-        return _round(x, fmt, rounding, draws).mul_(unit).to(x.dtype)
+        return _round(x, fmt, rounding, draws).mul_(unit)
     out = torch.empty(x.shape, dtype=x.dtype)
     source, target = x.reshape(-1), out.view(-1)
     for start in range(0, x.numel(), _CHUNK):
@@ -80,9 +81,10 @@ def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
 
 def _round(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | None) -> Tensor:
     """Saturated codes of ``x``. Every step is exact in floating point, so the result is that of real numbers."""
-    # NOTE: multiplying a subnormal number by a power of two below one would drop bits in float32.
-    y = x.double() if fmt.fraction_bits < 0 else x
-    y = y * 2.0**fmt.fraction_bits
+    y = x * 2.0**fmt.fraction_bits
+    if fmt.fraction_bits < 0:
+        # NOTE: a tiny negative number may have become zero, although its floor is -1.
+        y.masked_fill_((y == 0) & (x < 0), -torch.finfo(y.dtype).tiny)
     if draws is not None:
         codes = _round_stochastically(y, draws)
     elif rounding is Rounding.NEAREST:

@@ -14,6 +14,9 @@ _SCHEMES = {"ptq": ("#0072B2", "circle"), "itq": ("#D55E00", "diamond")}
 _CHOICE = "#009E73"
 _NEUTRAL = "#808080"
 
+_POWERS = [2.0**exponent for exponent in range(-6, 21)]
+_POWERS_TEXT = [f"{power:g}" for power in _POWERS]
+
 
 def plot_front(
     study: optuna.Study,
@@ -70,8 +73,11 @@ def plot_front(
             )
     figure.update_layout(
         title={"text": f"{study.study_name}: accuracy against memory"},
-        xaxis={"title": {"text": "memory (KiB)"}, "type": "log", "dtick": "D2"},
-        yaxis={"title": {"text": "accuracy on held-out images (%)"}, "range": _accuracy_range(front)},
+        xaxis={"title": {"text": "memory (KiB)"}, "type": "log", "tickvals": _POWERS, "ticktext": _POWERS_TEXT},
+        yaxis={
+            "title": {"text": "accuracy on held-out samples (%)"},
+            "range": _accuracy_range(front, baseline_accuracy),
+        },
         legend={"orientation": "h", "y": -0.2},
     )
     return figure
@@ -97,8 +103,11 @@ def _describe(trial: FrozenTrial) -> str:
     return "<br>".join(lines)
 
 
-def _accuracy_range(front: ParetoFront) -> list[float]:
+def _accuracy_range(front: ParetoFront, baseline_accuracy: float | None) -> list[float]:
     """From a little under the front to a little over it: trials that failed badly would flatten the rest."""
-    low, high = (100 * candidate.accuracy for candidate in (front.candidates[0], front.candidates[-1]))
+    shown = [100 * candidate.accuracy for candidate in front]
+    if baseline_accuracy is not None:
+        shown.append(100 * baseline_accuracy)
+    low, high = min(shown), max(shown)
     margin = max(1.0, high - low)
     return [low - 2 * margin, min(100.0, high + margin)]

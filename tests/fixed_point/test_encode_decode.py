@@ -33,7 +33,7 @@ def formats(draw: st.DrawFn) -> QFormat:
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_decoding_the_codes_gives_the_quantized_values(
     values: list[float], fmt: QFormat, rounding: Rounding, dtype: torch.dtype, seed: int
 ) -> None:

@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from qspinn_optuna import Deployment, QFormat, QuantizationConfig, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.config import ParameterQuantization
 from qspinn_optuna.workloads.stdp import IntegerNetwork, SpikeTrains, STDPNetwork, STDPSettings, encode_images
+from qspinn_optuna.workloads.stdp.grid import grid_of, to_grid
 from qspinn_optuna.workloads.stdp.network import train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
 from tests.stdp.numpy_network import (
@@ -204,6 +205,24 @@ def exact_rounding(value: Fraction, to: ParameterQuantization, key: int, index: 
     elif to.rounding is Rounding.STOCHASTIC:
         position += Fraction(draw(key, index) >> 32, 2**32)
     return min(max(math.floor(position), to.format.min_code), to.format.max_code) * resolution
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("fmt", [QFormat(3, 4), QFormat(2, 3, signed=False), QFormat(5, -2)], ids=str)
+def test_the_kernels_round_exactly(fmt: QFormat, rounding: Rounding) -> None:
+    """At every tie, at the ends, and where the fraction and the draw of stochastic rounding add up to just 1."""
+    to = ParameterQuantization(fmt, rounding)
+    key = stream(3, Purpose.MEMBRANE, 1, 2)
+    positions = []
+    for index in range(50):
+        up_from = 1 - Fraction(draw(key, index) >> 32, 2**32)
+        for code in (fmt.min_code - 2, -1, 0, 3, fmt.max_code - 1, fmt.max_code + 1):
+            for fraction in (Fraction(0), Fraction(1, 2), Fraction(1, 2) - Fraction(1, 2**32), up_from):
+                positions += [(index, code + fraction), (index, code + fraction - Fraction(1, 2**32))]
+    for index, position in positions:
+        value = position * Fraction(2) ** -fmt.fraction_bits
+        expected = exact_rounding(value, to, key, index)
+        assert to_grid(float(value), grid_of(to), np.uint64(key), index) == expected
 
 
 def exact_code(value: float, fmt: QFormat) -> int:
