@@ -202,7 +202,9 @@ def quantize_initial_weights(
 ) -> None:
     """Fill ``forward`` and ``scale`` before training."""
     for j in range(len(scale)):
-        requantize(stored, forward, scale, j, rule, stream(seed, INITIAL_WEIGHT, 0, j))
+        key = stream(seed, INITIAL_WEIGHT, 0, j)
+        scale[j] = to_grid(1.0, rule.scale, key, len(stored))
+        requantize(stored, forward, scale, j, rule, key)
 
 
 @njit(cache=True)

@@ -146,7 +146,7 @@ def train(
         scale=grids.scale,
     )
     stored = initial_weights(images.shape[1], settings, weight_sum, seed)
-    scale, theta = np.ones(settings.neurons), np.zeros(settings.neurons)
+    scale, theta = np.empty(settings.neurons), np.zeros(settings.neurons)
     forward = np.empty_like(stored)
     quantize_initial_weights(stored, forward, scale, rule, seed)
     if not grids.shadow:

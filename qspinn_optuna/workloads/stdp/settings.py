@@ -64,8 +64,8 @@ class STDPSettings:
     theta_tau: float = 2.7e6
     trace_tau: float = 12.0
     trace_offset: float = 0.13
-    learning_rate: float = 0.05
-    final_learning_rate: float = 0.0025
+    learning_rate: float = 0.12
+    final_learning_rate: float = 0.005
     weight_sum: float = 0.1
     initial_weight_power: float = 2.0
     label_images: int = 10_000
