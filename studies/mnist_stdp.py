@@ -94,6 +94,8 @@ def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
         neurons=arguments.neurons,
         epochs=arguments.epochs or (3 if small else 1),
         theta_step=2.0 if small else 1.0,
+        # Narrow weights are noisy: they settle at a lower rate than float ones.
+        final_learning_rate=0.0015 if arguments.on_device_learning else 0.005,
         shadow=not arguments.on_device_learning,
         minimum_input_spikes=arguments.minimum_input_spikes,
     )

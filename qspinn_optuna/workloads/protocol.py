@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import ParameterSpec
 
 
-@runtime_checkable
 class Workload(Protocol):
     """A network, its data and its training: what is quantized, and how good a quantization is.
 

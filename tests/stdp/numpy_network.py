@@ -197,7 +197,10 @@ class NumpyNetwork:
         self.stored = weights.copy()
         self.weights = weights.copy()
         for j in range(self.neurons):
-            self._requantize(j, stream(seed, Purpose.INITIAL_WEIGHT, 0, j))
+            # a[j] <- round(1), which holds until there are codes to make up for.
+            key = stream(seed, Purpose.INITIAL_WEIGHT, 0, j)
+            self.scale[j] = rounded(np.ones(1), grids.scale, key, first=self.inputs)[0]
+            self._requantize(j, key)
         if not grids.shadow:
             self.stored = self.weights  # The narrow weights are all there is: W and S are one array.
 

@@ -52,6 +52,9 @@ SMALL = STDPSettings(
     weight_sum=0.3,
     voltage_range=64.0,
 )
+SATURATING = replace(SMALL, voltage_range=8.0, inhibition=7.5, membrane_tau=2.0, weight_sum=0.5)
+"""Inhibition takes membranes to the lowest value, from where they come back within a few steps."""
+
 EVERY_WIDTH: dict[str, int | tuple[int, int]] = {
     "weight": (1, 16),
     "scale": (2, 16),
@@ -88,15 +91,15 @@ def space_of(
 
 
 @cache
-def float_network(seed: int) -> STDPNetwork:
-    return train(random_images(seed, 20), SMALL, seed)
+def float_network(network: STDPSettings, seed: int) -> STDPNetwork:
+    return train(random_images(seed, 20), network, seed)
 
 
 def simulation(config: QuantizationConfig, network: STDPSettings, deployment: Deployment, seed: int) -> STDPNetwork:
     """The simulated network of a configuration, quantized after training or in it."""
     adaptation_images = random_images(seed + 1)
     if config.scheme is Scheme.PTQ:
-        return quantize_trained(float_network(seed % 3), adaptation_images, config, network, seed)
+        return quantize_trained(float_network(network, seed % 3), adaptation_images, config, network, seed)
     weight_sum = network.weight_sum * INPUTS
     return train_quantized(random_images(seed), adaptation_images, config, network, deployment, weight_sum, seed)
 
@@ -133,6 +136,7 @@ NETWORKS = {
     "no scale": (replace(SMALL, scale_per_neuron=False), Deployment.INFERENCE),
     "no shadow": (replace(SMALL, shadow=False), Deployment.INFERENCE),
     "thresholds as trained": (replace(SMALL, adaptation_images=0), Deployment.INFERENCE),
+    "saturating membranes": (SATURATING, Deployment.INFERENCE),
     "learning": (replace(SMALL, shadow=False), Deployment.LEARNING),
     "learning with a shadow": (SMALL, Deployment.LEARNING),
 }
@@ -151,7 +155,7 @@ def test_integers_spike_as_the_simulation_at_any_point_of_the_space(
         spikes += assert_spikes_alike(simulation(config, network, deployment, seed), config, seed)
 
     compare()
-    assert spikes >= 1_000
+    assert spikes >= 500
 
 
 def with_widths(scheme: Scheme, rounding: Rounding, **bits: int) -> QuantizationConfig:
@@ -343,7 +347,7 @@ def test_post_training_quantization_in_plain_numpy(rounding: Rounding, scaled: b
     seed = 2
     quantized = simulation(config, network, Deployment.INFERENCE, seed)
 
-    trained = float_network(seed)
+    trained = float_network(network, seed)
     weights = fixed(config, "weight", trained.weights)
     scale = np.ones(SMALL.neurons)
     if scaled:
@@ -408,7 +412,7 @@ def test_weights_whose_sums_float32_cannot_hold_are_refused() -> None:
 
 
 EVERY_CONFIG = QuantizationSpace(
-    parameters(SMALL, INPUTS, INPUTS, 3, Deployment.INFERENCE),
+    parameters(replace(SMALL, voltage_range=1.0), INPUTS, INPUTS, 3, Deployment.INFERENCE),
     {"weight": (1, 24), "scale": (1, 24), "membrane": (2, 24), "theta": (1, 24), "membrane_decay": (1, 24)},
 )
 
@@ -418,36 +422,34 @@ def test_membranes_that_float64_cannot_hold_are_refused() -> None:
     params |= {"bits.weight": 8, "bits.scale": 24, "bits.membrane": 24, "bits.membrane_decay": 24}
     with pytest.raises(ValueError, match=r"membrane takes \d+ bits.*give weight, scale, membrane or membrane_decay"):
         check_exact(EVERY_CONFIG.config(params), 60_000)
-    check_exact(EVERY_CONFIG.config(params | {"bits.membrane": 16}), 60_000)
+    check_exact(EVERY_CONFIG.config(params | {"bits.membrane": 10}), 60_000)
 
 
-@st.composite
-def wide_points(draw_from: st.DrawFn) -> QuantizationConfig:
-    params: dict[str, object] = {"scheme": "ptq", "rounding": "nearest"}
-    for name, distribution in EVERY_CONFIG.distributions.items():
-        if isinstance(distribution, IntDistribution):
-            params[name] = draw_from(st.integers(distribution.low, distribution.high))
-    return EVERY_CONFIG.config(params)
-
-
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(wide_points(), st.integers(1, 5_000))
-def test_what_is_accepted_fits_the_simulations_floats(config: QuantizationConfig, inputs: int) -> None:
-    """The largest sums, in units of their last bit, are integers below 2**24 and 2**53."""
+def largest_sums(config: QuantizationConfig, inputs: int) -> tuple[int, int]:
+    """The largest current and the largest charged membrane, each as an integer multiple of its last bit."""
     weight, scale, membrane, decay = (config[name].format for name in ("weight", "scale", "membrane", "membrane_decay"))
     current = inputs * weight.max_code
-    products = {
-        scale.fraction_bits + weight.fraction_bits: scale.max_code * current,
-        decay.fraction_bits + membrane.fraction_bits: decay.max_code * -membrane.min_code,
-    }
-    finest = max(*products, membrane.fraction_bits)
-    largest = scale.max_code * current << finest - scale.fraction_bits - weight.fraction_bits
-    largest += decay.max_code * -membrane.min_code << finest - decay.fraction_bits - membrane.fraction_bits
-    fits = current <= 2**24 and largest <= 2**53
-    try:
-        check_exact(config, inputs)
-    except ValueError:
-        # What is refused is within two bits of what does not fit.
-        assert current * 4 > 2**24 or largest * 4 > 2**53
-    else:
-        assert fits
+    scaled, decayed = scale.fraction_bits + weight.fraction_bits, decay.fraction_bits + membrane.fraction_bits
+    finest = max(scaled, decayed, membrane.fraction_bits)
+    charged = scale.max_code * current << finest - scaled
+    return current, charged + (decay.max_code * -membrane.min_code << finest - decayed)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    weight=st.integers(1, 16), scale=st.integers(1, 24), decay=st.integers(12, 24), inputs=st.sampled_from([1, 36, 784])
+)
+def test_what_is_accepted_fits_the_simulations_floats(weight: int, scale: int, decay: int, inputs: int) -> None:
+    """From coarse membranes to fine ones, sums stay below 2**24 and 2**53; none is refused with three bits to spare."""
+    params: dict[str, object] = {"scheme": "ptq", "rounding": "nearest", "bits.theta": 8}
+    params |= {"bits.weight": weight, "bits.scale": scale, "bits.membrane_decay": decay}
+    for membrane in range(2, 25):
+        config = EVERY_CONFIG.config(params | {"bits.membrane": membrane})
+        current, charged = largest_sums(config, inputs)
+        try:
+            check_exact(config, inputs)
+        except ValueError:
+            assert current > 2**21 or charged > 2**50
+        else:
+            assert current <= 2**24
+            assert charged <= 2**53

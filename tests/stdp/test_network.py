@@ -139,6 +139,9 @@ for _rounding in Rounding:
 CASES["1-bit shadow without a grid of the scale"] = Case(Grids(
     weight=on("UQ0.1", Rounding.NEAREST), shadow=True, scaled=True
 ))  # fmt: skip
+CASES["membrane that inhibition saturates"] = Case(
+    Grids(membrane=on("Q3.3", Rounding.NEAREST)), replace(SMALL, inhibition=7.5, membrane_tau=2.0, weight_sum=0.5)
+)
 CASES["narrow weights alone"] = Case(Grids(weight=on("UQ0.4", Rounding.STOCHASTIC)))
 
 
@@ -261,17 +264,18 @@ def cases(draw: st.DrawFn) -> Case:
     shadow = draw(st.booleans())
     grids = Grids(
         weight=maybe(grid(0, widths, signed=False)),
-        membrane=maybe(grid(5, st.integers(-1, 8), signed=True)),
+        membrane=maybe(grid(draw(st.sampled_from([3, 5])), st.integers(-1, 8), signed=True)),
         theta=maybe(grid(5, st.integers(-2, 8), signed=False)),
         trace=maybe(grid(0, widths, signed=False)),
-        scale=maybe(grid(1, st.integers(0, 8), signed=False)),
+        scale=maybe(grid(2, st.integers(-1, 8), signed=False)),
         shadow=shadow,
         scaled=shadow and draw(st.booleans()),
     )
     varied = replace(
         SMALL,
         refractory_steps=draw(st.integers(0, 4)),
-        inhibition=draw(st.sampled_from([0.0, 2.0, 6.0, 300.0])),
+        membrane_tau=draw(st.sampled_from([2.0, 20.0])),
+        inhibition=draw(st.sampled_from([0.0, 2.0, 7.5, 300.0])),
         threshold=draw(st.sampled_from([0.5, 4.0])),
         reset=draw(st.sampled_from([0.0, 1.25, 3.9])),
         trace_offset=draw(st.sampled_from([0.0, 0.3, 1.0])),

@@ -69,7 +69,8 @@ SCHEMES_AND_ROUNDINGS = [(scheme, rounding) for scheme in Scheme for rounding in
 
 
 def test_it_is_a_workload() -> None:
-    assert isinstance(workload(), Workload)
+    protocol: Workload = workload()  # mypy checks the protocol
+    assert protocol.parameters
 
 
 def test_the_patterns_are_learned() -> None:
@@ -253,6 +254,9 @@ def test_inputs_that_rarely_spike_are_dropped(minimum: float) -> None:
     for scheme in Scheme:
         network = of.simulate(mixed(of, scheme, Rounding.NEAREST), seed=0)
         assert network.weights.shape == (len(kept), SMALL.neurons)
+        # What is left makes up for what is dropped.
+        sums = network.scale * network.weights.sum(axis=0)
+        np.testing.assert_allclose(sums, SMALL.weight_sum * SIDE * SIDE, rtol=0.01)
     assert of.network.weights.shape == (SIDE * SIDE, SMALL.neurons)
     counts = list(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
     assert counts[-1][0] >= 0.8 * TUNING

@@ -84,7 +84,8 @@ def _coefficient(name: str, value: float) -> ParameterSpec:
 
 def _control(name: str, family: Family, count: int, values: int) -> ParameterSpec:
     """Integers below ``values``, stored as they are."""
-    return ParameterSpec(name, family, count, 0.0, float(values - 1), fixed_bits=max(1, math.ceil(math.log2(values))))
+    bits = max(1, math.ceil(math.log2(values)))
+    return ParameterSpec(name, family, count, 0.0, float(2**bits - 1), fixed_bits=bits)
 
 
 def check_exact(config: QuantizationConfig, inputs: int) -> None:
@@ -109,8 +110,8 @@ def check_exact(config: QuantizationConfig, inputs: int) -> None:
     )
     if bits > _FLOAT64_BITS:
         raise ValueError(
-            f"A charged membrane takes {bits} bits, and the simulation's float64 holds {_FLOAT64_BITS}: give weight, "
-            "scale, membrane or membrane_decay fewer bits."
+            f"A charged membrane takes {bits} bits, and the simulation's float64 holds {_FLOAT64_BITS}: give weight "
+            "and scale, or membrane and membrane_decay, fewer bits."
         )
 
 

@@ -57,7 +57,8 @@ def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int,
     room = int(mean + 20 * np.sqrt(mean)) + steps + images.shape[1] + _LANES
     inputs = np.empty(room, np.uint16)
     starts = np.empty((len(images), steps + 1), np.int64)
-    spikes = _encode(images, chances, seed, first_image, inputs, starts)
+    # NOTE: a selection of pixels has its columns together, which would be slow, and compiled once more.
+    spikes = _encode(np.ascontiguousarray(images), chances, seed, first_image, inputs, starts)
     return SpikeTrains(inputs[:spikes].copy(), starts, first_image)
 
 

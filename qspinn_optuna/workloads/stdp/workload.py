@@ -167,7 +167,7 @@ class STDPWorkload:
     ) -> Iterator[tuple[int, int]]:
         """Label the neurons, then count correct answers batch by batch."""
         for key in [key for key in self._spikes if key[2] != seed]:
-            del self._spikes[key]
+            self._spikes.pop(key, None)
         inputs = self._kept if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
         training = self.data.train
         label_split = LabeledImages(
@@ -201,13 +201,13 @@ class STDPWorkload:
     ) -> SpikeTrains:
         """Input spikes of a batch, kept for the trials to come: they take as long to draw as to respond to."""
         key = (first_image + first, len(inputs), seed)
-        if key not in self._spikes:
-            images = np.ascontiguousarray(split.images[first : first + _BATCH, inputs])
+        trains = self._spikes.get(key)
+        if trains is None:
+            images = split.images[first : first + _BATCH, inputs]
             trains = encode_images(images, self.settings.steps, self.settings.input_rate, seed, first_image + first)
-            if first_image == _TEST:
-                return trains
-            self._spikes[key] = trains
-        return self._spikes[key]
+            if first_image != _TEST:
+                self._spikes[key] = trains
+        return trains
 
 
 def _last(counts: Iterator[tuple[int, int]]) -> float:
