@@ -58,7 +58,7 @@ def plot_front(
                 mode="markers+text",
                 marker={"color": _CHOICE, "symbol": "star", "size": 20, "line": {"width": 1, "color": "white"}},
                 text=[f"{choice.compression:.1f}x smaller, {choice.accuracy:.2%}"],
-                textposition="bottom right",
+                textposition="top right",
                 name=f"chosen: trial {choice.trial_number}",
                 hoverinfo="skip",
             )
@@ -79,6 +79,7 @@ def plot_front(
             "range": _accuracy_range(front, baseline_accuracy),
         },
         legend={"orientation": "h", "y": -0.2},
+        height=560,
     )
     return figure
 
