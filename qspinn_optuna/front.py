@@ -90,7 +90,7 @@ class ParetoFront:
         finished = [trial for trial in finished if all(math.isfinite(value) for value in trial.values)]
         if where is not None:
             finished = [trial for trial in finished if where(_config(trial))]
-        feasible = [trial for trial in finished if _is_feasible(trial, accuracy_floor)]
+        feasible = [trial for trial in finished if is_feasible(trial, accuracy_floor)]
         if not feasible:
             raise ValueError(_why_empty(study.study_name, finished, accuracy_floor))
         candidates = [_candidate(trial) for trial in _nondominated(feasible)]
@@ -107,7 +107,8 @@ def _nondominated(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     return front
 
 
-def _is_feasible(trial: FrozenTrial, accuracy_floor: float | None) -> bool:
+def is_feasible(trial: FrozenTrial, accuracy_floor: float | None = None) -> bool:
+    """Whether a finished trial reaches the floor; without one, whether it keeps its own constraints."""
     if accuracy_floor is not None:
         return bool(trial.values[1] >= accuracy_floor)
     return all(value <= 0 for value in trial.constraints.values())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
-from qspinn_optuna.parameters import Footprint
+from qspinn_optuna.parameters import Footprint, stored
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads import Workload
 
@@ -20,9 +22,10 @@ class QuantizationObjective:
     """An Optuna objective: ``(memory_kib, accuracy)`` of a quantization of a workload.
 
     Each trial keeps as user attributes the configuration with its formats and roundings (``config``), the memory by
-    parameter and family (``footprint``), the counts behind the accuracy (``correct``, ``seen``), the ``seed`` and the
-    ``seconds`` it took. A configuration that the study has seen is not evaluated again: the stored result is used, and
-    ``duplicate_of`` names its trial.
+    parameter and family (``footprint``), the counts behind the accuracy (``correct``, ``seen``), the ``seed``, a digest
+    of what the workload says of itself (``workload``) and the ``seconds`` it took. A configuration that the study has
+    seen with the same seed and workload is not evaluated again: the stored result is used, and ``duplicate_of`` names
+    its trial.
 
     Args:
         workload: What is quantized and measured.
@@ -31,7 +34,8 @@ class QuantizationObjective:
         seed: Of every evaluation, so that trials differ by their configurations only.
 
     Raises:
-        ValueError: If ``accuracy_floor`` is outside 0-1.
+        TypeError: If ``space`` is no space.
+        ValueError: If ``accuracy_floor`` is outside 0-1, or the space is not one of the workload's parameters.
     """
 
     def __init__(
@@ -39,10 +43,13 @@ class QuantizationObjective:
     ) -> None:
         if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
             raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        _check_space(workload, space)
         self.workload = workload
         self.space = space
         self.accuracy_floor = accuracy_floor
         self.seed = seed
+        description = json.dumps(dict(workload.describe()), sort_keys=True)
+        self._workload_digest = hashlib.sha256(description.encode()).hexdigest()[:16]
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
         """Evaluate what the sampler suggests for ``trial``.
@@ -55,6 +62,7 @@ class QuantizationObjective:
         trial.set_user_attr("config", config.to_dict())
         trial.set_user_attr("footprint", _breakdown(footprint))
         trial.set_user_attr("seed", self.seed)
+        trial.set_user_attr("workload", self._workload_digest)
         start = time.perf_counter()
         twin = self._twin(trial, config.to_dict())
         if twin is None:
@@ -75,12 +83,27 @@ class QuantizationObjective:
         return footprint.kib, accuracy
 
     def _twin(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
-        """The first finished trial of the study that evaluated the same configuration with the same seed."""
+        """The first finished trial of the study that evaluated the same."""
+        same = {"config": config, "seed": self.seed, "workload": self._workload_digest}
         for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            attrs = other.user_attrs
-            if attrs.get("config") == config and attrs.get("seed") == self.seed and "seen" in attrs:
+            if all(other.user_attrs.get(name) == value for name, value in same.items()):
                 return other
         return None
+
+
+def _check_space(workload: Workload, space: QuantizationSpace) -> None:
+    if not isinstance(space, QuantizationSpace):
+        raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+    if space.deployment is not workload.deployment:
+        raise ValueError(
+            f"space must be for the workload's deployment, {workload.deployment.value!r}, got "
+            f"{space.deployment.value!r}: give QuantizationSpace deployment=workload.deployment."
+        )
+    expected = {parameter.name: parameter for parameter in stored(workload.parameters, space.deployment)}
+    given = {parameter.name: parameter for parameter in space.parameters}
+    different = sorted(name for name in expected | given if expected.get(name) != given.get(name))
+    if different:
+        raise ValueError(f"space must be made of the workload's parameters, got other ones: {different}.")
 
 
 def _breakdown(footprint: Footprint) -> dict[str, Any]:

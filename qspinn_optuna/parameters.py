@@ -48,11 +48,12 @@ class ParameterSpec:
         fixed_bits: Width of an element whatever the configuration, for what is stored but not searched, such as
             labels and masks.
         baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for what quantization adds.
+        max_bits: Widest format that can be simulated exactly.
 
     Raises:
         TypeError: If a number of elements or bits is no int.
-        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``baseline_count`` is
-            negative, or the range is not finite, upside down or (0, 0).
+        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` outside
+            1-24, ``baseline_count`` negative, or the range is not finite, upside down or (0, 0).
     """
 
     name: str
@@ -63,9 +64,10 @@ class ParameterSpec:
     learning_only: bool = False
     fixed_bits: int | None = None
     baseline_count: int | None = None
+    max_bits: int = MAX_BITS
 
     def __post_init__(self) -> None:
-        for name in ("count", "fixed_bits", "baseline_count"):
+        for name in ("count", "fixed_bits", "baseline_count", "max_bits"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise TypeError(f"{name} of {self.name!r} must be an int, got {value!r}.")
@@ -80,7 +82,11 @@ class ParameterSpec:
             )
         if self.baseline_count is not None and self.baseline_count < 0:
             raise ValueError(f"baseline_count of {self.name!r} must not be negative, got {self.baseline_count}.")
+        if not 1 <= self.max_bits <= MAX_BITS:
+            raise ValueError(f"max_bits of {self.name!r} must be between 1 and {MAX_BITS}, got {self.max_bits}.")
         try:
+            object.__setattr__(self, "low", float(self.low))
+            object.__setattr__(self, "high", float(self.high))
             check_range(self.low, self.high)
         except ValueError as error:
             raise ValueError(f"Parameter {self.name!r}: {error}") from None

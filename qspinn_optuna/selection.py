@@ -62,7 +62,7 @@ class TradeOffSelector:
     """
 
     def __init__(self, mu: float) -> None:
-        if not (math.isfinite(mu) and mu >= 0):
+        if not isinstance(mu, int | float) or not (math.isfinite(mu) and mu >= 0):
             raise ValueError(f"mu must be a finite number of at least 0, got {mu!r}.")
         self.mu = mu
 
@@ -72,6 +72,8 @@ class TradeOffSelector:
         Raises:
             ValueError: If the front is empty.
         """
+        if not isinstance(front, ParetoFront):
+            raise TypeError(f"front must be a ParetoFront, such as ParetoFront.from_study(study), got {front!r}.")
         if len(front) == 0:
             raise ValueError("front must have at least one candidate, got none.")
         rewards = [

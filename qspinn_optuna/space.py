@@ -40,8 +40,8 @@ class QuantizationSpace:
 
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
-        bits: First and last width of every parameter, or a mapping from parameter names and families to widths, in
-            which a name goes before its family.
+        bits: First and last width of every parameter, as far as its ``max_bits`` goes; or a mapping from parameter
+            names and families to widths, in which a name goes before its family.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
         rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
@@ -279,6 +279,13 @@ def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) ->
     if not 1 <= low <= high <= MAX_BITS:
         raise ValueError(
             f"bits of {parameter.name!r} must be between 1 and {MAX_BITS}, the first not over the last, got {widths!r}."
+        )
+    if not isinstance(bits, Mapping) and low <= parameter.max_bits:
+        return low, min(high, parameter.max_bits)
+    if high > parameter.max_bits:
+        raise ValueError(
+            f"bits of {parameter.name!r} must be at most {parameter.max_bits}, which can be simulated exactly, "
+            f"got {widths!r}."
         )
     return low, high
 

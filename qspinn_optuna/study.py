@@ -38,15 +38,20 @@ def open_study(
         name: Name of the study.
         storage: URL of a database such as "sqlite:///qspinn.db", or a storage of Optuna; in memory if None.
         space: What is searched.
-        sampler: Optuna's multivariate TPE if not given.
+        sampler: Optuna's multivariate TPE if not given, without a seed: give one to repeat a study.
         settings: Plain values on which accuracies depend, such as ``workload.describe()``. A study goes on only with
             those it began with.
 
     Raises:
+        TypeError: If ``space`` is no space, or ``storage`` neither URL nor storage.
         ValueError: If the storage cannot be opened, or the study has other directions, another space or other
             settings; it is left as it was.
     """
     sampler = optuna.samplers.TPESampler(multivariate=True) if sampler is None else sampler
+    if not isinstance(space, QuantizationSpace):
+        raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+    if storage is not None and not isinstance(storage, str | BaseStorage):
+        raise TypeError(f'storage must be a URL such as "sqlite:///qspinn.db" or a storage of Optuna, got {storage!r}.')
     opened = _open_storage(storage) if isinstance(storage, str) else storage
     identity = json.loads(json.dumps({"space": space.to_dict(), "settings": dict(settings or {})}))
     if opened is not None and name in optuna.get_all_study_names(opened):
@@ -84,7 +89,7 @@ def _open_storage(url: str) -> RDBStorage:
             # Writers do not wait for readers then: several workers, or the dashboard beside a running study.
             with storage.engine.connect() as connection:
                 connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f'storage must be the URL of a database that can be opened, such as "sqlite:///qspinn.db", got {url!r}: '
@@ -106,7 +111,7 @@ def _check_identity(study: optuna.Study, identity: dict[str, Any]) -> None:
     if differences:
         raise ValueError(
             f"Study {study.study_name!r} began differently: {'; '.join(differences)}. "
-            "Go on with what it began with, or give another study name."
+            "Go on with what it began with, or give another study name (--study-name of the studies)."
         )
 
 

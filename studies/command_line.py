@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 import optuna
@@ -16,7 +17,7 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     search = parser.add_argument_group("search")
     search.add_argument("--trials", type=positive, default=40, help="trials to run now, besides those of earlier runs")
-    search.add_argument("--seed", type=int, default=0, help="of the data's order, the network and the sampler")
+    search.add_argument("--seed", type=seed, default=0, help="of the network, its input spikes and the sampler")
     search.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what suggests configurations")
     search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
     search.add_argument("--mu", type=weight, default=0.1, help="what memory costs in the reward that selects a model")
@@ -44,8 +45,8 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
 def output_file(text: str) -> Path:
     """A file in a folder that exists: a study should not find out at its end that it does not."""
     path = Path(text)
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists, got {text}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists and can be written, got {text}")
     return path
 
 
@@ -54,6 +55,14 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def seed(text: str) -> int:
+    """An integer that every generator takes as its seed."""
+    value = int(text)
+    if not 0 <= value < 2**32 - 10**6:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 4 billion, got {text}")
     return value
 
 

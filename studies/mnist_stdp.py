@@ -7,6 +7,7 @@ the front, the chosen model and its accuracy on the test set. Run again, the stu
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import optuna
 from command_line import make_sampler, positive, study_parser
+from optuna.trial import TrialState
 from report import describe_choice, front_table, write_json
 
 from qspinn_optuna import (
@@ -29,12 +31,13 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
+from qspinn_optuna.front import is_feasible
 from qspinn_optuna.visualization import plot_front
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 
 BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
 TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
-PROBES = (8, 4, 2, 1)
+PROBES = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
 SMALL_TRAINING_SET = 10_000
 
 
@@ -43,6 +46,8 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         run(arguments)
+    except KeyboardInterrupt:
+        sys.exit("Stopped; finished trials are kept, and the same command goes on.")
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"mnist_stdp.py: error: {error}")
 
@@ -95,7 +100,7 @@ def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
         epochs=arguments.epochs or (3 if small else 1),
         theta_step=2.0 if small else 1.0,
         # Narrow weights are noisy: they settle at a lower rate than float ones.
-        final_learning_rate=0.0015 if arguments.on_device_learning else 0.005,
+        final_learning_rate=0.0025 if arguments.on_device_learning else 0.005,
         shadow=not arguments.on_device_learning,
         minimum_input_spikes=arguments.minimum_input_spikes,
     )
@@ -124,7 +129,7 @@ def make_space(workload: STDPWorkload) -> QuantizationSpace:
 def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
     """Begin with narrow weights beside wide states: weights take the memory, so these bound what each scheme gives."""
     rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
-    for width in PROBES:
+    for width in PROBES[space.deployment]:
         for scheme in space.schemes:
             wide = space.params(space.uniform(MAX_BITS, scheme, rounding))
             study.enqueue_trial({**wide, "bits.weight": width})
@@ -134,38 +139,40 @@ def report(arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.
     """Print and write the front and the choice."""
     front = ParetoFront.from_study(study, accuracy_floor=floor)
     choice = TradeOffSelector(arguments.mu).select(front)
-    test_accuracy = workload.test(choice.config, arguments.seed)
-    print(f"\nPareto front of {len(study.trials)} trials\n{front_table(front)}\n")
+    by_scheme = choices_by_scheme(arguments, workload, study, floor)
+    # The best of all is the best of its scheme.
+    test_accuracy = by_scheme[choice.config.scheme.value]["test_accuracy"]
+    if arguments.json is not None:
+        content = {
+            "baseline_accuracy": workload.baseline,
+            "baseline_test_accuracy": workload.test_baseline,
+            "front": [candidate.to_dict() for candidate in front],
+            "choice": {**choice.to_dict(), "test_accuracy": test_accuracy},
+            "choice_by_scheme": by_scheme,
+        }
+        write_json(arguments.json, content)
+    html = arguments.html or Path(f"{arguments.study_name.replace('/', '-')}.html")
+    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
+    finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    print(f"\nPareto front of {finished} trials\n{front_table(front)}\n")
     print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
-    others = choices_by_scheme(arguments, workload, study, floor)
-    for scheme, other in sorted(others.items()):
+    for scheme, other in by_scheme.items():
         if other["trial"] != choice.trial_number:
             print(
                 f"Best {scheme}: trial {other['trial']}, {other['compression']:.2f}x smaller, "
-                f"{other['accuracy']:.2%} on held-out images, {other['test_accuracy']:.2%} on the test set"
+                f"{other['accuracy']:.2%} on held-out samples, {other['test_accuracy']:.2%} on the test set"
             )
-    html = arguments.html or Path(f"{arguments.study_name}.html")
-    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
-    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {arguments.storage}")
-    if arguments.json is not None:
-        write_json(
-            arguments.json,
-            {
-                "baseline_accuracy": workload.baseline,
-                "baseline_test_accuracy": workload.test_baseline,
-                "front": [candidate.to_dict() for candidate in front],
-                "choice": {**choice.to_dict(), "test_accuracy": test_accuracy},
-                "choice_by_scheme": others,
-            },
-        )
+    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {shlex.quote(arguments.storage)}")
 
 
 def choices_by_scheme(
     arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float
 ) -> dict[str, dict[str, Any]]:
     """What would be chosen if only one scheme were to be had; schemes without a feasible trial are left out."""
+    feasible = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    schemes = {Scheme(trial.params["scheme"]) for trial in feasible if is_feasible(trial, floor)}
     choices: dict[str, dict[str, Any]] = {}
-    for scheme in {Scheme(trial.params["scheme"]) for trial in study.trials if is_feasible(trial, floor)}:
+    for scheme in sorted(schemes):
         front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
         choice = TradeOffSelector(arguments.mu).select(front)
         choices[scheme.value] = {**choice.to_dict(), "test_accuracy": workload.test(choice.config, arguments.seed)}
@@ -175,11 +182,6 @@ def choices_by_scheme(
 def has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
     """Whether ``config`` is of ``scheme``."""
     return config.scheme is scheme
-
-
-def is_feasible(trial: optuna.trial.FrozenTrial, floor: float) -> bool:
-    """Whether a trial is finished and over the floor."""
-    return trial.values is not None and trial.values[1] >= floor
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from qspinn_optuna import Family, ParameterSpec, QuantizationConfig, QuantizationSpace
+from qspinn_optuna import Deployment, Family, ParameterSpec, QuantizationConfig, QuantizationSpace
 
 SEEN = 1_000
 
@@ -17,6 +17,7 @@ class FakeWorkload:
         ParameterSpec("weight", Family.WEIGHT, 1_000, 0.0, 0.5),
         ParameterSpec("membrane", Family.MEMBRANE, 10, -1.0, 0.5),
     )
+    deployment = Deployment.INFERENCE
     baseline = 0.95
 
     def __init__(self) -> None:

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import optuna
 import pytest
 
-from qspinn_optuna import QuantizationConfig, QuantizationObjective, Rounding, Scheme, Workload
+from qspinn_optuna import (
+    Deployment,
+    QuantizationConfig,
+    QuantizationObjective,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    Workload,
+)
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
 
 
@@ -103,3 +112,28 @@ def test_counts_that_cannot_be_are_refused(counts: list[tuple[int, int]]) -> Non
 
     with pytest.raises(ValueError, match="correct <= seen"):
         make_study().optimize(QuantizationObjective(Broken(), fake_space()), n_trials=1)
+
+
+def test_another_workload_does_not_take_stored_results() -> None:
+    class Other(FakeWorkload):
+        def describe(self) -> dict[str, Any]:
+            return {"workload": "other"}
+
+    space, study, other = fake_space(), make_study(), Other()
+    for workload in (FakeWorkload(), other):
+        study.enqueue_trial(space.params(space.uniform(4, Scheme.PTQ, Rounding.NEAREST)))
+        study.optimize(QuantizationObjective(workload, space), n_trials=1)
+    assert len(other.evaluated) == 1
+
+
+def test_a_space_of_other_parameters_is_refused() -> None:
+    wider = replace(FakeWorkload.parameters[0], count=2_000)
+    space = QuantizationSpace([wider, FakeWorkload.parameters[1]])
+    with pytest.raises(ValueError, match=r"space must be made of the workload's parameters.*'weight'"):
+        QuantizationObjective(FakeWorkload(), space)
+
+
+def test_a_space_for_another_deployment_is_refused() -> None:
+    space = QuantizationSpace(FakeWorkload.parameters, deployment=Deployment.LEARNING)
+    with pytest.raises(ValueError, match="space must be for the workload's deployment, 'inference', got 'learning'"):
+        QuantizationObjective(FakeWorkload(), space)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -581,3 +582,13 @@ def test_a_uniform_choice_outside_the_space_is_told(argument: str, value: Any) -
     arguments: dict[str, Any] = {"width": 4, "scheme": Scheme.PTQ, "rounding": Rounding.NEAREST, argument: value}
     with pytest.raises(ValueError, match=rf"\b{argument}\b.*'{value}'"):
         space.uniform(**arguments)
+
+
+def test_widths_for_all_go_as_far_as_a_parameter_can() -> None:
+    space = QuantizationSpace([replace(WEIGHT, max_bits=14), MEMBRANE], bits=(2, 16))
+    assert widths(space) == {"bits.fc.weight": (2, 14), "bits.lif.v": (2, 16)}
+
+
+def test_widths_of_one_parameter_over_its_limit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"bits of 'fc.weight' must be at most 14.*got \(2, 16\)"):
+        QuantizationSpace([replace(WEIGHT, max_bits=14), MEMBRANE], bits={"weight": (2, 16), "membrane": 8})

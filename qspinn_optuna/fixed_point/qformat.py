@@ -40,6 +40,8 @@ class QFormat:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} must be an int, got {value!r}.")
+        if not isinstance(self.signed, bool):
+            raise TypeError(f"signed must be a bool, got {self.signed!r}.")
         if not 1 <= self.bits <= MAX_BITS:
             raise ValueError(
                 f"integer_bits + fraction_bits + signed must be between 1 and {MAX_BITS}, got {self.bits} "

@@ -114,6 +114,8 @@ def _round_stochastically(y: Tensor, draws: Tensor) -> Tensor:
 
 
 def _check_values(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor, got {type(x).__name__}: torch.as_tensor makes one of it.")
     if x.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"x must be a float32 or float64 tensor, got {x.dtype}.")
     if x.numel() == 0:

@@ -6,7 +6,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import ParetoFront, is_feasible
 from qspinn_optuna.selection import Choice
 
 # Okabe and Ito's colours, told apart by colour-blind people too, with a symbol each.
@@ -32,14 +32,15 @@ def plot_front(
         front: Its front.
         choice: The chosen candidate, marked if given.
         baseline_accuracy: Accuracy of the float network, drawn as a line if given.
-        accuracy_floor: Accuracy under which models are infeasible, drawn as a line if given.
+        accuracy_floor: Accuracy under which models are infeasible, drawn as a line if given, instead of the
+            constraints that trials keep.
     """
     figure = go.Figure()
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     for scheme, (color, symbol) in _SCHEMES.items():
         members = [trial for trial in trials if trial.params.get("scheme") == scheme]
         if members:
-            figure.add_trace(_scatter(members, scheme, color, symbol))
+            figure.add_trace(_scatter(members, scheme, color, symbol, accuracy_floor))
     figure.add_trace(
         go.Scatter(
             x=[candidate.memory_kib for candidate in front],
@@ -84,8 +85,10 @@ def plot_front(
     return figure
 
 
-def _scatter(trials: list[FrozenTrial], scheme: str, color: str, symbol: str) -> go.Scatter:
-    feasible = [all(value <= 0 for value in trial.constraints.values()) for trial in trials]
+def _scatter(
+    trials: list[FrozenTrial], scheme: str, color: str, symbol: str, accuracy_floor: float | None
+) -> go.Scatter:
+    feasible = [is_feasible(trial, accuracy_floor) for trial in trials]
     return go.Scatter(
         x=[trial.values[0] for trial in trials],
         y=[100 * trial.values[1] for trial in trials],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.parameters import ParameterSpec
+from qspinn_optuna.parameters import Deployment, ParameterSpec
 
 
 class Workload(Protocol):
@@ -18,6 +18,11 @@ class Workload(Protocol):
     @property
     def parameters(self) -> Sequence[ParameterSpec]:
         """What can be quantized; known without training."""
+        ...
+
+    @property
+    def deployment(self) -> Deployment:
+        """What the device does; the space must be for the same."""
         ...
 
     @property

@@ -19,7 +19,7 @@ STUDY = Path(__file__).parents[1] / "mnist_stdp.py"
 KINDS = {
     "inference": [],
     "few inputs": ["--minimum-input-spikes", "2"],
-    "on-device learning": ["--on-device-learning"],
+    "on-device learning": ["--on-device-learning", "--minimum-input-spikes", "0.5"],
 }
 
 

@@ -56,7 +56,7 @@ SATURATING = replace(SMALL, voltage_range=8.0, inhibition=7.5, membrane_tau=2.0,
 """Inhibition takes membranes to the lowest value, from where they come back within a few steps."""
 
 EVERY_WIDTH: dict[str, int | tuple[int, int]] = {
-    "weight": (1, 16),
+    "weight": (1, 18),
     "scale": (2, 16),
     "membrane": (2, 24),
     "theta": (1, 16),
@@ -413,14 +413,16 @@ def test_weights_whose_sums_float32_cannot_hold_are_refused() -> None:
 
 EVERY_CONFIG = QuantizationSpace(
     parameters(replace(SMALL, voltage_range=1.0), INPUTS, INPUTS, 3, Deployment.INFERENCE),
-    {"weight": (1, 24), "scale": (1, 24), "membrane": (2, 24), "theta": (1, 24), "membrane_decay": (1, 24)},
+    {"weight": (1, 18), "scale": (1, 24), "membrane": (2, 24), "theta": (1, 24), "membrane_decay": (1, 24)},
 )
 
 
 def test_membranes_that_float64_cannot_hold_are_refused() -> None:
     params = {"scheme": "ptq", "rounding": "nearest", "bits.theta": 8}
     params |= {"bits.weight": 8, "bits.scale": 24, "bits.membrane": 24, "bits.membrane_decay": 24}
-    with pytest.raises(ValueError, match=r"membrane takes \d+ bits.*give weight, scale, membrane or membrane_decay"):
+    with pytest.raises(
+        ValueError, match=r"membrane takes \d+ bits.*give weight and scale, or membrane and membrane_decay"
+    ):
         check_exact(EVERY_CONFIG.config(params), 60_000)
     check_exact(EVERY_CONFIG.config(params | {"bits.membrane": 10}), 60_000)
 
@@ -453,3 +455,22 @@ def test_what_is_accepted_fits_the_simulations_floats(weight: int, scale: int, d
         else:
             assert current <= 2**24
             assert charged <= 2**53
+
+
+def test_the_widest_weights_that_are_accepted_keep_all_their_bits() -> None:
+    """18 bits over 36 inputs: more than 16, so the codes need a wider type."""
+    limits = {spec.name: spec.max_bits for spec in parameters(SMALL, INPUTS, INPUTS, 3, Deployment.INFERENCE)}
+    assert limits["weight"] == 18
+    config = with_widths(Scheme.PTQ, Rounding.NEAREST, weight=18)
+    simulated = simulation(config, SMALL, Deployment.INFERENCE, 0)
+    assert assert_spikes_alike(simulated, config, 0) >= IMAGES
+    assert IntegerNetwork.from_network(simulated, config).weights.max() > 65_535
+
+
+def test_images_of_another_size_are_refused() -> None:
+    config = with_widths(Scheme.PTQ, Rounding.NEAREST)
+    simulated = simulation(config, SMALL, Deployment.INFERENCE, 0)
+    larger = encode_images(np.full((1, INPUTS + 1), 255, np.uint8), SMALL.steps, SMALL.input_rate, 0)
+    for network in (simulated, IntegerNetwork.from_network(simulated, config)):
+        with pytest.raises(ValueError, match=f"must have {INPUTS} pixels.*got {INPUTS + 1}"):
+            network.count_spikes(larger, 0)

@@ -129,3 +129,18 @@ def test_streams_differ_by_all_they_are_keyed_with() -> None:
         for step in range(6)
     }
     assert len(keys) == 4 * len(Purpose) * 6 * 6
+
+
+@pytest.mark.parametrize(
+    ("images", "rate", "message"),
+    [
+        (np.zeros((1, 4), np.float32), 0.25, "images must be uint8, got float32"),
+        (np.zeros(4, np.uint8), 0.25, r"images must be \[images, pixels\]"),
+        (np.zeros((1, 65_537), np.uint8), 0.25, "at most 65,536 pixels"),
+        (np.zeros((1, 4), np.uint8), -0.2, "rate must be a probability between 0 and 1, got -0.2"),
+        (np.zeros((1, 4), np.uint8), 2.0, "rate must be a probability between 0 and 1, got 2.0"),
+    ],
+)
+def test_bad_images_and_rates_are_refused(images: NDArray[np.uint8], rate: float, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        encode_images(images, 10, rate, 0)

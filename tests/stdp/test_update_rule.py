@@ -69,7 +69,7 @@ def sparse(spikes: NDArray[np.bool_]) -> SpikeTrains:
     ends = spikes.sum(axis=2).cumsum().reshape(IMAGES, STEPS)
     starts[:, 1:] = ends
     starts[1:, 0] = ends[:-1, -1]
-    return SpikeTrains(np.nonzero(spikes)[2].astype(np.uint16), starts)
+    return SpikeTrains(np.nonzero(spikes)[2].astype(np.uint16), starts, INPUTS)
 
 
 def learn(weights: NDArray[np.float32], trains: SpikeTrains) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

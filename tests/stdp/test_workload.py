@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qspinn_optuna import Deployment, QuantizationConfig, QuantizationSpace, Rounding, Scheme, Workload
+from qspinn_optuna import (
+    Deployment,
+    ParameterQuantization,
+    QFormat,
+    QuantizationConfig,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    Workload,
+)
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 from qspinn_optuna.workloads.stdp import workload as workload_module
@@ -177,10 +186,20 @@ def test_post_training_quantization_at_16_bits_is_close_to_the_baseline() -> Non
 
 def test_a_configuration_that_floats_cannot_carry_is_refused() -> None:
     of = workload()
-    with pytest.raises(ValueError, match="weight"):
-        next(of.evaluate(uniform(of, 24, Scheme.PTQ), seed=0))
-    with pytest.raises(ValueError, match="weight"):
-        of.quantize(uniform(of, 24, Scheme.ITQ), seed=0)
+    for scheme in Scheme:
+        widest = uniform(of, 24, scheme)
+        assert sum(1 for _ in of.evaluate(widest, seed=0)) > 0
+        too_wide = {"weight": ParameterQuantization(QFormat(0, 24, signed=False), Rounding.NEAREST)}
+        with pytest.raises(ValueError, match="give weight at most"):
+            of.quantize(QuantizationConfig(scheme, {**widest.parameters, **too_wide}), seed=0)
+
+
+def test_a_neuron_that_only_knew_dropped_inputs_keeps_silent() -> None:
+    of = workload(replace(SMALL, minimum_input_spikes=0.5))
+    of.network.weights[of.kept_inputs, 0] = 0.0
+    of.network.weights[[i for i in range(SIDE * SIDE) if i not in of.kept_inputs], 0] = 1.0
+    assert sum(1 for _ in of.evaluate(uniform(of, 8, Scheme.PTQ), seed=0)) > 0
+    assert not of.quantize(uniform(of, 8, Scheme.PTQ), seed=0).weights[:, 0].any()
 
 
 def test_a_device_that_learns_is_not_quantized_after_training() -> None:

@@ -48,7 +48,7 @@ class IntegerNetwork:
     """A quantized network as integer codes; it spikes as its simulation does, at every step.
 
     Args:
-        weights: uint8 or uint16 [inputs, neurons].
+        weights: uint8, uint16 or uint32 [inputs, neurons].
         scale: int64 [neurons].
         theta: int64 [neurons].
         neuron: Constants of the neurons.
@@ -71,7 +71,7 @@ class IntegerNetwork:
         sum_bits = max(decayed, scaled, membrane.fraction_bits)
         compared = max(membrane.fraction_bits, theta.fraction_bits)
         return cls(
-            _codes(network.weights, weight).astype(np.uint8 if weight.bits <= 8 else np.uint16),
+            _codes(network.weights, weight).astype(_unsigned(weight.bits)),
             _codes(network.scale, scale),
             _codes(network.theta, theta),
             IntegerNeuron(
@@ -102,6 +102,7 @@ class IntegerNetwork:
         return winners
 
     def _respond(self, trains: SpikeTrains, seed: int, record: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        trains.check_inputs(len(self.weights))
         counts = np.empty((len(trains), len(self.theta)), np.int32)
         winners = np.empty((len(trains) if record else 0, trains.steps), np.int32)
         _respond(
@@ -109,6 +110,13 @@ class IntegerNetwork:
             seed, trains.first_image, counts, winners,
         )  # fmt: skip
         return counts, winners
+
+
+def _unsigned(bits: int) -> type[np.unsignedinteger]:
+    """The narrowest type for codes of ``bits`` bits."""
+    if bits <= 8:
+        return np.uint8
+    return np.uint16 if bits <= 16 else np.uint32
 
 
 def _codes(values: NDArray[np.generic], fmt: QFormat) -> NDArray[np.int64]:

@@ -45,6 +45,7 @@ class STDPNetwork:
         return winners
 
     def _respond(self, trains: SpikeTrains, seed: int, record: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        trains.check_inputs(len(self.weights))
         counts = np.empty((len(trains), len(self.theta)), np.int32)
         winners = np.empty((len(trains) if record else 0, trains.steps), np.int32)
         present(

@@ -52,19 +52,20 @@ def parameters(
     """
     neurons = settings.neurons
     half = settings.voltage_range / 2
-    refractory = max(settings.refractory_steps, 1)
     narrow_learning = deployment is Deployment.LEARNING and not settings.shadow
-    specs = [ParameterSpec("weight", Family.WEIGHT, kept * neurons, 0.0, 0.5, baseline_count=inputs * neurons)]
+    weight = ParameterSpec("weight", Family.WEIGHT, kept * neurons, 0.0, 0.5, baseline_count=inputs * neurons)
+    specs = [replace(weight, max_bits=_FLOAT32_BITS - _sum_bits(kept))]
     if settings.scale_per_neuron and not narrow_learning:
         specs.append(ParameterSpec("scale", Family.SCALE, neurons, 0.0, 1.5, baseline_count=0))
     specs += [
         ParameterSpec("membrane", Family.MEMBRANE, neurons, -2 * half, half),
         ParameterSpec("theta", Family.THRESHOLD, neurons, 0.0, half),
         _coefficient("membrane_decay", membrane_decay(settings)),
-        # The last neurons that spiked are refractory: at most one for each refractory step, stored by number.
-        _control("refractory", Family.MEMBRANE, refractory, neurons),
         _control("label", Family.WEIGHT, neurons, classes),
     ]
+    if settings.refractory_steps > 0:
+        # Held are the neurons that spiked last, one a step at most: their numbers, or none.
+        specs.append(_control("refractory", Family.MEMBRANE, settings.refractory_steps, neurons + 1))
     if kept < inputs:
         specs.append(replace(_control("input_mask", Family.WEIGHT, inputs, 2), baseline_count=0))
     specs += [
@@ -96,7 +97,7 @@ def check_exact(config: QuantizationConfig, inputs: int) -> None:
     """
     weight, membrane, decay = (config[name].format for name in ("weight", "membrane", "membrane_decay"))
     scale = config["scale"].format if "scale" in config.parameters else None
-    current_bits = weight.bits + math.ceil(math.log2(inputs))
+    current_bits = weight.bits + _sum_bits(inputs)
     if current_bits > _FLOAT32_BITS:
         raise ValueError(
             f"Weights of {weight.bits} bits sum to {current_bits} bits over {inputs} inputs, and the simulation's "
@@ -113,6 +114,11 @@ def check_exact(config: QuantizationConfig, inputs: int) -> None:
             f"A charged membrane takes {bits} bits, and the simulation's float64 holds {_FLOAT64_BITS}: give weight "
             "and scale, or membrane and membrane_decay, fewer bits."
         )
+
+
+def _sum_bits(inputs: int) -> int:
+    """Bits that a sum over all inputs is wider than a weight."""
+    return math.ceil(math.log2(inputs))
 
 
 def quantize_trained(

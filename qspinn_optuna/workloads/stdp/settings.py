@@ -48,6 +48,7 @@ class STDPSettings:
             with their weights; 0 drops those that never spike.
 
     Raises:
+        TypeError: If a value is no number, or not whole where it counts.
         ValueError: If a value is outside its range.
     """
 
@@ -108,6 +109,9 @@ class STDPSettings:
 
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
+        kind = int if type(self).__dataclass_fields__[name].type == "int" else float
+        if isinstance(value, bool) or not isinstance(value, kind if kind is int else int | float):
+            raise TypeError(f"{name} must be {'an int' if kind is int else 'a number'}, got {value!r}.")
         if not low <= value <= high:
             limit = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
             raise ValueError(f"{name} must be {limit}, got {value!r}.")

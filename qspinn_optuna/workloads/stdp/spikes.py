@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.workloads.stdp.draws import INPUT, draw, stream
 
 _LANES = 4
+_MOST_INPUTS = 65_536
 _LANE_BITS = np.uint64(16)
 _LANE_MASK = np.uint64(0xFFFF)
 
@@ -23,11 +24,13 @@ class SpikeTrains:
         inputs: Indices of the inputs that spike, uint16 [spikes], ascending within a step.
         starts: int64 [images, steps + 1]: the spikes of image k at step t are
             ``inputs[starts[k, t] : starts[k, t + 1]]``.
+        size: Number of inputs, spiking or not.
         first_image: Number of the first image in the whole sequence, which keys the random draws.
     """
 
     inputs: NDArray[np.uint16]
     starts: NDArray[np.int64]
+    size: int
     first_image: int = 0
 
     def __len__(self) -> int:
@@ -37,6 +40,18 @@ class SpikeTrains:
     def steps(self) -> int:
         """Time steps of an image."""
         return int(self.starts.shape[1]) - 1
+
+    def check_inputs(self, expected: int) -> None:
+        """Refuse spikes of images that a network with ``expected`` inputs cannot take.
+
+        Raises:
+            ValueError: If the number of inputs is another.
+        """
+        if self.size != expected:
+            raise ValueError(
+                f"The images must have {expected} pixels, one for each input of the network, got {self.size}. "
+                "A quantized network takes the columns workload.kept_inputs of the images."
+            )
 
 
 def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int, first_image: int = 0) -> SpikeTrains:
@@ -50,7 +65,17 @@ def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int,
         rate: Probability of a spike of a white pixel, at most 1.
         seed: Of the draws.
         first_image: Number of the first image; the same image number and seed give the same spikes.
+
+    Raises:
+        TypeError: If the images are not uint8.
+        ValueError: If they are not [images, pixels] with at most 65,536 pixels, or ``rate`` is outside 0-1.
     """
+    if images.dtype != np.uint8:
+        raise TypeError(f"images must be uint8, got {images.dtype}.")
+    if images.ndim != 2 or images.shape[1] > _MOST_INPUTS:
+        raise ValueError(f"images must be [images, pixels], at most {_MOST_INPUTS:,} pixels, got {images.shape}.")
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate must be a probability between 0 and 1, got {rate!r}.")
     chances = np.minimum(np.round(rate * 65536 / 255 * np.arange(256)), 65535).astype(np.uint64)
     # Room for the mean number of spikes and 20 standard deviations.
     mean = float(chances[images].sum()) / 65536 * steps
@@ -59,7 +84,7 @@ def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int,
     starts = np.empty((len(images), steps + 1), np.int64)
     # NOTE: a selection of pixels has its columns together, which would be slow, and compiled once more.
     spikes = _encode(np.ascontiguousarray(images), chances, seed, first_image, inputs, starts)
-    return SpikeTrains(inputs[:spikes].copy(), starts, first_image)
+    return SpikeTrains(inputs[:spikes].copy(), starts, images.shape[1], first_image)
 
 
 @njit(cache=True, nogil=True)

@@ -45,8 +45,12 @@ class STDPWorkload:
         deployment: What the device does. One that learns has no use for post-training quantization.
         threads: Threads that measure; training takes one. All cores if not given.
 
+    Attributes:
+        kept_inputs: Numbers of the pixels that quantized networks take, intp [kept].
+
     Raises:
-        ValueError: If ``threads`` is under 1, or no input spikes often enough to be kept.
+        TypeError: If ``data`` or ``settings`` are of another type.
+        ValueError: If ``seed`` is negative, ``threads`` is under 1, or no input spikes often enough to be kept.
     """
 
     def __init__(
@@ -58,6 +62,12 @@ class STDPWorkload:
         deployment: Deployment = Deployment.INFERENCE,
         threads: int | None = None,
     ) -> None:
+        if not isinstance(data, ImageSplits):
+            raise TypeError(f"data must be ImageSplits, such as embedded_mnist(), got {type(data).__name__}.")
+        if settings is not None and not isinstance(settings, STDPSettings):
+            raise TypeError(f"settings must be STDPSettings, got {type(settings).__name__}.")
+        if seed < 0:
+            raise ValueError(f"seed must not be negative, got {seed}.")
         self.data = data
         self.settings = STDPSettings() if settings is None else settings
         self.seed = seed
@@ -65,13 +75,13 @@ class STDPWorkload:
         self.threads = threads if threads is not None else os.cpu_count() or 1
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
-        self._kept = self._kept_inputs()
+        self.kept_inputs = self._find_kept_inputs()
         self._spikes: dict[tuple[int, int, int], SpikeTrains] = {}
 
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
         """What the device stores."""
-        return parameters(self.settings, self._inputs, len(self._kept), self.data.classes, self.deployment)
+        return parameters(self.settings, self._inputs, len(self.kept_inputs), self.data.classes, self.deployment)
 
     @cached_property
     def network(self) -> STDPNetwork:
@@ -114,10 +124,10 @@ class STDPWorkload:
 
     def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
         """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""
-        check_exact(config, len(self._kept))
-        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self._kept]
+        check_exact(config, len(self.kept_inputs))
+        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self.kept_inputs]
         if config.scheme is Scheme.ITQ:
-            images = self.data.train.images[:, self._kept]
+            images = self.data.train.images[:, self.kept_inputs]
             return train_quantized(
                 images, adaptation_images, config, self.settings, self.deployment, self._weight_sum, seed
             )
@@ -143,7 +153,7 @@ class STDPWorkload:
     def _weight_sum(self) -> float:
         return self.settings.weight_sum * self._inputs
 
-    def _kept_inputs(self) -> NDArray[np.intp]:
+    def _find_kept_inputs(self) -> NDArray[np.intp]:
         settings = self.settings
         spikes = self.data.train.images.mean(axis=0) / 255 * settings.input_rate * settings.steps
         kept = np.flatnonzero((spikes > 0) & (spikes >= settings.minimum_input_spikes))
@@ -155,9 +165,13 @@ class STDPWorkload:
         return kept
 
     def _without_dropped_inputs(self) -> STDPNetwork:
-        weights = self.network.weights[self._kept]
-        weights = weights * (self._weight_sum / weights.sum(axis=0))
-        return STDPNetwork(weights.astype(np.float32), self.network.scale, self.network.theta, self.network.neuron)
+        weights = self.network.weights[self.kept_inputs]
+        total = weights.sum(axis=0, dtype=np.float64)
+        # A neuron that only knew dropped inputs keeps silent.
+        factor = np.divide(self._weight_sum, total, out=np.zeros_like(total), where=total > 0)
+        return STDPNetwork(
+            (weights * factor).astype(np.float32), self.network.scale, self.network.theta, self.network.neuron
+        )
 
     def _accuracy(self, network: _Network, split: LabeledImages, first_image: int) -> float:
         return _last(self._measure(network, split, first_image, self.seed))
@@ -166,9 +180,9 @@ class STDPWorkload:
         self, network: _Network, split: LabeledImages, first_image: int, seed: int
     ) -> Iterator[tuple[int, int]]:
         """Label the neurons, then count correct answers batch by batch."""
-        for key in [key for key in self._spikes if key[2] != seed]:
+        for key in [key for key in tuple(self._spikes) if key[2] != seed]:
             self._spikes.pop(key, None)
-        inputs = self._kept if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
+        inputs = self.kept_inputs if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
         training = self.data.train
         label_split = LabeledImages(
             training.images[-self.settings.label_images :], training.labels[-self.settings.label_images :]
