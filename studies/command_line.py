@@ -16,7 +16,9 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     """A parser with the arguments of every study."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     search = parser.add_argument_group("search")
-    search.add_argument("--trials", type=positive, default=40, help="trials to run now, besides those of earlier runs")
+    search.add_argument(
+        "--trials", type=count, default=40, help="trials to run now; 0 reports on those of earlier runs"
+    )
     search.add_argument("--seed", type=seed, default=0, help="of the network, its input spikes and the sampler")
     search.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what suggests configurations")
     search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
@@ -55,6 +57,14 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def count(text: str) -> int:
+    """An integer of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
     return value
 
 

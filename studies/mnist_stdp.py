@@ -87,7 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
     floor = max(0.0, workload.baseline - arguments.accuracy_drop)
     print(f"float network: {workload.baseline:.2%} on held-out images; feasible from {floor:.2%}", flush=True)
     objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
-    study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+    if arguments.trials > 0:
+        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     report(arguments, workload, study, floor)
 
 

@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_trials_twice_and_a_second_run_goes_on(fold
     run(tmp_path, "--trials", "10")
     assert trials(tmp_path) == first
     run(tmp_path, "--trials", "2")
+    run(tmp_path, "--trials", "0")
     assert trials(tmp_path)[:10] == first
     assert len(trials(tmp_path)) == 12
 
@@ -90,7 +91,8 @@ def test_a_device_that_learns_is_quantized_in_training(tmp_path: Path) -> None:
     [
         (["--mu", "-1"], "argument --mu: must be a finite number of at least 0, got -1"),
         (["--accuracy-drop", "2"], "argument --accuracy-drop: must be a fraction between 0 and 1, got 2"),
-        (["--trials", "0"], "argument --trials: must be at least 1"),
+        (["--trials", "-1"], "argument --trials: must not be negative, got -1"),
+        (["--neurons", "0"], "argument --neurons: must be at least 1, got 0"),
         (["--sampler", "magic"], "argument --sampler: invalid choice: 'magic'"),
         (["--data-dir", "nowhere"], "nowhere must hold train-images-idx3-ubyte"),
         (["--train-size", "999999"], "The train size must be between 1 and 3000, got 999999"),
