@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 STUDY = Path(__file__).parents[1] / "mnist_stdp.py"
-KINDS = {
-    "inference": ["--mu", "1"],
-    "few inputs": ["--minimum-input-spikes", "2"],
-    "on-device learning": ["--on-device-learning", "--minimum-input-spikes", "0.5"],
+KINDS: dict[str, tuple[int, list[str]]] = {
+    "inference": (60, ["--mu", "1"]),
+    "few inputs": (24, ["--mu", "1", "--minimum-input-spikes", "2"]),
+    "on-device learning": (8, ["--on-device-learning", "--minimum-input-spikes", "0.5"]),
 }
+"""Trials and arguments of each kind; those of a device that learns are all trainings, hence fewer."""
 
 
 def main() -> None:
@@ -30,7 +31,6 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--output", type=Path, default=Path("mnist-results"), help="folder of studies and reports")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,10 @@ def run(arguments: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
     """The report of one study."""
     name = f"{kind.replace(' ', '-')}-{seed}"
     path = arguments.output / f"{name}.json"
+    trials, flags = KINDS[kind]
     if not path.exists():
         command = [sys.executable, str(STUDY), "--data-dir", str(arguments.data_dir), "--seed", str(seed)]
-        command += ["--trials", str(arguments.trials), "--study-name", name, "--json", str(path), *KINDS[kind]]
+        command += ["--trials", str(trials), "--study-name", name, "--json", str(path), *flags]
         command += ["--storage", f"sqlite:///{arguments.output / name}.db", "--html", f"{arguments.output / name}.html"]
         subprocess.run(command, check=True)
     content: dict[str, Any] = json.loads(path.read_text())
