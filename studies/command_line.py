@@ -17,7 +17,7 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     search = parser.add_argument_group("search")
     search.add_argument(
-        "--trials", type=count, default=40, help="trials to run now; 0 reports on those of earlier runs"
+        "--trials", type=count, default=30, help="trials to run now; 0 reports on those of earlier runs"
     )
     search.add_argument("--seed", type=seed, default=0, help="of the network, its input spikes and the sampler")
     search.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what suggests configurations")
