@@ -39,6 +39,7 @@ BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4,
 TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
 PROBES = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
 SMALL_TRAINING_SET = 10_000
+MANY_NEURONS = 200
 
 
 def main() -> None:
@@ -104,6 +105,8 @@ def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
         final_learning_rate=0.0025 if arguments.on_device_learning else 0.005,
         shadow=not arguments.on_device_learning,
         minimum_input_spikes=arguments.minimum_input_spikes,
+        # The fewer neurons, the more often each wins, and its threshold grows: at most to what 100 steps can charge.
+        voltage_range=512.0 if arguments.neurons >= MANY_NEURONS else 2048.0,
     )
     deployment = Deployment.LEARNING if arguments.on_device_learning else Deployment.INFERENCE
     return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment)

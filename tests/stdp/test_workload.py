@@ -194,6 +194,12 @@ def test_a_configuration_that_floats_cannot_carry_is_refused() -> None:
             of.quantize(QuantizationConfig(scheme, {**widest.parameters, **too_wide}), seed=0)
 
 
+def test_thresholds_beyond_the_formats_give_a_warning_with_what_would_do() -> None:
+    of = workload(replace(SMALL, voltage_range=8.0))
+    with pytest.warns(UserWarning, match=r"Thresholds reach \d+.*voltage_range=8.*Give STDPSettings voltage_range="):
+        assert of.network.theta.max() + SMALL.threshold > 8.0
+
+
 def test_a_neuron_that_only_knew_dropped_inputs_keeps_silent() -> None:
     of = workload(replace(SMALL, minimum_input_spikes=0.5))
     of.network.weights[of.kept_inputs, 0] = 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -85,8 +87,17 @@ class STDPWorkload:
 
     @cached_property
     def network(self) -> STDPNetwork:
-        """The float baseline, with all inputs."""
-        return train(self.data.train.images, self.settings, self.seed)
+        """The float baseline, with all inputs; warns if its thresholds are beyond the range of the formats."""
+        network = train(self.data.train.images, self.settings, self.seed)
+        highest = self.settings.threshold + float(network.theta.max())
+        if highest > self.settings.voltage_range:
+            warnings.warn(
+                f"Thresholds reach {highest:.0f}, where quantized membranes, which end at voltage_range="
+                f"{self.settings.voltage_range:g}, never come: those neurons will be silent. "
+                f"Give STDPSettings voltage_range={2.0 ** math.ceil(math.log2(highest)):g}.",
+                stacklevel=2,
+            )
+        return network
 
     @cached_property
     def baseline(self) -> float:
