@@ -1,0 +1,231 @@
+"""Binary frames of event recordings, split for training, tuning and the final test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qspinn_optuna.datasets.events.recording import EventRecording
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledFrames:
+    """Binary frames and their classes.
+
+    Args:
+        frames: 0 or 1, uint8 [samples, steps, channels, height, width].
+        labels: int64 [samples], from 0.
+
+    Raises:
+        TypeError: If the frames are not uint8, or the labels not int64.
+        ValueError: If there are none, shapes do not fit, or a number is out of range.
+    """
+
+    frames: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name, values, kind in (("frames", self.frames, np.uint8), ("labels", self.labels, np.int64)):
+            if values.dtype != kind:
+                raise TypeError(f"{name} must be {kind.__name__}, got {values.dtype}.")
+        if self.frames.ndim != 5 or self.labels.shape != (len(self.frames),):
+            raise ValueError(
+                "frames must be [samples, steps, channels, height, width] and labels [samples], "
+                f"got {list(self.frames.shape)} and {list(self.labels.shape)}."
+            )
+        if self.frames.size == 0:
+            raise ValueError(f"frames must hold at least one pixel of one sample, got {list(self.frames.shape)}.")
+        if self.frames.max() > 1:
+            raise ValueError(f"frames must be binary, 0 or 1, got {self.frames.max()}.")
+        if self.labels.min() < 0:
+            raise ValueError(f"labels must be class numbers from 0, got {self.labels.min()}.")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, part: slice | NDArray[np.integer]) -> LabeledFrames:
+        return LabeledFrames(self.frames[part], self.labels[part])
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSplits:
+    """Frames for training, for tuning (every choice is made on these), and for the final test.
+
+    Args:
+        train: What networks learn from.
+        tuning: Held out of the training samples; the search maximizes accuracy on them.
+        test: Touched once, for the final figure.
+        class_names: Name of each class, by its number.
+
+    Raises:
+        ValueError: If the frames are of different shapes, or a class has no name.
+    """
+
+    train: LabeledFrames
+    tuning: LabeledFrames
+    test: LabeledFrames
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shapes = [list(split.frames.shape[1:]) for split in (self.train, self.tuning, self.test)]
+        if not shapes[0] == shapes[1] == shapes[2]:
+            raise ValueError(f"Frames of all splits must have the same shape, got {shapes}.")
+        largest = max(int(split.labels.max()) for split in (self.train, self.tuning, self.test))
+        if largest >= self.classes:
+            raise ValueError(f"class_names must name all {largest + 1} classes, got {self.classes} names.")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of training and tuning frames and their labels."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.tuning):
+            digest.update(repr(split.frames.shape).encode())
+            digest.update(split.frames.tobytes())
+            digest.update(split.labels.tobytes())
+        return digest.hexdigest()[:16]
+
+
+def frames_of(
+    recordings: Iterable[EventRecording],
+    *,
+    steps: int,
+    height: int,
+    width: int,
+    block: int = 1,
+    merge_polarities: bool = False,
+    minimum_count: int = 1,
+) -> LabeledFrames:
+    """Binary frames: a pixel is 1 if enough events fell into it and into the step.
+
+    Args:
+        recordings: At least one. Those without events become black frames.
+        steps: Equal bins of time, from a recording's first event to its last.
+        height: Rows of the sensor.
+        width: Columns of the sensor.
+        block: Sensor pixels of a side of a frame's pixel. A side of the sensor that it does not divide is padded: the
+            last pixel is of a smaller block.
+        merge_polarities: One channel for both polarities, rather than one for darker and one for brighter.
+        minimum_count: Events that make a pixel 1.
+
+    Raises:
+        ValueError: If there are no recordings, an event is outside the sensor, or a number is less than 1.
+    """
+    numbers = {"steps": steps, "height": height, "width": width, "block": block, "minimum_count": minimum_count}
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}.")
+    shape = (steps, 1 if merge_polarities else 2, -(-height // block), -(-width // block))
+    frames, labels = [], []
+    for k, recording in enumerate(recordings):
+        if len(recording) > 0 and (recording.x.max() >= width or recording.y.max() >= height):
+            raise ValueError(
+                f"Events must be on the sensor, x below {width} and y below {height}, got x up to "
+                f"{recording.x.max()} and y up to {recording.y.max()} in recording {k}."
+            )
+        frames.append(_counts(recording, shape, block) >= minimum_count)
+        labels.append(recording.label)
+    if not frames:
+        raise ValueError("recordings must hold at least one recording, got none.")
+    return LabeledFrames(np.stack(frames).astype(np.uint8), np.array(labels, np.int64))
+
+
+def _counts(recording: EventRecording, shape: tuple[int, int, int, int], block: int) -> NDArray[np.int64]:
+    """Events in each pixel of each step: [steps, channels, rows, columns]."""
+    if len(recording) == 0:
+        return np.zeros(shape, np.int64)
+    steps, channels, rows, columns = shape
+    elapsed = recording.t - recording.t[0]
+    # In integers, for events on the edges of bins to fall where they should.
+    pixel = elapsed * steps // (elapsed[-1] + 1)
+    if channels == 2:
+        pixel = pixel * channels + recording.p
+    pixel = (pixel * rows + recording.y // block) * columns + recording.x // block
+    return np.bincount(pixel, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> LabeledFrames:
+    """Each sample played backwards with probability 1/2, and its class changed to what it then is.
+
+    Afterwards, classes that are each other's reversal cannot be told apart from the frames in any order: whoever tells
+    them needs a memory. Backwards, brighter is darker: two channels change places.
+
+    Args:
+        frames: The samples.
+        swaps: For a class, which one it becomes; others stay. ``TIME_REVERSED_GESTURES`` for gestures.
+        seed: Of the choice of samples.
+
+    Raises:
+        ValueError: If the swaps do not go both ways.
+    """
+    one_way = [label for label, other in swaps.items() if swaps.get(other) != label]
+    if one_way:
+        raise ValueError(f"swaps must go both ways, got {dict(swaps)}, which does not for {one_way}.")
+    chosen = np.random.default_rng(seed).random(len(frames)) < 0.5
+    reversed_frames, labels = frames.frames.copy(), frames.labels.copy()
+    reversed_frames[chosen] = frames.frames[chosen, ::-1, ::-1]
+    labels[chosen] = [swaps.get(int(label), int(label)) for label in labels[chosen]]
+    return LabeledFrames(reversed_frames, labels)
+
+
+def split_by_user(
+    recordings: Sequence[EventRecording], tuning: float, seed: int
+) -> tuple[list[EventRecording], list[EventRecording]]:
+    """Hold out all recordings of some users, so that accuracy is that on people never seen.
+
+    Args:
+        recordings: Of two users or more.
+        tuning: Fraction of the users to hold out; at least one is, and at least one is not.
+        seed: Of their choice.
+
+    Returns:
+        Recordings to train on, and those held out, each in their order.
+
+    Raises:
+        ValueError: If ``tuning`` is not a fraction, or there are fewer than two users.
+    """
+    if not 0 < tuning < 1:
+        raise ValueError(f"tuning must be a fraction between 0 and 1, got {tuning!r}.")
+    users = sorted({recording.user for recording in recordings})
+    if len(users) < 2:
+        raise ValueError(f"recordings must be of at least two users, got {users}. random_split needs no users.")
+    count = min(max(round(tuning * len(users)), 1), len(users) - 1)
+    held_out = set(np.random.default_rng(seed).permutation(users)[:count].tolist())
+    return (
+        [recording for recording in recordings if recording.user not in held_out],
+        [recording for recording in recordings if recording.user in held_out],
+    )
+
+
+def random_split(frames: LabeledFrames, sizes: Sequence[int], seed: int) -> list[LabeledFrames]:
+    """Random parts without a common sample, each with all classes in proportion.
+
+    Args:
+        frames: The samples.
+        sizes: How many samples each part has; together at most all of them.
+        seed: Of the draw.
+
+    Raises:
+        ValueError: If a size is less than 1, or there are not that many samples.
+    """
+    if len(sizes) == 0 or min(sizes) < 1 or sum(sizes) > len(frames):
+        raise ValueError(f"sizes must be at least 1 each and {len(frames)} at most together, got {list(sizes)}.")
+    generator = np.random.default_rng(seed)
+    place = np.empty(len(frames))
+    for label in np.unique(frames.labels):
+        members = np.flatnonzero(frames.labels == label)
+        # Spread over the whole order evenly, so that any stretch of it has its share of the class.
+        place[generator.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
+    order = np.lexsort((generator.random(len(frames)), place))
+    edges = np.cumsum((0, *sizes))
+    return [frames[order[first:last]] for first, last in pairwise(edges)]

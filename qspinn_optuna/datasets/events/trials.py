@@ -1,0 +1,106 @@
+"""DVS-Gesture's trials: which part of which recording shows which gesture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qspinn_optuna.datasets.events.aedat import read_aedat
+from qspinn_optuna.datasets.events.recording import EventRecording
+
+LABELS_HEADER = "class,startTime_usec,endTime_usec"
+_CLASSES = 11
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One gesture in a recording.
+
+    Args:
+        label: Number of the class, 0-10; files count from 1.
+        start: Time of its first microsecond.
+        end: Time after its last microsecond.
+    """
+
+    label: int
+    start: int
+    end: int
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """The trials in a file of labels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line does not hold three whole numbers, a class is not 1-11, or a trial ends before it begins.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} must say when which gesture is shown ({LABELS_HEADER}), but is missing.")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [_trial(f"{path}, line {k},", line) for k, line in enumerate(lines[1:], 2) if line.strip()]
+
+
+def _trial(place: str, line: str) -> Trial:
+    try:
+        number, start, end = (int(field) for field in line.split(","))
+    except ValueError as error:
+        raise ValueError(f"{place} must hold three whole numbers, {LABELS_HEADER}, got {line!r}.") from error
+    if not 1 <= number <= _CLASSES:
+        raise ValueError(f"{place} must name a class between 1 and {_CLASSES}, got {number}.")
+    if not 0 <= start < end:
+        raise ValueError(f"{place} must have a time of end after that of its start, got {start} and {end}.")
+    return Trial(number - 1, start, end)
+
+
+def cut_trials(recording: Path) -> Iterator[EventRecording]:
+    """The trials of a recording ``<user>_<light>.aedat``, by the labels beside it, ``<user>_<light>_labels.csv``.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged.
+    """
+    trials = read_trials(recording.with_name(f"{recording.stem}_labels.csv"))
+    t, x, y, p = read_aedat(recording)
+    order = np.argsort(t, kind="stable")
+    t, x, y, p = t[order], x[order], y[order], p[order]
+    for trial in trials:
+        part = slice(*np.searchsorted(t, (trial.start, trial.end)))
+        yield EventRecording(t[part], x[part], y[part], p[part], trial.label, recording.stem)
+
+
+def save_trials(archive: Path, target: Path, save: Callable[..., None] = np.savez_compressed) -> None:
+    """Save all trials as ``target/{train,test}/<label>/<source>_<number>.npz``, SpikingJelly's layout.
+
+    Args:
+        archive: The extracted folder, with the recordings, their labels and the two lists of recordings.
+        target: An empty folder.
+        save: What writes arrays to a file, called as numpy's ``savez`` is.
+
+    Raises:
+        FileNotFoundError: If a list, a recording or its labels are missing.
+        ValueError: If a file is damaged.
+    """
+    for part in ("train", "test"):
+        for label in range(_CLASSES):
+            (target / part / str(label)).mkdir(parents=True)
+        for recording in _listed(archive / f"trials_to_{part}.txt"):
+            numbers: Counter[int] = Counter()
+            for trial in cut_trials(recording):
+                name = f"{trial.source}_{numbers[trial.label]}.npz"
+                numbers[trial.label] += 1
+                save(target / part / str(trial.label) / name, t=trial.t, x=trial.x, y=trial.y, p=trial.p)
+
+
+def _listed(path: Path) -> list[Path]:
+    """The recordings that a list names."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} must list recordings, one a line, but is missing.")
+    names = path.read_text(encoding="utf-8").split()
+    missing = [name for name in names if not (path.parent / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{path} lists {', '.join(missing)}, which must be in {path.parent}, but is missing.")
+    return [path.parent / name for name in names]
