@@ -49,11 +49,14 @@ class ParameterSpec:
             labels and masks.
         baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for what quantization adds.
         max_bits: Widest format that can be simulated exactly.
+        formats: What :meth:`format` gives instead of a format that covers the range, at most one of each width:
+            narrow ones may better clip rare values than be coarse.
 
     Raises:
-        TypeError: If a number of elements or bits is no int.
+        TypeError: If a number of elements or bits is no int, or ``formats`` holds something else.
         ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` outside
-            1-24, ``baseline_count`` negative, or the range is not finite, upside down or (0, 0).
+            1-24, ``baseline_count`` negative, the range is not finite, upside down or (0, 0), or two of ``formats``
+            have the same width.
     """
 
     name: str
@@ -65,6 +68,7 @@ class ParameterSpec:
     fixed_bits: int | None = None
     baseline_count: int | None = None
     max_bits: int = MAX_BITS
+    formats: tuple[QFormat, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("count", "fixed_bits", "baseline_count", "max_bits"):
@@ -90,13 +94,21 @@ class ParameterSpec:
             check_range(self.low, self.high)
         except ValueError as error:
             raise ValueError(f"Parameter {self.name!r}: {error}") from None
+        object.__setattr__(self, "formats", tuple(self.formats))
+        if not all(isinstance(fmt, QFormat) for fmt in self.formats):
+            raise TypeError(f"formats of {self.name!r} must be QFormats, got {self.formats!r}.")
+        if len({fmt.bits for fmt in self.formats}) < len(self.formats):
+            raise ValueError(f"formats of {self.name!r} must have different widths, got {[*map(str, self.formats)]}.")
 
     def format(self, bits: int) -> QFormat:
-        """The finest format of ``bits`` bits that holds the calibrated range.
+        """The format of ``bits`` bits: that of ``formats``, else the finest one that holds the calibrated range.
 
         Raises:
             ValueError: If there is none; see :meth:`QFormat.covering`.
         """
+        for fmt in self.formats:
+            if fmt.bits == bits:
+                return fmt
         try:
             return QFormat.covering(self.low, self.high, bits)
         except ValueError as error:

@@ -1,0 +1,22 @@
+"""Any torch or SpikingJelly network: what it stores, the ranges of that, and its quantized twin."""
+
+from __future__ import annotations
+
+from qspinn_optuna.networks.batch_norm import fold_batch_norm
+from qspinn_optuna.networks.calibration import calibrate
+from qspinn_optuna.networks.discovery import NetworkParameter, find_parameters
+from qspinn_optuna.networks.exactness import check_exact, exact_sums
+from qspinn_optuna.networks.quantization import freeze_network, quantize_network
+from qspinn_optuna.networks.ranges import RangeMethod
+
+__all__ = [
+    "NetworkParameter",
+    "RangeMethod",
+    "calibrate",
+    "check_exact",
+    "exact_sums",
+    "find_parameters",
+    "fold_batch_norm",
+    "freeze_network",
+    "quantize_network",
+]

@@ -1,0 +1,119 @@
+"""Fold batch normalization into the layers before it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+
+from qspinn_optuna.networks.observation import fresh_copy, run
+from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
+
+_TOLERANCE = 1e-6
+"""Largest change of an output in float64, as a part of the largest output, that folding may cause."""
+
+
+def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
+    """A copy of ``network`` without batch normalization: the weights and biases before it take it in.
+
+    What precedes a normalization is seen by running ``sample``, not guessed from the order of the modules, and the
+    folded layers are compared with the ones they replace.
+
+    Args:
+        network: Any network; one without batch normalization is just copied.
+        sample: A batch as the network takes it.
+
+    Raises:
+        ValueError: If a normalization does not follow a convolution or linear layer directly, that layer is used
+            elsewhere too, it keeps no running statistics, or folding changes the output.
+    """
+    network = fresh_copy(network).eval()
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, BATCH_NORMS)}
+    if not norms:
+        return network
+    before = _precise_output(network, sample)
+    producers = _find_producers(network, sample)
+    for name, norm in norms.items():
+        synapse = producers.get(name)
+        if synapse is None:
+            raise ValueError(
+                f"{name} ({type(norm).__name__}) does not directly follow a convolution or linear layer that nothing "
+                "else uses, so it cannot be folded: move it there."
+            )
+        _fold(name, network.get_submodule(synapse), norm)
+        _replace(network, name, nn.Identity())
+    functional.invalidate_reset_cache(network)
+    change = (_precise_output(network, sample) - before).abs().max()
+    if change > _TOLERANCE * before.abs().max():
+        raise ValueError(
+            f"Folding batch normalization changed an output by {float(change):.3g}: the network uses the output of "
+            f"one of the layers {sorted(producers[name] for name in norms)} elsewhere too."
+        )
+    return network
+
+
+def _precise_output(network: nn.Module, sample: Tensor) -> Tensor:
+    # In float64, where no spike flips because a sum was rounded otherwise.
+    return run(copy.deepcopy(network).double(), sample.double())
+
+
+def _find_producers(network: nn.Module, sample: Tensor) -> dict[str, str]:
+    """The synapse whose output each normalization takes, if nothing else takes it."""
+    made: dict[int, str] = {}
+    alive: list[Tensor] = []  # so that no two outputs have the same id
+    takers: dict[str, set[str]] = {}
+    calls: dict[str, int] = {}
+
+    def after(name: str, module: nn.Module) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            if isinstance(module, SYNAPSES):
+                made[id(output)] = name
+                alive.append(output)
+                calls[name] = calls.get(name, 0) + 1
+
+        return hook
+
+    def before(name: str) -> Callable[[nn.Module, Any], None]:
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            for value in inputs:
+                if id(value) in made:
+                    takers.setdefault(made[id(value)], set()).add(name)
+
+        return hook
+
+    handles = []
+    for name, module in network.named_modules():
+        if not any(module.children()):
+            handles.append(module.register_forward_hook(after(name, module)))
+            handles.append(module.register_forward_pre_hook(before(name)))
+    run(network, sample)
+    for handle in handles:
+        handle.remove()
+    return {next(iter(names)): synapse for synapse, names in takers.items() if len(names) == 1}
+
+
+def _fold(name: str, synapse: nn.Module, norm: Any) -> None:
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError(f"{name} ({type(norm).__name__}) keeps no running statistics, so it cannot be folded.")
+    scale = torch.ones_like(norm.running_mean) if norm.weight is None else norm.weight
+    shift = torch.zeros_like(norm.running_mean) if norm.bias is None else norm.bias
+    statistics = (norm.running_mean, norm.running_var, norm.eps, scale, shift)
+    if isinstance(synapse, nn.Linear):
+        synapse.weight, synapse.bias = fuse_linear_bn_weights(synapse.weight, synapse.bias, *statistics)
+    else:
+        transposed = isinstance(synapse, nn.modules.conv._ConvTransposeNd)
+        synapse.weight, synapse.bias = fuse_conv_bn_weights(  # type: ignore[assignment]
+            synapse.weight, synapse.bias, *statistics, transpose=transposed
+        )
+    # Without a bias before, the new one would be a constant.
+    synapse.bias.requires_grad_(synapse.weight.requires_grad)  # type: ignore[union-attr]
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(network.get_submodule(parent), own, module)

@@ -1,0 +1,224 @@
+"""Measure the ranges of a network's parameters on data."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
+from qspinn_optuna.networks.neurons import fixed_point_class
+from qspinn_optuna.networks.observation import join, run, watched
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
+from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.parameters import Family, ParameterSpec
+
+Batches = Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]]
+"""Inputs as a network takes them, or sequences that begin with them, such as a ``DataLoader`` gives."""
+
+SIMULATED_BITS = 23
+"""Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
+
+DECAY_BITS = 10
+"""Widest decay: times a membrane it must not have more digits than the simulation."""
+
+_WIDEST = 16
+_INPUT_BITS = 16
+"""Fraction bits up to which inputs count as fixed-point numbers."""
+
+
+def calibrate(
+    network: nn.Module,
+    batches: Batches,
+    method: RangeMethod = RangeMethod.LEAST_SQUARES,
+    *,
+    percentile: float = 99.9,
+    seed: int = 0,
+) -> tuple[ParameterSpec, ...]:
+    """What can be quantized of a network, with the ranges that ``batches`` show.
+
+    States are watched after every time step. Those that are 0 or 1 throughout, such as delayed spikes, are stored in
+    one bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
+    exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's.
+
+    Args:
+        network: A network without batch normalization; see :func:`fold_batch_norm`.
+        batches: What it is run on; states must have the batch as their first dimension.
+        method: How ranges are made of values.
+        percentile: Part of the values that is kept, in percent, if that is the method.
+        seed: Of the choice of values that percentiles and squared errors are computed of.
+
+    Raises:
+        TypeError: If a batch is no tensor.
+        ValueError: If a module cannot be quantized, there are no batches, they differ in shape, a value is not finite,
+            or ``percentile`` is outside 50-100.
+    """
+    method = RangeMethod(method)
+    if not 50 <= percentile <= 100:
+        raise ValueError(f"percentile must be between 50 and 100, got {percentile}.")
+    parameters = find_parameters(network)
+    weights, constants = synaptic_parameters(network), _constants(network)
+    watch = _Watch(network, torch.Generator().manual_seed(seed))
+    watch.run(batches)
+    specs = []
+    for name, family in ((parameter.name, parameter.family) for parameter in parameters):
+        if name in constants:
+            specs.append(_constant_spec(name, family, constants[name]))
+        elif name in weights:
+            seen = SeenValues(watch.generator)
+            _add(seen, name, weights[name], kept=weights[name].numel())
+            limit = watch.weight_bits(name, weights[name])
+            specs.append(_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
+        elif name in watch.states:
+            seen, count = watch.states[name], math.prod(watch.shapes[name])
+            if seen.binary and seen.high == 1 and family is not Family.MEMBRANE:
+                specs.append(ParameterSpec(name, family, count, 0.0, 1.0, fixed_bits=1))
+            else:
+                floor = -constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."), math.inf)
+                limit = _state_bits(network, name)
+                specs.append(_spec(name, family, count, seen, limit, method, percentile, floor))
+    return tuple(specs)
+
+
+class _Watch:
+    """A network that is run to see its states and the inputs of its synapses.
+
+    Attributes:
+        states: Values of every state.
+        shapes: Shape of every state for one sample.
+    """
+
+    def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
+        self.generator = generator
+        self.states: dict[str, SeenValues] = {}
+        self.shapes: dict[str, torch.Size] = {}
+        self._largest_inputs: dict[str, float] = {}
+        self._network = watched(network, self._on_state, self._on_input)
+        self._fan_in = _fan_in(network)
+
+    def run(self, batches: Batches) -> None:
+        if isinstance(batches, Tensor):
+            raise TypeError("batches must be several batches, got a tensor: give [tensor] for a single one.")
+        number = -1
+        for number, batch in enumerate(batches):
+            inputs = batch[0] if isinstance(batch, tuple | list) and batch else batch
+            if not isinstance(inputs, Tensor):
+                raise TypeError(
+                    f"batches must be tensors or begin with one, batch {number} is {type(inputs).__name__}."
+                )
+            try:
+                run(self._network, inputs)
+            except (ValueError, RuntimeError) as error:
+                raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
+        if number < 0:
+            raise ValueError("batches must have at least one batch, got none: an iterator may be used up; give a list.")
+
+    def weight_bits(self, name: str, weight: Tensor) -> int:
+        """Widest weights whose sums over the largest inputs are exact."""
+        layer_name = name.rpartition(".")[0]
+        if layer_name not in self._largest_inputs or weight.ndim < 2:
+            return _WIDEST
+        largest_sum = self._fan_in[layer_name] * self._largest_inputs[layer_name]
+        # Codes of b bits are at most 2**(b - 1).
+        limit = SIMULATED_BITS + 1 - math.ceil(math.log2(max(largest_sum, 1)))
+        if limit < 2:
+            raise ValueError(
+                f"Sums of {self._fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
+                f"resolution, are not exact in float32 with weights of even 2 bits: make its inputs coarser."
+            )
+        return min(limit, _WIDEST)
+
+    def _on_state(self, name: str, value: Tensor) -> None:
+        shape = value.shape[1:]
+        if self.shapes.setdefault(name, shape) != shape and name.rpartition(".")[2] != "queue":
+            raise ValueError(
+                f"{name} has the shape {tuple(shape)} a sample, and had {tuple(self.shapes[name])} in an earlier "
+                "batch: give batches of one shape."
+            )
+        self.shapes[name] = max(self.shapes[name], shape, key=math.prod)
+        _add(self.states.setdefault(name, SeenValues(self.generator)), name, value)
+
+    def _on_input(self, name: str, value: Tensor) -> None:
+        """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
+        steps = value.abs().double() * 2.0**_INPUT_BITS
+        if not bool((steps == steps.round()).all()):
+            warnings.warn(
+                f"The inputs of {name} are not fixed-point numbers (multiples of 2**-{_INPUT_BITS}): what is measured "
+                "is not, bit for bit, what integer hardware computes. Round them, pixels to multiples of 1/256 say, "
+                "or use pooling that does not divide by 3, 5, ...",
+                stacklevel=2,
+            )
+            steps = (value.abs() * 2**8).round().double()
+        largest = float(steps.max()) if steps.numel() else 0.0
+        while largest >= 2 and bool((steps % 2 == 0).all()):
+            steps, largest = steps / 2, largest / 2
+        self._largest_inputs[name] = max(self._largest_inputs.get(name, 0.0), largest)
+
+
+def _fan_in(network: nn.Module) -> dict[str, int]:
+    """Number of products that a sum of each synapse adds up."""
+    found = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.conv._ConvTransposeNd):
+            found[name] = module.in_channels // module.groups * math.prod(module.kernel_size)
+        elif isinstance(module, SYNAPSES):
+            found[name] = module.weight[0].numel()
+    return found
+
+
+def _constants(network: nn.Module) -> dict[str, float]:
+    return {
+        join(name, coefficient.name): coefficient.value
+        for name, module in network.named_modules()
+        if has_states(module)
+        for coefficient in coefficients(module)
+    }
+
+
+def _state_bits(network: nn.Module, name: str) -> int:
+    """Widest state whose product with its decay is exact."""
+    module = network.get_submodule(name.rpartition(".")[0])
+    leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
+    return SIMULATED_BITS - DECAY_BITS if leaky and fixed_point_class(type(module)) is not None else _WIDEST
+
+
+def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:
+    try:
+        seen.add(values, **arguments)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be calibrated: {error}.") from None
+
+
+def _constant_spec(name: str, family: Family, value: float) -> ParameterSpec:
+    if family is Family.DECAY and 0 <= value < 1:
+        # All bits behind the point, whatever the decay, so that a trained one may change.
+        return ParameterSpec(name, family, 1, 0.0, 0.5, max_bits=DECAY_BITS)
+    return ParameterSpec(name, family, 1, min(value, 0.0), max(value, 0.0), max_bits=_WIDEST)
+
+
+def _spec(
+    name: str,
+    family: Family,
+    count: int,
+    seen: SeenValues,
+    max_bits: int,
+    method: RangeMethod,
+    percentile: float,
+    floor: float = -math.inf,
+) -> ParameterSpec:
+    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
+    if low == high == 0:
+        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits)
+    if method is RangeMethod.LEAST_SQUARES:
+        # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
+        formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))
+        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats)
+    if method is RangeMethod.PERCENTILE:
+        cut_low, cut_high = seen.percentiles(percentile)
+        if cut_low < 0 or cut_high > 0:
+            low, high = min(cut_low, 0.0), max(cut_high, 0.0)
+    return ParameterSpec(name, family, count, low, high, max_bits=max_bits)

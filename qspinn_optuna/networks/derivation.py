@@ -1,0 +1,73 @@
+"""Give a module of any class new behaviour, by a class derived from its own.
+
+SpikingJelly's multi-step modes run through methods of the class, so that hooks and patches of an instance are passed
+by. A derived class sees everything, and keeps ``isinstance``, names, ``state_dict`` and step modes as they were.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.quantizer import ParameterQuantizer
+
+
+class Derived:
+    """Mixin of all derived classes: they are made anew where they are unpickled or copied."""
+
+    _parameter_quantizers: dict[str, ParameterQuantizer]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        state = self.__dict__.copy()
+        # States in the middle of a sequence may have gradients, with which they can be neither copied nor pickled.
+        if "_memories" in state:
+            state["_memories"] = {name: _detached(value) for name, value in state["_memories"].items()}
+        state["v_seq"] = _detached(state.get("v_seq"))
+        return _rebuild, _ORIGINS[type(self)], state
+
+
+def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuantizer] | None = None) -> None:
+    """Change the class of ``module``, in place.
+
+    Args:
+        module: Any module.
+        mixins: What is put before its class.
+        quantizers: How reads of its parameters are quantized, by their names in the module.
+    """
+    quantizers = quantizers or {}
+    module.__class__ = _derived_class(mixins, type(module), tuple(quantizers))
+    module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
+
+
+_ORIGINS: dict[type, tuple[tuple[type, ...], type[nn.Module], tuple[str, ...]]] = {}
+"""Of each derived class: mixins, original class, names of quantized parameters."""
+
+
+@functools.cache
+def _derived_class(mixins: tuple[type, ...], original: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
+    body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
+    body["__module__"] = __name__
+    bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
+    derived = type(f"Quantized{original.__name__}", bases, body)
+    _ORIGINS[derived] = (mixins, original, names)
+    return derived
+
+
+def _read_quantized(module: nn.Module, *, name: str) -> Any:
+    """A parameter on its grid; the module's ``_parameters`` keep the one that is trained."""
+    original = module._parameters[name]
+    assert original is not None
+    return module.__dict__["_parameter_quantizers"][name](original)
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_detached(entry) for entry in value]
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _rebuild(mixins: tuple[type, ...], original: type[nn.Module], names: tuple[str, ...]) -> nn.Module:
+    derived = _derived_class(mixins, original, names)
+    return derived.__new__(derived)

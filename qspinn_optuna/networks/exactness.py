@@ -1,0 +1,57 @@
+"""Arithmetic that adds up grid values exactly, and the proof that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.observation import fresh_copy, run, watched
+
+
+@contextmanager
+def exact_sums() -> Iterator[None]:
+    """Switch off what makes sums of float32 inexact although 24 bits hold them.
+
+    TF32 and bfloat16 cut the factors; Winograd's transformed convolutions, which cuDNN and NNPACK may choose, divide
+    by numbers that are no powers of two.
+    """
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.nnpack.flags(enabled=False), torch.backends.cudnn.flags(enabled=False, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def check_exact(network: nn.Module, inputs: Tensor) -> None:
+    """Run a quantized network in float32 and in float64, and refuse it if a state or an output differs.
+
+    Float64 has 53 digits, enough for every sum and product of formats of at most 24 bits, so what agrees with it was
+    computed exactly, as integers would. The network is left as it is.
+
+    Args:
+        network: Quantized and frozen; see :func:`freeze_network`.
+        inputs: A batch as the network takes it.
+
+    Raises:
+        ValueError: Naming the first state that float32 cannot carry.
+    """
+    single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
+    for (name, value), (_, precise) in zip(single, double, strict=True):
+        if not torch.equal(value.double(), precise):
+            difference = float((value.double() - precise).abs().max())
+            raise ValueError(
+                f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
+                f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits."
+            )
+
+
+def _trace(network: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
+    """Every state after every step, then the output."""
+    seen: list[tuple[str, Tensor]] = []
+    output = run(watched(network, lambda name, value: seen.append((name, value.clone()))), inputs)
+    return [*seen, ("the output", output)]

@@ -1,0 +1,209 @@
+"""Integrate-and-fire neurons in fixed point: the step, a sequence of steps, and its gradient.
+
+Codes are membrane potentials times ``2**n``, n the fraction bits of the membrane's format, so stored ones are integers.
+With e = 1 - d for a decay d, and R rounding to integers, a step is
+
+.. math::
+    u &= R(v + e (v_{reset} - v)) + x         && \\text{(charge; } R(v + e (v_{reset} + x - v)) \\text{ if the input decays)}\\\\
+    s &= u \\ge v_{threshold}                  && \\text{(fire)}\\\\
+    v' &= clamp(R(s \\, v_{reset} + (1 - s) u)) && \\text{(reset; } u - s \\, v_{threshold} \\text{ if it is soft)}
+
+which an accumulator of 24 bits computes from the codes of v, d and x: the product is rounded to the membrane's grid,
+the sum with the input is exact, and the rest is rounded when it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from qspinn_optuna.fixed_point import QFormat, Rounding
+
+Surrogate = Callable[[Tensor], Tensor]
+"""A step function at 0 with a gradient of its own."""
+
+
+class IntegrateAndFire(NamedTuple):
+    """Parameters of a layer of neurons, all on their grids.
+
+    Attributes:
+        membrane: Format of stored potentials.
+        rounding: Of the decayed and of the stored potential.
+        threshold: At which a neuron fires.
+        reset: Potential after a spike; None subtracts the threshold instead.
+        leaky: Whether the potential decays.
+        decay_input: Whether the input is scaled by 1 - decay too.
+        detach_reset: Whether the gradient passes by the reset.
+    """
+
+    membrane: QFormat
+    rounding: Rounding
+    threshold: float
+    reset: float | None
+    leaky: bool
+    decay_input: bool
+    detach_reset: bool
+
+
+def integrate_and_fire(
+    x_seq: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    parameters: IntegrateAndFire,
+    surrogate: Surrogate,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run a layer over a sequence.
+
+    Args:
+        x_seq: Input currents, [steps, ...].
+        v: Potentials before the first step, on the grid of the membrane, [...].
+        decay: Factor of the potential in a step, a scalar on its grid; not used unless ``parameters.leaky``.
+        parameters: The neurons.
+        surrogate: Its gradient is that of firing.
+        generator: Source of the draws of stochastic rounding: in each step one ``torch.rand(v.shape)`` for the decayed
+            potential, if leaky, then one for the stored one.
+
+    Returns:
+        Spikes (0 or 1) and potentials on the grid after every step, both [steps, ...].
+    """
+    result: tuple[Tensor, Tensor] = _Sequence.apply(x_seq, v, decay, parameters, surrogate, generator)  # type: ignore[no-untyped-call]
+    return result
+
+
+def round_codes(y: Tensor, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+    """Round to integers, in place, numbers of which 23 bits hold all digits."""
+    if rounding is Rounding.STOCHASTIC:
+        # In float32 whatever the type of y, so that an evaluation in float64 can repeat the draws.
+        draws = torch.rand(y.shape, device=y.device, generator=generator)
+        floor = y.floor()
+        return floor.add_(draws >= 1 - y.sub_(floor))
+    if rounding is Rounding.NEAREST:
+        y.add_(0.5)
+    return y.floor_()
+
+
+def charge(
+    x: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    parameters: IntegrateAndFire,
+    reset_code: float,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Codes before firing, from those of input and potential."""
+    if not parameters.leaky:
+        return v + x
+    if parameters.decay_input:
+        return round_codes(v + (1 - decay) * (x + (reset_code - v)), parameters.rounding, generator)
+    leaked = v * decay if reset_code == 0 else v + (1 - decay) * (reset_code - v)
+    return round_codes(leaked, parameters.rounding, generator).add_(x)
+
+
+def round_through(y: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+    """Round to multiples of the resolution of ``fmt``, without saturating; the gradient passes straight through.
+
+    Args:
+        y: Numbers of which 23 bits hold all digits.
+        fmt: Gives the resolution.
+        rounding: Of what lies between two multiples.
+        generator: Source of the draws of stochastic rounding.
+    """
+    result: Tensor = _RoundThrough.apply(y, fmt, rounding, generator)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _RoundThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(_: Any, y: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+        return round_codes(y * 2.0**fmt.fraction_bits, rounding, generator).mul_(fmt.resolution)
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradients[0], None, None, None
+
+
+class _Sequence(torch.autograd.Function):
+    """A sequence of steps in codes. Backward: straight through the roundings, zero where storing saturates.
+
+    NOTE: step by step throughout, since a step's values stay in the cache, and those of a sequence do not.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_seq: Tensor,
+        v: Tensor,
+        decay: Tensor,
+        parameters: IntegrateAndFire,
+        surrogate: Surrogate,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        fmt, rounding = parameters.membrane, parameters.rounding
+        scale = 2.0**fmt.fraction_bits
+        threshold = parameters.threshold * scale
+        reset = None if parameters.reset is None else parameters.reset * scale
+        spikes, u_seq, v_seq = torch.empty_like(x_seq), torch.empty_like(x_seq), torch.empty_like(x_seq)
+        code = v * scale
+        for step, x in enumerate(x_seq):
+            u = charge(x * scale, code, decay, parameters, reset or 0.0, generator)
+            torch.mul(u, fmt.resolution, out=u_seq[step])
+            fired = u >= threshold
+            spikes[step] = fired
+            kept = u.sub_(fired * threshold) if reset is None else u.masked_fill_(fired, reset)
+            code = round_codes(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
+            torch.mul(code, fmt.resolution, out=v_seq[step])
+        ctx.save_for_backward(x_seq, v, v_seq, u_seq, spikes, decay)
+        ctx.parameters, ctx.surrogate = parameters, surrogate
+        ctx.set_materialize_grads(False)
+        return spikes, v_seq
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        x_seq, v_first, v_seq, u_seq, spikes, decay = ctx.saved_tensors
+        parameters: IntegrateAndFire = ctx.parameters
+        spike_gradient, v_gradient = gradients
+        factor = float(decay) if parameters.leaky else 1.0
+        input_factor = 1 - factor if parameters.leaky and parameters.decay_input else 1.0
+        learns_decay = ctx.needs_input_grad[2] and parameters.leaky
+        decay_gradient = torch.zeros_like(decay) if learns_decay else None
+        x_gradient = torch.empty_like(u_seq)
+        carried = torch.zeros_like(v_first)
+        for step in range(len(u_seq) - 1, -1, -1):
+            slope = _slope(ctx.surrogate, u_seq[step] - parameters.threshold)
+            if v_gradient is not None:
+                carried = carried + v_gradient[step]
+            u_gradient = carried.mul_(_reset_gradient(u_seq[step], spikes[step], slope, parameters))
+            if spike_gradient is not None:
+                u_gradient.addcmul_(slope, spike_gradient[step])
+            torch.mul(u_gradient, input_factor, out=x_gradient[step])
+            if decay_gradient is not None:
+                driven = (v_seq[step - 1] if step else v_first) - (parameters.reset or 0.0)
+                driven = driven - x_seq[step] if parameters.decay_input else driven
+                decay_gradient += (u_gradient * driven).sum()
+            carried = u_gradient.mul_(factor)
+        return x_gradient, carried, decay_gradient, None, None, None
+
+
+def _slope(surrogate: Surrogate, distance: Tensor) -> Tensor:
+    """Derivative of the surrogate, element by element."""
+    with torch.enable_grad():
+        distance = distance.detach().requires_grad_()
+        return torch.autograd.grad(surrogate(distance).sum(), distance)[0]
+
+
+def _reset_gradient(u: Tensor, spikes: Tensor, slope: Tensor, parameters: IntegrateAndFire) -> Tensor:
+    """Derivative of the stored potential by the potential before firing."""
+    fmt = parameters.membrane
+    if parameters.reset is None:
+        kept = u - spikes * parameters.threshold
+        derivative = torch.ones_like(u) if parameters.detach_reset else 1 - slope * parameters.threshold
+        return derivative.mul_((kept >= fmt.min) & (kept <= fmt.max))
+    if parameters.detach_reset:
+        return ((u >= fmt.min) & (u <= fmt.max)).to(u.dtype).mul_(1 - spikes)
+    derivative = 1 - spikes + (parameters.reset - u) * slope
+    # The reset potential is on the grid, hence within the range.
+    return derivative.mul_(((u >= fmt.min) & (u <= fmt.max)).logical_or_(spikes > 0))

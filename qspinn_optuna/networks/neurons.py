@@ -1,0 +1,252 @@
+"""SpikingJelly's neurons and filters whose whole step is computed in fixed point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, layer, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.networks.derivation import derive
+from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire, round_through
+from qspinn_optuna.networks.quantizer import ParameterQuantizer
+
+
+@dataclass
+class NeuronQuantization:
+    """How the states and coefficients of a module are quantized.
+
+    Args:
+        states: Format and rounding of every state, by name.
+        decays: Decays on their grids, by name; a quantizer where the decay is trained.
+        generator: Source of the draws of stochastic rounding.
+    """
+
+    states: dict[str, ParameterQuantization]
+    decays: dict[str, Tensor | ParameterQuantizer]
+    generator: torch.Generator
+
+    def start(self, name: str, value: float) -> float:
+        """The value of the state's grid nearest to ``value``, for resets."""
+        return float(quantize(torch.tensor(value), self.states[name].format, Rounding.NEAREST))
+
+    def store(self, name: str, value: Tensor) -> Tensor:
+        """What the state holds after ``value`` was stored."""
+        quantization = self.states[name]
+        return quantize(value, quantization.format, quantization.rounding, self.generator)
+
+    def rounded(self, name: str, value: Tensor) -> Tensor:
+        """``value`` with the resolution of the state, not saturated: what an accumulator holds."""
+        quantization = self.states[name]
+        return round_through(value, quantization.format, quantization.rounding, self.generator)
+
+
+class _FixedPointStep:
+    """Common to the mixins below: fresh states on the grid, sequences as single steps."""
+
+    _quantization: NeuronQuantization
+
+    def materialize_states(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], step_mode: str
+    ) -> tuple[object, ...]:
+        x = inputs[0][0] if step_mode == "m" else inputs[0]
+        return tuple(
+            value.to(x) if isinstance(value, Tensor) and value.shape == x.shape else torch.full_like(x, start)
+            for value, start in zip(states, self._memories_rv.values(), strict=True)  # type: ignore[attr-defined]
+        )
+
+    def multi_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        result: tuple[tuple[Tensor, ...], tuple[object, ...]] = base.MemoryModule.multi_step_functional_forward(
+            self, inputs, states, **kwargs
+        )
+        return result
+
+    def multi_step_forward(self, x_seq: Tensor, *args: Any, **kwargs: Any) -> Any:
+        owner = neuron.BaseNode if isinstance(self, neuron.BaseNode) else base.MemoryModule
+        return owner.multi_step_forward(self, x_seq, *args, **kwargs)
+
+    def _decay(self, name: str, learned: Tensor | None = None) -> Tensor:
+        decay = self._quantization.decays[name]
+        if isinstance(decay, Tensor):
+            return decay
+        assert learned is not None
+        return decay(1 - learned.sigmoid())
+
+
+class _IntegrateAndFireStep(_FixedPointStep):
+    """IF and LIF neurons: a sequence is one operation."""
+
+    v_threshold: float
+    v_reset: float | None
+    detach_reset: bool
+    surrogate_function: Any
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        spikes, v_seq = self._run(inputs[0].unsqueeze(0), states[0])
+        return (spikes[0],), (v_seq[0],)
+
+    def multi_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        spikes, v_seq = self._run(inputs[0], states[0])
+        return (spikes,), (v_seq[-1].clone(),)
+
+    def single_step_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        owner = neuron.BaseNode if isinstance(self, neuron.BaseNode) else base.MemoryModule
+        return owner.single_step_forward(self, x, *args, **kwargs)
+
+    def multi_step_forward(self, x_seq: Tensor, *_: Any, **__: Any) -> Tensor:
+        memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]
+        (v,) = self.materialize_states((x_seq,), tuple(memories.values()), "m")
+        spikes, v_seq = self._run(x_seq, v)
+        memories["v"] = v_seq[-1].clone()
+        if getattr(self, "store_v_seq", False):
+            self.v_seq = v_seq
+        return spikes
+
+    def _run(self, x_seq: Tensor, v: Any) -> tuple[Tensor, Tensor]:
+        membrane = self._quantization.states["v"]
+        leaky = "decay" in self._quantization.decays
+        parameters = IntegrateAndFire(
+            membrane.format,
+            membrane.rounding,
+            self.v_threshold,
+            self.v_reset,
+            leaky,
+            getattr(self, "decay_input", False),
+            self.detach_reset,
+        )
+        decay = self._decay("decay", getattr(self, "w", None)) if leaky else torch.ones(())
+        return integrate_and_fire(x_seq, v, decay, parameters, self.surrogate_function, self._quantization.generator)
+
+
+class _TernaryStep(_FixedPointStep):
+    """Ternary IF and LIF neurons, which fire -1 below the negative threshold."""
+
+    v_threshold: float
+    v_reset: float | None
+    detach_reset: bool
+    surrogate_function: Any
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        u = self._charge(inputs[0], states[0])
+        positive = self.surrogate_function(u - self.v_threshold)
+        negative = self.surrogate_function(-u - self.v_threshold)
+        spike = positive - negative
+        event = spike if self.v_reset is None else positive + negative
+        kept = _reset(u, event, self.v_threshold, self.v_reset, self.detach_reset)
+        return (spike,), (self._quantization.store("v", kept),)
+
+    def _charge(self, x: Tensor, v: Tensor) -> Tensor:
+        if "decay" not in self._quantization.decays:
+            return v + x
+        rate = 1 - self._decay("decay")
+        rest = self.v_reset or 0.0
+        if getattr(self, "decay_input", False):
+            return self._quantization.rounded("v", v + rate * (x + (rest - v)))
+        return self._quantization.rounded("v", v + rate * (rest - v)) + x
+
+
+class _CurrentBasedStep(_FixedPointStep):
+    """Current-based LIF neurons: the current is stored, then charges the membrane."""
+
+    v_threshold: float
+    v_reset: float | None
+    detach_reset: bool
+    surrogate_function: Any
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        v, c = states
+        quantization = self._quantization
+        c = quantization.store("c", quantization.rounded("c", self._decay("c_decay") * c) + inputs[0])
+        u = quantization.rounded("v", self._decay("v_decay") * v) + c
+        spike = self.surrogate_function(u - self.v_threshold)
+        kept = _reset(u, spike, self.v_threshold, self.v_reset, self.detach_reset)
+        return (spike,), (quantization.store("v", kept), c)
+
+
+class _FilterStep(_FixedPointStep):
+    """Synapse filters: a trace that decays where no spike arrives."""
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        x, trace = inputs[0], states[0]
+        quantization = self._quantization
+        rate = 1 - self._decay("decay", getattr(self, "w", None))
+        decayed = quantization.rounded("out_i", trace - (1 - x) * trace * rate)
+        trace = quantization.store("out_i", decayed + x)
+        return (trace,), (trace,)
+
+
+_STEPS: dict[type[nn.Module], type] = {
+    neuron.IFNode: _IntegrateAndFireStep,
+    neuron.SimpleIFNode: _IntegrateAndFireStep,
+    neuron.HalfThresholdIFNode: _IntegrateAndFireStep,
+    neuron.LIFNode: _IntegrateAndFireStep,
+    neuron.SimpleLIFNode: _IntegrateAndFireStep,
+    neuron.ParametricLIFNode: _IntegrateAndFireStep,
+    neuron.TernaryIFNode: _TernaryStep,
+    neuron.TernaryLIFNode: _TernaryStep,
+    neuron.CUBALIFNode: _CurrentBasedStep,
+    layer.SynapseFilter: _FilterStep,
+}
+"""The classes whose step has a fixed-point twin."""
+
+_STEP_METHODS = (
+    "single_step_functional_forward",
+    "single_step_forward",
+    "multi_step_functional_forward",
+    "multi_step_forward",
+    "materialize_states",
+    "neuronal_charge",
+    "neuronal_fire",
+    "neuronal_reset",
+    "forward",
+)
+
+
+def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
+    """The class of the table of fixed-point steps whose step ``kind`` has, if any; subclasses may have another."""
+    for known in kind.__mro__:
+        if known in _STEPS:
+            same = all(getattr(kind, name, None) is getattr(known, name, None) for name in _STEP_METHODS)
+            return known if same else None
+    return None
+
+
+def quantize_neuron(module: nn.Module, quantization: NeuronQuantization) -> None:
+    """Let ``module`` compute in fixed point, in place.
+
+    Args:
+        module: Of a class that :func:`fixed_point_class` knows, its threshold on the grid.
+        quantization: Of all its states and decays.
+    """
+    known = fixed_point_class(type(module))
+    assert known is not None
+    derive(module, _STEPS[known])
+    module.__dict__["_quantization"] = quantization
+    if getattr(module, "v_reset", None) is not None:
+        module.v_reset = quantization.start("v", float(module.v_reset))
+    for name, start in list(module._memories_rv.items()):
+        on_grid = quantization.start(name, float(start))
+        module.set_reset_value(name, on_grid)
+        module._memories[name] = on_grid
+
+
+def _reset(u: Tensor, event: Tensor, threshold: float, reset: float | None, detach: bool) -> Tensor:
+    """Potential after a spike; ``event`` is 0 or 1, for soft resets -1 as well."""
+    event = event.detach() if detach else event
+    return u - event * threshold if reset is None else u * (1 - event) + event * reset

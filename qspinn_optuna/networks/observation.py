@@ -1,0 +1,84 @@
+"""Watch a network at work: its states after every time step, and what enters its layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from spikingjelly.activation_based import base, functional
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.states import transform_states
+from qspinn_optuna.networks.support import SYNAPSES, has_states
+
+StateWatcher = Callable[[str, Tensor], None]
+InputWatcher = Callable[[str, Tensor], None]
+
+
+@dataclass
+class _Watch:
+    """Passes the states of one module on, unchanged."""
+
+    module_name: str
+    watcher: StateWatcher
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        self.watcher(join(self.module_name, name), value.detach())
+        return value
+
+
+def watched(network: nn.Module, on_state: StateWatcher, on_input: InputWatcher | None = None) -> nn.Module:
+    """A copy of ``network``, in evaluation mode, that tells what it does.
+
+    Args:
+        network: A supported network.
+        on_state: Called with name and value of every state after every time step.
+        on_input: Called with the name of a synapse and what enters it.
+    """
+    network = fresh_copy(network).eval()
+    for name, module in network.named_modules():
+        if has_states(module):
+            transform_states(module, _Watch(name, on_state))
+        elif on_input is not None and isinstance(module, SYNAPSES):
+            module.register_forward_pre_hook(_input_hook(name, on_input))
+    return network
+
+
+def fresh_copy(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` with states as before the first step; those of ``network`` stay, gradients and all."""
+    stateful = [module for module in network.modules() if isinstance(module, base.MemoryModule)]
+    kept = [(module, module._memories, module.__dict__.get("v_seq")) for module in stateful]
+    try:
+        for module in stateful:
+            module.__dict__["_memories"] = copy.deepcopy(module._memories_rv)
+            if "v_seq" in module.__dict__:
+                module.__dict__["v_seq"] = None
+        return copy.deepcopy(network)
+    finally:
+        for module, memories, v_seq in kept:
+            module.__dict__["_memories"] = memories
+            if "v_seq" in module.__dict__:
+                module.__dict__["v_seq"] = v_seq
+
+
+@torch.no_grad()
+def run(network: nn.Module, inputs: Tensor) -> Tensor:
+    """One forward pass from fresh states."""
+    functional.reset_net(network)
+    output: Tensor = network(inputs)
+    functional.reset_net(network)
+    return output
+
+
+def join(module_name: str, name: str) -> str:
+    """Name of what belongs to a module; the network itself has the empty name."""
+    return f"{module_name}.{name}" if module_name else name
+
+
+def _input_hook(name: str, on_input: InputWatcher) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        on_input(name, inputs[0].detach())
+
+    return hook

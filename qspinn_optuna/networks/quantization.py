@@ -1,0 +1,174 @@
+"""Quantize a network: a copy that computes in the formats of a configuration."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+
+from qspinn_optuna.config import ParameterQuantization, QuantizationConfig
+from qspinn_optuna.fixed_point import quantize
+from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.derivation import Derived, derive
+from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
+from qspinn_optuna.networks.exactness import exact_sums
+from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron
+from qspinn_optuna.networks.observation import fresh_copy, join
+from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.states import transform_states
+from qspinn_optuna.networks.support import SYNAPSES, has_states
+
+
+def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: int = 0) -> nn.Module:
+    """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
+
+    The life of the copy: its parameters are still float, so that an optimizer can train them, but whatever reads
+    ``layer.weight`` gets grid values, with gradients straight through. States are rounded and saturated after every
+    step, fresh and reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and
+    current-based LIF neurons, synapse filters) compute the whole step in fixed point, see
+    :mod:`~qspinn_optuna.networks.integrate_and_fire`; the step of others is their own float code, of which only the
+    results are rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters.
+
+    ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
+    ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
+
+    Args:
+        network: Any supported network, without batch normalization; it is left untouched.
+        config: How each of its parameters is quantized. States that it does not name stay as they are.
+        seed: Of stochastic rounding. Weights are drawn once for each of their values, states at every step, each
+            array from a stream of its own, so that both step modes draw the same.
+
+    Raises:
+        TypeError: If ``network`` is no module, or is quantized already.
+        ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
+    """
+    if any(isinstance(module, Derived) for module in network.modules()):
+        raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
+    _check_names(network, config)
+    network = fresh_copy(network)
+    generators = _Generators(seed)
+    names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
+    quantizers = {
+        name: ParameterQuantizer(config[name], generators.of(name))
+        for name in names.values()
+        if name in config.parameters
+    }
+    for name, module in list(network.named_modules()):
+        own = {
+            own: quantizers[names[id(parameter)]]
+            for own, parameter in module.named_parameters(recurse=False)
+            if names.get(id(parameter)) in quantizers
+        }
+        if has_states(module):
+            _quantize_stateful(name, module, config.parameters, own, generators)
+        elif own:
+            derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+    functional.invalidate_reset_cache(network)
+    return network
+
+
+@torch.no_grad()
+def freeze_network(network: nn.Module) -> nn.Module:
+    """A copy of a quantized network with grid values in its parameters: what a device would hold.
+
+    Its ``state_dict`` can be loaded into any network that was quantized by the same configuration, stochastic
+    rounding included, since values on the grid never move.
+
+    Raises:
+        ValueError: If ``network`` is not quantized.
+    """
+    if not any(isinstance(module, Derived) for module in network.modules()):
+        raise ValueError("network must be quantized, see quantize_network; got one that is not.")
+    network = fresh_copy(network)
+    for module in network.modules():
+        if not isinstance(module, Derived):
+            continue
+        for own in module._parameter_quantizers:
+            grid = getattr(module, own).clone()
+            module._parameters[own].copy_(grid)  # type: ignore[attr-defined]
+        quantization = module.__dict__.get("_quantization")
+        if quantization is not None and getattr(module, "w", None) is not None:
+            quantization.decays = {name: module._decay(name, module.w) for name in quantization.decays}  # type: ignore[attr-defined]
+    return network
+
+
+class _Synapse:
+    """A synapse whose sums are exact."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        with exact_sums():
+            return super().forward(*args, **kwargs)  # type: ignore[misc]
+
+
+class _RoundedStates:
+    """Rounds the states of a module by name."""
+
+    def __init__(self, states: dict[str, ParameterQuantization], generator: torch.Generator) -> None:
+        self.states = states
+        self.generator = generator
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        if name not in self.states:
+            return value
+        return quantize(value, self.states[name].format, self.states[name].rounding, self.generator)
+
+
+class _Generators:
+    """A generator for every name, all from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def of(self, name: str) -> torch.Generator:
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+
+
+def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
+    found = find_parameters(network)
+    unknown = sorted(set(config.parameters) - {parameter.name for parameter in found})
+    missing = sorted(
+        parameter.name
+        for parameter in found
+        if parameter.name not in config.parameters and parameter.name.rpartition(".")[2] in ("weight", "bias", "v")
+    )
+    if unknown or missing:
+        raise ValueError(
+            f"config must quantize the parameters of this network: {unknown or 'none'} are not in it, "
+            f"{missing or 'none'} of it are missing. Make the space of calibrate(network, batches)."
+        )
+
+
+def _quantize_stateful(
+    name: str,
+    module: Any,
+    parameters: Mapping[str, ParameterQuantization],
+    own: dict[str, ParameterQuantizer],
+    generators: _Generators,
+) -> None:
+    """Quantize states, threshold and decays of a module, and parameters of its own."""
+    decays: dict[str, Tensor | ParameterQuantizer] = {}
+    for coefficient in coefficients(module):
+        full = join(name, coefficient.name)
+        if full not in parameters:
+            continue
+        quantizer = ParameterQuantizer(parameters[full], generators.of(full))
+        if coefficient.learned:
+            decays[coefficient.name] = quantizer
+            continue
+        value = quantizer(torch.tensor(coefficient.value))
+        decays[coefficient.name] = value
+        assert coefficient.write is not None
+        coefficient.write(module, float(value))
+    decays.pop("threshold", None)
+    states = {state: parameters[join(name, state)] for state in module._memories if join(name, state) in parameters}
+    generator = generators.of(name)
+    if fixed_point_class(type(module)) is not None and not own and states:
+        quantize_neuron(module, NeuronQuantization(states, decays, generator))
+    else:
+        transform_states(module, _RoundedStates(states, generator), quantizers=own)

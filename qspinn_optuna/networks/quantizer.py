@@ -1,0 +1,51 @@
+"""A parameter on its grid, with gradients straight through."""
+
+from __future__ import annotations
+
+
+import torch
+from torch import Tensor
+
+from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.fixed_point import quantize
+from qspinn_optuna.fixed_point.quantize import straight_through
+
+
+class ParameterQuantizer:
+    """Puts a parameter on the grid of a format; the same value gives the same result.
+
+    Stochastic rounding so draws once for each update of the parameter, not at each of its uses: neither at every time
+    step, nor in evaluations.
+
+    Args:
+        quantization: Format and rounding.
+        generator: Source of the draws.
+    """
+
+    def __init__(self, quantization: ParameterQuantization, generator: torch.Generator) -> None:
+        self.quantization = quantization
+        self.generator = generator
+        self._seen: Tensor | None = None
+        self._grid: Tensor | None = None
+
+    def __call__(self, original: Tensor) -> Tensor:
+        """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format."""
+        grid = self._grid_of(original.detach())
+        if torch.is_grad_enabled() and original.requires_grad:
+            return straight_through(original, grid, self.quantization.format)
+        return grid
+
+    def _grid_of(self, original: Tensor) -> Tensor:
+        # NOTE: values are compared, not version counters, which updates by way of `.data` do not change.
+        if self._grid is None or not _same(self._seen, original):
+            self._seen = original.clone()
+            # Draws are made on the CPU, where every device finds the same ones.
+            grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
+            self._grid = grid.to(original.device)
+        return self._grid
+
+
+def _same(seen: Tensor | None, original: Tensor) -> bool:
+    if seen is None or seen.dtype != original.dtype or seen.device != original.device:
+        return False
+    return torch.equal(seen, original)

@@ -1,0 +1,105 @@
+"""From values that were seen to the formats that hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.vocabulary import Vocabulary
+
+_KEPT_VALUES = 20_000
+"""Values that percentiles and squared errors are computed of."""
+
+_KEPT_PER_CALL = 1_000
+
+
+class RangeMethod(Vocabulary):
+    """How a range is made of the values that were seen."""
+
+    MIN_MAX = "min-max"
+    """From the smallest to the largest."""
+
+    PERCENTILE = "percentile"
+    """What remains when the same part of the values is cut off at both ends."""
+
+    LEAST_SQUARES = "least-squares"
+    """For each width the format with the least mean squared error of rounding to nearest."""
+
+
+@dataclass
+class SeenValues:
+    """What was seen of the values of a parameter: their ends, and a sample of them.
+
+    Args:
+        generator: Draws the sample.
+    """
+
+    generator: torch.Generator
+    low: float = math.inf
+    high: float = -math.inf
+    binary: bool = True
+    _samples: list[Tensor] = field(default_factory=list)
+
+    def add(self, values: Tensor, kept: int = _KEPT_PER_CALL) -> None:
+        """Take notice of more values, of any shape, and keep at most ``kept`` of them.
+
+        Raises:
+            ValueError: If they are not finite.
+        """
+        flat = values.detach().flatten().float().cpu()
+        low, high = (float(end) for end in torch.aminmax(flat))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError("the values are not finite")
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.binary = self.binary and bool(((flat == 0) | (flat == 1)).all())
+        if len(flat) > kept:
+            flat = flat[torch.randint(len(flat), (kept,), generator=self.generator)]
+        self._samples.append(flat)
+
+    def sample(self) -> NDArray[np.float64]:
+        """Some of the values, at most 20,000, float64."""
+        values = torch.cat(self._samples)
+        if len(values) > _KEPT_VALUES:
+            values = values[torch.randperm(len(values), generator=self.generator)[:_KEPT_VALUES]]
+        return values.double().numpy()
+
+    def percentiles(self, percentile: float) -> tuple[float, float]:
+        """The ends of the middle ``percentile`` percent."""
+        cut = (100 - percentile) / 2
+        low, high = np.percentile(self.sample(), [cut, 100 - cut])
+        return float(low), float(high)
+
+
+def least_squares_formats(values: NDArray[np.float64], widths: Iterable[int]) -> tuple[QFormat, ...]:
+    """For each width the format with the least mean squared error of rounding ``values`` to nearest.
+
+    Signed and unsigned ones are compared; of equally good ones the widest range is taken.
+
+    Args:
+        values: Not all 0.
+        widths: Bits of the formats.
+    """
+    return tuple(min(_candidates(values, bits), key=lambda fmt: _squared_error(values, fmt)) for bits in widths)
+
+
+def _candidates(values: NDArray[np.float64], bits: int) -> Iterator[QFormat]:
+    """Formats of a width, from the first that holds all values to ones that hold 256 times less."""
+    exponent = math.frexp(float(np.abs(values).max()))[1]
+    # A signed format of one bit has no positive values: a membrane could not charge up in it.
+    negative, positive = bool((values < 0).any()), bool((values > 0).any())
+    signs = (False,) if not negative or (bits == 1 and positive) else (True, False)
+    for integer_bits in range(exponent + 1, exponent - 9, -1):
+        for signed in signs:
+            yield QFormat(integer_bits, bits - int(signed) - integer_bits, signed)
+
+
+def _squared_error(values: NDArray[np.float64], fmt: QFormat) -> float:
+    codes = np.clip(np.floor(values * 2.0**fmt.fraction_bits + 0.5), fmt.min_code, fmt.max_code)
+    return float(np.square(codes * fmt.resolution - values).mean())

@@ -1,0 +1,126 @@
+"""See and change the states of a module after every time step, in both of SpikingJelly's step modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.derivation import derive
+
+StateTransform = Callable[[str, Tensor], Tensor]
+"""Takes name and value of a state after a step, gives the value that the module goes on with."""
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """One transform after the other."""
+
+    first: StateTransform
+    second: StateTransform
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        return self.second(name, self.first(name, value))
+
+
+class _FunctionalStates:
+    """For modules whose step is ``single_step_functional_forward``."""
+
+    _state_transform: StateTransform
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
+        transformed = self._transformed(states)
+        # Some modules put out a state itself.
+        identity = {id(old): new for old, new in zip(states, transformed, strict=True)}
+        return tuple(identity.get(id(output), output) for output in outputs), transformed
+
+    def materialize_states(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], step_mode: str
+    ) -> tuple[object, ...]:
+        fresh: tuple[object, ...] = super().materialize_states(inputs, states, step_mode)  # type: ignore[misc]
+        return tuple(
+            self._state_transform(name, new) if new is not old and isinstance(new, Tensor) else new
+            for name, new, old in zip(self._memories, fresh, states, strict=True)  # type: ignore[attr-defined]
+        )
+
+    def multi_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        # NOTE: many classes have a fused sequence of their own, which passes by the single step.
+        result: tuple[tuple[Tensor, ...], tuple[object, ...]] = base.MemoryModule.multi_step_functional_forward(
+            self, inputs, states, **kwargs
+        )
+        return result
+
+    def multi_step_forward(self, x_seq: Tensor, *args: Any, **kwargs: Any) -> Any:
+        owner = neuron.BaseNode if isinstance(self, neuron.BaseNode) else base.MemoryModule
+        return owner.multi_step_forward(self, x_seq, *args, **kwargs)
+
+    def _transformed(self, states: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(
+            self._transformed_state(name, value)
+            for name, value in zip(self._memories, states, strict=True)  # type: ignore[attr-defined]
+        )
+
+    def _transformed_state(self, name: str, value: object) -> object:
+        if isinstance(value, list) and value and all(isinstance(entry, Tensor) for entry in value):
+            # A queue: one state with an entry a step.
+            return list(self._state_transform(name, torch.stack(value, dim=1)).unbind(dim=1))
+        return self._state_transform(name, value) if isinstance(value, Tensor) else value
+
+
+class _AttributeStates:
+    """For modules whose step is ``single_step_forward``, which sets the states as attributes."""
+
+    _state_transform: StateTransform
+
+    def single_step_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]
+        output = super().single_step_forward(x, *args, **kwargs)  # type: ignore[misc]
+        for name, value in memories.items():
+            if isinstance(value, Tensor):
+                transformed = self._state_transform(name, value)
+                output = transformed if output is value else output
+                memories[name] = transformed
+        return output
+
+    def multi_step_forward(self, x_seq: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return torch.stack([self.single_step_forward(x, *args, **kwargs) for x in x_seq])
+
+
+def has_functional_step(kind: type[nn.Module]) -> bool:
+    """Whether a ``MemoryModule`` class implements its step as a function of explicit states."""
+    own = getattr(kind, "single_step_functional_forward", None)
+    return own not in (
+        base.MemoryModule.single_step_functional_forward,
+        neuron.BaseNode.single_step_functional_forward,
+    )
+
+
+def has_attribute_step(kind: type[nn.Module]) -> bool:
+    """Whether a ``MemoryModule`` class implements its step as a method that sets its states."""
+    own = getattr(kind, "single_step_forward", None)
+    return own not in (base.MemoryModule.single_step_forward, neuron.BaseNode.single_step_forward)
+
+
+def transform_states(module: nn.Module, transform: StateTransform, **derive_arguments: Any) -> None:
+    """Let ``transform`` have every state of ``module`` after every step, in place.
+
+    Args:
+        module: A ``MemoryModule`` with a functional or an attribute step.
+        transform: What sees and may change the states.
+        derive_arguments: Passed on to :func:`derive`.
+    """
+    if "_state_transform" in module.__dict__:
+        module.__dict__["_state_transform"] = _Chain(module.__dict__["_state_transform"], transform)
+        return
+    mixin = _FunctionalStates if has_functional_step(type(module)) else _AttributeStates
+    derive(module, mixin, **derive_arguments)
+    module.__dict__["_state_transform"] = transform

@@ -1,0 +1,102 @@
+"""A convolutional spiking network for frames of events, trained by surrogate gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ConvBlock:
+    """A convolution, neurons, and maximum pooling if ``pool`` is over 1.
+
+    Args:
+        channels: Channels that it puts out.
+        kernel: Width and height of the kernels, which are padded.
+        stride: Of the convolution.
+        pool: Width and height of what one pooled neuron sees.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    pool: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride", "pool"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+
+class ConvSNN(nn.Module):
+    """Convolutions of leaky integrate-and-fire neurons, and a linear readout summed over time.
+
+    Input: frames, [batch, steps, channels, height, width]. Output: class scores, [batch, classes].
+
+    Args:
+        frame_shape: Channels, height and width of a frame.
+        blocks: The convolutions.
+        classes: Number of classes.
+        decay: Part of a membrane potential that remains after a step.
+        gain: Of the initial kernels, so that spikes come through an untrained network.
+        score_scale: Of the readout summed over time.
+        seed: Of the initial weights.
+
+    Raises:
+        ValueError: If there are no blocks, ``decay`` is not between 0 and 1, or a frame is smaller than the pooling.
+    """
+
+    def __init__(
+        self,
+        frame_shape: tuple[int, int, int],
+        blocks: tuple[ConvBlock, ...],
+        classes: int,
+        *,
+        decay: float = 0.5,
+        gain: float = 3.0,
+        score_scale: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not blocks:
+            raise ValueError("blocks must have at least one ConvBlock, got none.")
+        if not 0 < decay < 1:
+            raise ValueError(f"decay must be between 0 and 1, got {decay}.")
+        channels, height, width = frame_shape
+        self.score_scale = score_scale
+        layers: dict[str, nn.Module] = {}
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for number, block in enumerate(blocks, start=1):
+                padding = block.kernel // 2
+                conv = layer.Conv2d(channels, block.channels, block.kernel, block.stride, padding, bias=False)
+                conv.weight.data.mul_(gain)
+                layers[f"conv{number}"] = conv
+                layers[f"lif{number}"] = neuron.LIFNode(
+                    tau=1 / (1 - decay),
+                    decay_input=False,
+                    detach_reset=True,
+                    surrogate_function=surrogate.ATan(),
+                )
+                if block.pool > 1:
+                    layers[f"pool{number}"] = layer.MaxPool2d(block.pool)
+                channels = block.channels
+                height, width = (
+                    ((side + 2 * padding - block.kernel) // block.stride + 1) // block.pool for side in (height, width)
+                )
+            if height < 1 or width < 1:
+                raise ValueError(f"frame_shape must not be smaller than what is pooled, got {frame_shape}.")
+            layers["flatten"] = layer.Flatten()
+            layers["readout"] = layer.Linear(channels * height * width, classes, bias=False)
+        for name, module in layers.items():
+            self.add_module(name, module)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        x = frames.transpose(0, 1)
+        for module in self.children():
+            x = module(x)
+        return x.sum(0) * self.score_scale

@@ -1,0 +1,87 @@
+"""Train a network by surrogate gradients."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+from tqdm import tqdm
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Inputs as the network takes them and labels, int64 [batch]; gone through again and again, as a ``DataLoader``."""
+
+
+def fit(
+    network: nn.Module, batches: Batches, *, epochs: int, learning_rate: float, seed: int, progress: bool = True
+) -> nn.Module:
+    """Train with Adam and a cosine schedule on the cross entropy of the class scores.
+
+    Args:
+        network: Trained in place; see :func:`class_scores` for its output.
+        batches: The training set.
+        epochs: Passes over it.
+        learning_rate: At the start.
+        seed: Of torch's global generator while this runs, for shuffling, augmentation and dropout.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        ``network``.
+
+    Raises:
+        ValueError: If ``epochs`` is under 1, or ``learning_rate`` is not positive.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
+    optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    network.train()
+    with seeded(seed):
+        bar = tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress)
+        for _ in bar:
+            loss_sum, seen = 0.0, 0
+            for inputs, labels in batches:
+                functional.reset_net(network)
+                loss = nn.functional.cross_entropy(class_scores(network, inputs), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                loss_sum, seen = loss_sum + loss.item() * len(labels), seen + len(labels)
+            schedule.step()
+            bar.set_postfix(loss=f"{loss_sum / max(seen, 1):.3f}")
+    functional.reset_net(network)
+    return network.eval()
+
+
+def class_scores(network: nn.Module, inputs: Tensor) -> Tensor:
+    """What the network says of a batch.
+
+    Args:
+        network: Returns scores, [batch, classes], or those of every time step, [steps, batch, classes].
+        inputs: As the network takes them.
+
+    Returns:
+        Scores, [batch, classes], the mean over time steps.
+
+    Raises:
+        ValueError: If the output has another number of dimensions.
+    """
+    output: Tensor = network(inputs)
+    if output.ndim not in (2, 3):
+        raise ValueError(
+            "The network must return [batch, classes] or [steps, batch, classes], got the shape "
+            f"{tuple(output.shape)}: add a layer or a sum to its forward."
+        )
+    return output.mean(0) if output.ndim == 3 else output
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's global generators, and put them back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
