@@ -7,32 +7,23 @@ the front, the chosen model and its accuracy on the test set. Run again, the stu
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import optuna
 from command_line import make_sampler, positive, study_parser
-from optuna.trial import TrialState
-from report import describe_choice, front_table, write_json
+from report import report
 
 from qspinn_optuna import (
     Deployment,
-    ParetoFront,
-    QuantizationConfig,
     QuantizationObjective,
     QuantizationSpace,
     Rounding,
     Scheme,
-    TradeOffSelector,
     open_study,
 )
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
-from qspinn_optuna.front import is_feasible
-from qspinn_optuna.visualization import plot_front
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 
 BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
@@ -137,55 +128,6 @@ def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
         for scheme in space.schemes:
             wide = space.params(space.uniform(MAX_BITS, scheme, rounding))
             study.enqueue_trial({**wide, "bits.weight": width})
-
-
-def report(arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float) -> None:
-    """Print and write the front and the choice."""
-    front = ParetoFront.from_study(study, accuracy_floor=floor)
-    choice = TradeOffSelector(arguments.mu).select(front)
-    by_scheme = choices_by_scheme(arguments, workload, study, floor)
-    # The best of all is the best of its scheme.
-    test_accuracy = by_scheme[choice.config.scheme.value]["test_accuracy"]
-    if arguments.json is not None:
-        content = {
-            "baseline_accuracy": workload.baseline,
-            "baseline_test_accuracy": workload.test_baseline,
-            "front": [candidate.to_dict() for candidate in front],
-            "choice": {**choice.to_dict(), "test_accuracy": test_accuracy},
-            "choice_by_scheme": by_scheme,
-        }
-        write_json(arguments.json, content)
-    html = arguments.html or Path(f"{arguments.study_name.replace('/', '-')}.html")
-    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
-    finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-    print(f"\nPareto front of {finished} trials\n{front_table(front)}\n")
-    print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
-    for scheme, other in by_scheme.items():
-        if other["trial"] != choice.trial_number:
-            print(
-                f"Best {scheme}: trial {other['trial']}, {other['compression']:.2f}x smaller, "
-                f"{other['accuracy']:.2%} on held-out samples, {other['test_accuracy']:.2%} on the test set"
-            )
-    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {shlex.quote(arguments.storage)}")
-
-
-def choices_by_scheme(
-    arguments: argparse.Namespace, workload: STDPWorkload, study: optuna.Study, floor: float
-) -> dict[str, dict[str, Any]]:
-    """What would be chosen if only one scheme were to be had; schemes without a feasible trial are left out."""
-    feasible = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    schemes = {Scheme(trial.params["scheme"]) for trial in feasible if is_feasible(trial, floor)}
-    choices: dict[str, dict[str, Any]] = {}
-    for scheme in sorted(schemes):
-        front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
-        choice = TradeOffSelector(arguments.mu).select(front)
-        choices[scheme.value] = {**choice.to_dict(), "test_accuracy": workload.test(choice.config, arguments.seed)}
-    return choices
-
-
-def has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
-    """Whether ``config`` is of ``scheme``."""
-    return config.scheme is scheme
 
 
 if __name__ == "__main__":

@@ -2,12 +2,104 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from qspinn_optuna import Candidate, Choice, ParetoFront
+import optuna
+from optuna.trial import TrialState
+
+from qspinn_optuna import Candidate, Choice, ParetoFront, QuantizationConfig, Scheme, TradeOffSelector
+from qspinn_optuna.front import is_feasible
+from qspinn_optuna.visualization import plot_front
+
+
+class TestedWorkload(Protocol):
+    """A workload with a test set."""
+
+    @property
+    def baseline(self) -> float:
+        """Accuracy of the float network on held-out samples."""
+        ...
+
+    @property
+    def test_baseline(self) -> float:
+        """Accuracy of the float network on the test set."""
+        ...
+
+    def test(self, config: QuantizationConfig, seed: int) -> float:
+        """Accuracy of a quantized network on the test set."""
+        ...
+
+
+def report(
+    arguments: argparse.Namespace,
+    workload: TestedWorkload,
+    study: optuna.Study,
+    floor: float,
+    controls: Mapping[str, float] | None = None,
+) -> None:
+    """Print and write the front and the choice.
+
+    Args:
+        arguments: The command line.
+        workload: What was searched.
+        study: The search.
+        floor: Accuracy under which a trial is infeasible.
+        controls: Test accuracies of other networks, to compare with.
+    """
+    front = ParetoFront.from_study(study, accuracy_floor=floor)
+    choice = TradeOffSelector(arguments.mu).select(front)
+    by_scheme = choices_by_scheme(arguments, workload, study, floor)
+    # The best of all is the best of its scheme.
+    test_accuracy = by_scheme[choice.config.scheme.value]["test_accuracy"]
+    if arguments.json is not None:
+        content = {
+            "baseline_accuracy": workload.baseline,
+            "baseline_test_accuracy": workload.test_baseline,
+            "front": [candidate.to_dict() for candidate in front],
+            "choice": {**choice.to_dict(), "test_accuracy": test_accuracy},
+            "choice_by_scheme": by_scheme,
+            **({"controls": dict(controls)} if controls else {}),
+        }
+        write_json(arguments.json, content)
+    html = arguments.html or Path(f"{arguments.study_name.replace('/', '-')}.html")
+    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
+    finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    print(f"\nPareto front of {finished} trials\n{front_table(front)}\n")
+    print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
+    for scheme, other in by_scheme.items():
+        if other["trial"] != choice.trial_number:
+            print(
+                f"Best {scheme}: trial {other['trial']}, {other['compression']:.2f}x smaller, "
+                f"{other['accuracy']:.2%} on held-out samples, {other['test_accuracy']:.2%} on the test set"
+            )
+    for name, accuracy in (controls or {}).items():
+        print(f"Control: {name}, {accuracy:.2%} on the test set")
+    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {shlex.quote(arguments.storage)}")
+
+
+def choices_by_scheme(
+    arguments: argparse.Namespace, workload: TestedWorkload, study: optuna.Study, floor: float
+) -> dict[str, dict[str, Any]]:
+    """What would be chosen if only one scheme were to be had; schemes without a feasible trial are left out."""
+    feasible = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    schemes = {Scheme(trial.params["scheme"]) for trial in feasible if is_feasible(trial, floor)}
+    choices: dict[str, dict[str, Any]] = {}
+    for scheme in sorted(schemes):
+        front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
+        choice = TradeOffSelector(arguments.mu).select(front)
+        choices[scheme.value] = {**choice.to_dict(), "test_accuracy": workload.test(choice.config, arguments.seed)}
+    return choices
+
+
+def has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
+    """Whether ``config`` is of ``scheme``."""
+    return config.scheme is scheme
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -41,7 +41,7 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
 
 
 def straight_through(x: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
-    """``grid``, the quantized ``x``, with the gradient of ``x`` where that is within the range of ``fmt``, else zero."""
+    """``grid``, the quantized ``x``, with the gradient of ``x`` where that is within the range, else zero."""
     straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
     return straight
 

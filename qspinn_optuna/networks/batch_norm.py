@@ -97,7 +97,7 @@ def _find_producers(network: nn.Module, sample: Tensor) -> dict[str, str]:
     return {next(iter(names)): synapse for synapse, names in takers.items() if len(names) == 1}
 
 
-def _fold(name: str, synapse: nn.Module, norm: Any) -> None:
+def _fold(name: str, synapse: Any, norm: Any) -> None:
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(f"{name} ({type(norm).__name__}) keeps no running statistics, so it cannot be folded.")
     scale = torch.ones_like(norm.running_mean) if norm.weight is None else norm.weight
@@ -107,11 +107,11 @@ def _fold(name: str, synapse: nn.Module, norm: Any) -> None:
         synapse.weight, synapse.bias = fuse_linear_bn_weights(synapse.weight, synapse.bias, *statistics)
     else:
         transposed = isinstance(synapse, nn.modules.conv._ConvTransposeNd)
-        synapse.weight, synapse.bias = fuse_conv_bn_weights(  # type: ignore[assignment]
+        synapse.weight, synapse.bias = fuse_conv_bn_weights(
             synapse.weight, synapse.bias, *statistics, transpose=transposed
         )
     # Without a bias before, the new one would be a constant.
-    synapse.bias.requires_grad_(synapse.weight.requires_grad)  # type: ignore[union-attr]
+    synapse.bias.requires_grad_(synapse.weight.requires_grad)
 
 
 def _replace(network: nn.Module, name: str, module: nn.Module) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -166,7 +167,8 @@ def _fan_in(network: nn.Module) -> dict[str, int]:
         if isinstance(module, nn.modules.conv._ConvTransposeNd):
             found[name] = module.in_channels // module.groups * math.prod(module.kernel_size)
         elif isinstance(module, SYNAPSES):
-            found[name] = module.weight[0].numel()
+            weight: Any = module.weight
+            found[name] = weight[0].numel()
     return found
 
 

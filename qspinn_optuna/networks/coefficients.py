@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spikingjelly.activation_based import layer, neuron
@@ -33,15 +34,19 @@ class Coefficient:
 
 
 def coefficients(module: nn.Module) -> tuple[Coefficient, ...]:
-    """The thresholds and decays of ``module``; thresholds of one number only."""
+    """The thresholds and decays of ``module``; thresholds of one number only.
+
+    A module of the user's own tells the attributes that hold its decays by ``decay_names`` in its class.
+    """
     found = []
     threshold = getattr(module, "v_threshold", None)
     if isinstance(threshold, float | int) and not isinstance(threshold, bool):
-        found.append(Coefficient("threshold", Family.THRESHOLD, float(threshold), write=_set_threshold))
-    if isinstance(module, neuron.CUBALIFNode):
+        found.append(Coefficient("threshold", Family.THRESHOLD, float(threshold), write=partial(_set, "v_threshold")))
+    decay_names = ("c_decay", "v_decay") if isinstance(module, neuron.CUBALIFNode) else _own_decays(module)
+    if decay_names:
         found += [
-            Coefficient(name, Family.DECAY, float(getattr(module, name)), write=_setter(name))
-            for name in ("c_decay", "v_decay")
+            Coefficient(name, Family.DECAY, float(getattr(module, name)), write=partial(_set, name))
+            for name in decay_names
         ]
     elif isinstance(module, neuron.ParametricLIFNode | layer.SynapseFilter) and isinstance(
         getattr(module, "w", None), Tensor
@@ -69,13 +74,14 @@ _WITH_TIME_CONSTANT = (
 """Modules that keep 1 - 1 / tau of a state in a step."""
 
 
-def _set_threshold(module: Any, value: float) -> None:
-    module.v_threshold = value
-
-
 def _set_time_constant(module: Any, decay: float) -> None:
     module.tau = math.inf if decay >= 1 else 1 / (1 - decay)
 
 
-def _setter(name: str) -> Callable[[Any, float], None]:
-    return lambda module, value: setattr(module, name, value)
+def _set(name: str, module: Any, value: float) -> None:
+    setattr(module, name, value)
+
+
+def _own_decays(module: nn.Module) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(type(module), "decay_names", ())
+    return names

@@ -37,16 +37,17 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
         quantizers: How reads of its parameters are quantized, by their names in the module.
     """
     quantizers = quantizers or {}
-    module.__class__ = _derived_class(mixins, type(module), tuple(quantizers))
+    kind: Any = type(module)
+    module.__class__ = _derived_class(mixins, kind, tuple(quantizers))
     module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
 
 
-_ORIGINS: dict[type, tuple[tuple[type, ...], type[nn.Module], tuple[str, ...]]] = {}
+_ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 """Of each derived class: mixins, original class, names of quantized parameters."""
 
 
 @functools.cache
-def _derived_class(mixins: tuple[type, ...], original: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
+def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
     bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
@@ -68,6 +69,6 @@ def _detached(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
 
 
-def _rebuild(mixins: tuple[type, ...], original: type[nn.Module], names: tuple[str, ...]) -> nn.Module:
-    derived = _derived_class(mixins, original, names)
+def _rebuild(mixins: tuple[type, ...], original: Any, names: tuple[str, ...]) -> Any:
+    derived: Any = _derived_class(mixins, original, names)
     return derived.__new__(derived)

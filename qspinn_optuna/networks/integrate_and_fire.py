@@ -1,15 +1,14 @@
 """Integrate-and-fire neurons in fixed point: the step, a sequence of steps, and its gradient.
 
 Codes are membrane potentials times ``2**n``, n the fraction bits of the membrane's format, so stored ones are integers.
-With e = 1 - d for a decay d, and R rounding to integers, a step is
+With e = 1 - d for a decay d, and R rounding to integers, a step charges, fires, and resets::
 
-.. math::
-    u &= R(v + e (v_{reset} - v)) + x         && \\text{(charge; } R(v + e (v_{reset} + x - v)) \\text{ if the input decays)}\\\\
-    s &= u \\ge v_{threshold}                  && \\text{(fire)}\\\\
-    v' &= clamp(R(s \\, v_{reset} + (1 - s) u)) && \\text{(reset; } u - s \\, v_{threshold} \\text{ if it is soft)}
+    u = R(v + e * (v_reset - v)) + x        # R(v + e * (v_reset + x - v)) if the input decays too
+    s = u >= v_threshold
+    v = clamp(R(v_reset if s else u))       # clamp(R(u - s * v_threshold)) if the reset is soft
 
 which an accumulator of 24 bits computes from the codes of v, d and x: the product is rounded to the membrane's grid,
-the sum with the input is exact, and the rest is rounded when it is stored.
+the sum with the input is exact, and what it gives is rounded again when it is stored.
 """
 
 from __future__ import annotations

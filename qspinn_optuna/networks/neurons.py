@@ -227,7 +227,7 @@ def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
     return None
 
 
-def quantize_neuron(module: nn.Module, quantization: NeuronQuantization) -> None:
+def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:
     """Let ``module`` compute in fixed point, in place.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -82,18 +81,17 @@ def freeze_network(network: nn.Module) -> nn.Module:
     Raises:
         ValueError: If ``network`` is not quantized.
     """
-    if not any(isinstance(module, Derived) for module in network.modules()):
-        raise ValueError("network must be quantized, see quantize_network; got one that is not.")
     network = fresh_copy(network)
-    for module in network.modules():
-        if not isinstance(module, Derived):
-            continue
+    derived: list[Any] = [module for module in network.modules() if isinstance(module, Derived)]
+    if not derived:
+        raise ValueError("network must be quantized, see quantize_network; got one that is not.")
+    for module in derived:
         for own in module._parameter_quantizers:
             grid = getattr(module, own).clone()
-            module._parameters[own].copy_(grid)  # type: ignore[attr-defined]
+            module._parameters[own].copy_(grid)
         quantization = module.__dict__.get("_quantization")
         if quantization is not None and getattr(module, "w", None) is not None:
-            quantization.decays = {name: module._decay(name, module.w) for name in quantization.decays}  # type: ignore[attr-defined]
+            quantization.decays = {name: module._decay(name, module.w) for name in quantization.decays}
     return network
 
 

@@ -38,7 +38,7 @@ class _FunctionalStates:
         outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
         transformed = self._transformed(states)
         # Some modules put out a state itself.
-        identity = {id(old): new for old, new in zip(states, transformed, strict=True)}
+        identity: dict[int, Any] = {id(old): new for old, new in zip(states, transformed, strict=True)}
         return tuple(identity.get(id(output), output) for output in outputs), transformed
 
     def materialize_states(

@@ -178,33 +178,28 @@ def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> 
     return LabeledFrames(reversed_frames, labels)
 
 
-def split_by_user(
-    recordings: Sequence[EventRecording], tuning: float, seed: int
-) -> tuple[list[EventRecording], list[EventRecording]]:
-    """Hold out all recordings of some users, so that accuracy is that on people never seen.
+def split_by_user(users: Sequence[str], tuning: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Hold out all samples of some users, so that accuracy is that on people never seen.
 
     Args:
-        recordings: Of two users or more.
+        users: Who is recorded in each sample, such as :attr:`EventRecording.user`; two or more people.
         tuning: Fraction of the users to hold out; at least one is, and at least one is not.
         seed: Of their choice.
 
     Returns:
-        Recordings to train on, and those held out, each in their order.
+        Numbers of the samples to train on, and of those held out, ascending.
 
     Raises:
         ValueError: If ``tuning`` is not a fraction, or there are fewer than two users.
     """
     if not 0 < tuning < 1:
         raise ValueError(f"tuning must be a fraction between 0 and 1, got {tuning!r}.")
-    users = sorted({recording.user for recording in recordings})
-    if len(users) < 2:
-        raise ValueError(f"recordings must be of at least two users, got {users}. random_split needs no users.")
-    count = min(max(round(tuning * len(users)), 1), len(users) - 1)
-    held_out = set(np.random.default_rng(seed).permutation(users)[:count].tolist())
-    return (
-        [recording for recording in recordings if recording.user not in held_out],
-        [recording for recording in recordings if recording.user in held_out],
-    )
+    people = sorted(set(users))
+    if len(people) < 2:
+        raise ValueError(f"users must be at least two people, got {people}. random_split needs no users.")
+    count = min(max(round(tuning * len(people)), 1), len(people) - 1)
+    held_out = np.isin(users, np.random.default_rng(seed).permutation(people)[:count])
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def random_split(frames: LabeledFrames, sizes: Sequence[int], seed: int) -> list[LabeledFrames]:

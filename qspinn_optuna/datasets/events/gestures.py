@@ -167,7 +167,8 @@ def _hands(label: int, habits: Habits, generator: np.random.Generator) -> NDArra
             slide = 0.3 * amplitude * np.sin(_phase(seconds, habits.frequency * 0.5, generator))
             hands = [strum, _SHOULDER - 0.05j + slide]
         case _:
-            hands = [_wander(seconds, habits, amplitude, generator)]
+            # Both hands, since one that wanders goes in circles at times.
+            hands = [side * _SHOULDER + _wander(seconds, habits, amplitude, generator) for side in (-1, 1)]
     tilt = habits.tilt + generator.uniform(-0.35, 0.35)
     centre = 0.5 + 0.5j + complex(*habits.place) + complex(*generator.uniform(-0.08, 0.08, 2))
     return np.stack([centre + np.exp(1j * tilt) * hand for hand in hands])
@@ -188,5 +189,5 @@ def _wander(
     frequencies = habits.frequency * generator.uniform(0.3, 2.0, (6, 2, 1))
     sines = np.sin(2 * np.pi * frequencies * seconds + generator.uniform(0, 2 * np.pi, (6, 2, 1)))
     x, y = amplitude * sines.sum(axis=0) / np.sqrt(6)
-    path: NDArray[np.complex128] = generator.uniform(-_SHOULDER, _SHOULDER) + x + 1j * y
+    path: NDArray[np.complex128] = x + 1j * y
     return path

@@ -96,6 +96,7 @@ class ConvSNN(nn.Module):
         functional.set_step_mode(self, "m")
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Class scores, [batch, classes], of frames, [batch, steps, channels, height, width]."""
         x = frames.transpose(0, 1)
         for module in self.children():
             x = module(x)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from qspinn_optuna.datasets.events import LabeledFrames
+from qspinn_optuna.datasets.events import LabeledFrames, reverse_half
 
 
 class FrameBatches:
@@ -18,12 +20,22 @@ class FrameBatches:
         batch_size: Samples of a batch; the last may have fewer.
         shuffle: Whether the order is drawn anew each time, from torch's global generator.
         shift: Pixels by which each sample is shifted at most, both ways, drawn too: augmentation for training.
+        reversals: What a class becomes when it is played backwards, if each sample is to be so with probability 1/2,
+            drawn too; see :func:`~qspinn_optuna.datasets.reverse_half`. Classes that it leaves out stay the same.
 
     Raises:
         ValueError: If ``batch_size`` is under 1, or ``shift`` is negative.
     """
 
-    def __init__(self, data: LabeledFrames, batch_size: int, *, shuffle: bool = False, shift: int = 0) -> None:
+    def __init__(
+        self,
+        data: LabeledFrames,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        shift: int = 0,
+        reversals: Mapping[int, int] | None = None,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if shift < 0:
@@ -32,19 +44,40 @@ class FrameBatches:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.shift = shift
+        self.reversals = reversals
         self._frames = torch.from_numpy(data.frames)
         self._labels = torch.from_numpy(data.labels)
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what is gone through, and how."""
+        digest = hashlib.sha256(repr(self._settings).encode())
+        digest.update(self.data.frames.tobytes())
+        digest.update(self.data.labels.tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def _settings(self) -> tuple[object, ...]:
+        reversals = None if self.reversals is None else sorted(self.reversals.items())
+        return self.batch_size, self.shuffle, self.shift, reversals, self.data.frames.shape
+
     def __len__(self) -> int:
-        return -(-len(self._labels) // self.batch_size)
+        return math.ceil(len(self._labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Frames, float32 [batch, steps, channels, height, width], and labels, int64 [batch]."""
         count = len(self._labels)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)
-        for chosen in order.split(self.batch_size):
-            frames = self._frames[chosen]
-            yield (self._shifted(frames) if self.shift else frames).float(), self._labels[chosen]
+        for chosen in torch.split(order, self.batch_size):
+            frames, labels = self._frames[chosen], self._labels[chosen]
+            if self.reversals is not None:
+                frames, labels = self._reversed(frames, labels)
+            yield (self._shifted(frames) if self.shift else frames).float(), labels
+
+    def _reversed(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        seed = int(torch.randint(2**31, ()))
+        made = reverse_half(LabeledFrames(frames.numpy(), labels.numpy()), self.reversals or {}, seed)
+        return torch.from_numpy(made.frames), torch.from_numpy(made.labels)
 
     def _shifted(self, frames: Tensor) -> Tensor:
         """Each sample moved by a random number of pixels; what leaves the frame is lost."""

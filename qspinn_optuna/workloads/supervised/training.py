@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from spikingjelly.activation_based import functional
@@ -14,17 +14,34 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 """Inputs as the network takes them and labels, int64 [batch]; gone through again and again, as a ``DataLoader``."""
 
 
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""What is minimized, of a network, inputs and labels."""
+
+
+def cross_entropy(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of the class scores."""
+    return nn.functional.cross_entropy(class_scores(network, inputs), labels)
+
+
 def fit(
-    network: nn.Module, batches: Batches, *, epochs: int, learning_rate: float, seed: int, progress: bool = True
+    network: nn.Module,
+    seed: int,
+    *,
+    batches: Batches,
+    epochs: int,
+    learning_rate: float,
+    loss: Loss = cross_entropy,
+    progress: bool = True,
 ) -> nn.Module:
-    """Train with Adam and a cosine schedule on the cross entropy of the class scores.
+    """Train with Adam and a cosine schedule; with :func:`functools.partial` a training function of a workload.
 
     Args:
         network: Trained in place; see :func:`class_scores` for its output.
+        seed: Of torch's global generator while this runs, for shuffling, augmentation and dropout.
         batches: The training set.
         epochs: Passes over it.
         learning_rate: At the start.
-        seed: Of torch's global generator while this runs, for shuffling, augmentation and dropout.
+        loss: What is minimized.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -46,11 +63,11 @@ def fit(
             loss_sum, seen = 0.0, 0
             for inputs, labels in batches:
                 functional.reset_net(network)
-                loss = nn.functional.cross_entropy(class_scores(network, inputs), labels)
+                value = loss(network, inputs, labels)
                 optimizer.zero_grad()
-                loss.backward()
+                value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-                loss_sum, seen = loss_sum + loss.item() * len(labels), seen + len(labels)
+                loss_sum, seen = loss_sum + value.item() * len(labels), seen + len(labels)
             schedule.step()
             bar.set_postfix(loss=f"{loss_sum / max(seen, 1):.3f}")
     functional.reset_net(network)

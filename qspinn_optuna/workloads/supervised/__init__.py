@@ -1,0 +1,21 @@
+"""Networks trained on labeled data: the workload, built-in networks, and their training."""
+
+from __future__ import annotations
+
+from qspinn_optuna.workloads.supervised.conv import ConvBlock, ConvSNN
+from qspinn_optuna.workloads.supervised.loader import FrameBatches
+from qspinn_optuna.workloads.supervised.local import LocalLearningSNN, local_loss
+from qspinn_optuna.workloads.supervised.training import class_scores, fit
+from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload, top1
+
+__all__ = [
+    "ConvBlock",
+    "ConvSNN",
+    "FrameBatches",
+    "LocalLearningSNN",
+    "SupervisedWorkload",
+    "class_scores",
+    "fit",
+    "local_loss",
+    "top1",
+]

@@ -1,0 +1,158 @@
+"""Search the quantization of a supervised spiking network on event-camera data.
+
+Without arguments: gestures are generated as recordings in DVS-Gesture's format, a convolutional network is trained on
+them, and a study in qspinn.db in the current folder ends with a table of the front, the chosen model and its accuracy
+on people that it has never seen. Run again, the study goes on, and the float network is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import event_data
+import optuna
+from command_line import make_sampler, positive, study_parser
+from report import report
+
+from qspinn_optuna import Family, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
+from qspinn_optuna.datasets import FrameSplits
+from qspinn_optuna.workloads.supervised import FrameBatches, SupervisedWorkload
+
+RECIPES = {"generated": event_data.GESTURES, "dvs-gesture": event_data.DVS_GESTURE, "nmnist": event_data.NMNIST}
+BITS = {"weight": (2, 8), "membrane": (1, 8), "trace": (2, 8), "threshold": (2, 8), "decay": (2, 8)}
+PROBES = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
+"""Widths of weights and states that a study begins with, in training and after it."""
+COEFFICIENT_BITS = 6
+
+
+def main() -> None:
+    """Run, and tell errors in a line."""
+    arguments = parse_arguments()
+    # Once for each layer is enough: narrow formats silence layers in many trials.
+    warnings.filterwarnings("once", category=UserWarning, module="qspinn_optuna")
+    try:
+        run(arguments)
+    except KeyboardInterrupt:
+        sys.exit("Stopped; finished trials are kept, and the same command goes on.")
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        sys.exit(f"dvs_gesture.py: error: {error}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = study_parser(__doc__ or "", study_name="dvs-gesture")
+    parser.set_defaults(trials=16)
+    data = parser.add_argument_group("network and data")
+    data.add_argument("--dataset", choices=RECIPES, help="dvs-gesture if --data-dir is given, else generated")
+    data.add_argument(
+        "--data-dir", type=Path, help="folder of the data set; generated gestures go to generated-gestures"
+    )
+    data.add_argument("--users", type=positive, default=20, help="people whose gestures are generated for training")
+    data.add_argument("--test-users", type=positive, default=8, help="other people, for the test")
+    data.add_argument("--pool", action="store_true", help="pool training and test recordings, and split them by --seed")
+    data.add_argument(
+        "--merge-polarities",
+        action=argparse.BooleanOptionalAction,
+        help="one channel; if not given, for generated gestures only",
+    )
+    data.add_argument(
+        "--time-reversal",
+        action=argparse.BooleanOptionalAction,
+        help="play half of the gestures backwards, so that circles need a memory; if not given, only generated ones",
+    )
+    data.add_argument("--network", choices=("conv", "local"), default="conv", help="local: layers that learn locally")
+    data.add_argument("--epochs", type=positive, help="of the float network's training")
+    data.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
+    data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps float networks")
+    arguments = parser.parse_args()
+    arguments.dataset = arguments.dataset or ("dvs-gesture" if arguments.data_dir else "generated")
+    if arguments.data_dir is None and arguments.dataset != "generated":
+        parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
+    if arguments.time_reversal and arguments.dataset == "nmnist":
+        parser.error("--time-reversal is for gestures: a digit played backwards is the same digit")
+    return arguments
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """One study, one report."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    data, workload = prepare(arguments)
+    print(f"{len(data.train)} training, {len(data.tuning)} held-out and {len(data.test)} test samples", flush=True)
+    floor = max(0.0, workload.baseline - arguments.accuracy_drop)
+    print(f"float network, fine-tuned: {workload.baseline:.2%} on held-out samples; feasible from {floor:.2%}")
+    space = make_space(workload)
+    study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
+    # The sampler of a study that goes on must not draw again what it drew at its beginning.
+    study.sampler = make_sampler(arguments.sampler, arguments.seed + len(study.trials))
+    if not study.trials:
+        enqueue_probes(study, space)
+    print(f"{space.cardinality:,} configurations", flush=True)
+    objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
+    if arguments.trials > 0:
+        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+    report(arguments, workload, study, floor, controls(workload, data))
+
+
+def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkload]:
+    """The data and the network."""
+    recipe = RECIPES[arguments.dataset]
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("merge_polarities", "time_reversal", "epochs", "fine_tune_epochs")
+        if getattr(arguments, name) is not None
+    }
+    recipe = replace(recipe, **changes)
+    root = arguments.data_dir or Path("generated-gestures")
+    if arguments.dataset == "generated":
+        event_data.generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
+    data = event_data.load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
+    local = arguments.network == "local"
+    return data, event_data.make_workload(recipe, data, local=local, cache=arguments.cache, seed=arguments.seed)
+
+
+def make_space(workload: SupervisedWorkload) -> QuantizationSpace:
+    """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays."""
+    ties = {
+        parameter.name: parameter.family.value
+        for parameter in workload.parameters
+        if parameter.family in (Family.THRESHOLD, Family.DECAY)
+    }
+    return QuantizationSpace(workload.parameters, BITS, ties=ties)
+
+
+def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
+    """Begin with uniform widths, which show what each scheme can bear."""
+    for weight_bits, state_bits in PROBES:
+        for scheme in space.schemes:
+            study.enqueue_trial(uniform_params(space, weight_bits, state_bits, scheme))
+
+
+def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, scheme: Scheme) -> dict[str, object]:
+    """Parameters of a trial with one width for all weights, and one for all states."""
+    params = space.params(space.uniform(COEFFICIENT_BITS, scheme, Rounding.NEAREST))
+    for parameter in space.searched:
+        if parameter.family in (Family.WEIGHT, Family.BIAS):
+            params[f"bits.{parameter.name}"] = max(weight_bits, BITS["weight"][0])
+        elif parameter.family in (Family.MEMBRANE, Family.TRACE):
+            params[f"bits.{parameter.name}"] = max(state_bits, BITS[parameter.family.value][0])
+    return params
+
+
+def controls(workload: SupervisedWorkload, data: FrameSplits) -> dict[str, float]:
+    """What tells whether the task needs its states: the float network without them, fine-tuned as well."""
+    networks = {"float, fine-tuned": workload.control, "states deleted, fine-tuned": workload.state_deleted}
+    parts = {"": data.test, ", circling arms alone": event_data.circles_of(data.test) if data.classes == 11 else None}
+    return {
+        f"{network_name}{part_name}": workload.accuracy_of(network, FrameBatches(part, 110))
+        for network_name, network in networks.items()
+        for part_name, part in parts.items()
+        if part is not None
+    }
+
+
+if __name__ == "__main__":
+    main()
