@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import QFormat, Rounding, decode, encode, quantize
 from qspinn_optuna.front import Candidate, ParetoFront
@@ -11,6 +13,15 @@ from qspinn_optuna.selection import Choice, TradeOffSelector
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import open_study
 from qspinn_optuna.workloads import Workload
+
+if TYPE_CHECKING:
+    from qspinn_optuna.networks import (
+        calibrate,
+        find_parameters,
+        fold_batch_norm,
+        freeze_network,
+        quantize_network,
+    )
 
 __all__ = [
     "Candidate",
@@ -29,8 +40,24 @@ __all__ = [
     "Scheme",
     "TradeOffSelector",
     "Workload",
+    "calibrate",
     "decode",
     "encode",
+    "find_parameters",
+    "fold_batch_norm",
+    "freeze_network",
     "open_study",
     "quantize",
+    "quantize_network",
 ]
+
+_NETWORKS = ("calibrate", "find_parameters", "fold_batch_norm", "freeze_network", "quantize_network")
+"""Imported when they are first asked for: SpikingJelly takes seconds, and not every script needs it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NETWORKS:
+        from qspinn_optuna import networks  # noqa: PLC0415
+
+        return getattr(networks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

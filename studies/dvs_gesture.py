@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def main() -> None:
         sys.exit(f"dvs_gesture.py: error: {error}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, this process's if none is given."""
     parser = study_parser(__doc__ or "", study_name="dvs-gesture")
     parser.set_defaults(trials=16)
     data = parser.add_argument_group("network and data")
@@ -51,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument(
         "--data-dir", type=Path, help="folder of the data set; generated gestures go to generated-gestures"
     )
-    data.add_argument("--users", type=positive, default=20, help="people whose gestures are generated for training")
+    data.add_argument("--users", type=positive, default=24, help="people whose gestures are generated for training")
     data.add_argument("--test-users", type=positive, default=8, help="other people, for the test")
     data.add_argument("--pool", action="store_true", help="pool training and test recordings, and split them by --seed")
     data.add_argument(
@@ -68,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument("--epochs", type=positive, help="of the float network's training")
     data.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
     data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps float networks")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(command_line)
     arguments.dataset = arguments.dataset or ("dvs-gesture" if arguments.data_dir else "generated")
     if arguments.data_dir is None and arguments.dataset != "generated":
         parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
@@ -85,16 +86,24 @@ def run(arguments: argparse.Namespace) -> None:
     floor = max(0.0, workload.baseline - arguments.accuracy_drop)
     print(f"float network, fine-tuned: {workload.baseline:.2%} on held-out samples; feasible from {floor:.2%}")
     space = make_space(workload)
+    print(f"{space.cardinality:,} configurations", flush=True)
+    study = search(arguments, workload, space, floor)
+    report(arguments, workload, study, floor, controls(workload, data))
+
+
+def search(
+    arguments: argparse.Namespace, workload: SupervisedWorkload, space: QuantizationSpace, floor: float
+) -> optuna.Study:
+    """Begin the study, or go on with it."""
     study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
     study.sampler = make_sampler(arguments.sampler, arguments.seed + len(study.trials))
     if not study.trials:
         enqueue_probes(study, space)
-    print(f"{space.cardinality:,} configurations", flush=True)
     objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
-    report(arguments, workload, study, floor, controls(workload, data))
+    return study
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkload]:
@@ -121,7 +130,12 @@ def make_space(workload: SupervisedWorkload) -> QuantizationSpace:
         for parameter in workload.parameters
         if parameter.family in (Family.THRESHOLD, Family.DECAY)
     }
-    return QuantizationSpace(workload.parameters, BITS, ties=ties)
+    widths = {
+        parameter.name: (BITS[parameter.family][0], min(BITS[parameter.family][1], parameter.max_bits))
+        for parameter in workload.parameters
+        if parameter.fixed_bits is None
+    }
+    return QuantizationSpace(workload.parameters, widths, ties=ties)
 
 
 def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
@@ -135,10 +149,9 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
     """Parameters of a trial with one width for all weights, and one for all states."""
     params = space.params(space.uniform(COEFFICIENT_BITS, scheme, Rounding.NEAREST))
     for parameter in space.searched:
-        if parameter.family in (Family.WEIGHT, Family.BIAS):
-            params[f"bits.{parameter.name}"] = max(weight_bits, BITS["weight"][0])
-        elif parameter.family in (Family.MEMBRANE, Family.TRACE):
-            params[f"bits.{parameter.name}"] = max(state_bits, BITS[parameter.family.value][0])
+        if parameter.family in (Family.WEIGHT, Family.MEMBRANE, Family.TRACE):
+            width = weight_bits if parameter.family is Family.WEIGHT else state_bits
+            params[f"bits.{parameter.name}"] = min(max(width, BITS[parameter.family][0]), parameter.max_bits)
     return params
 
 

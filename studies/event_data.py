@@ -91,16 +91,16 @@ GESTURES = Recipe(
     blocks=(ConvBlock(8, 5, stride=2), ConvBlock(16, 3, pool=2), ConvBlock(32, 3, pool=2)),
     decay=0.8,
     score_scale=1.0,
-    epochs=10,
-    learning_rate=3e-3,
-    fine_tune_epochs=3,
+    epochs=20,
+    learning_rate=5e-3,
+    fine_tune_epochs=4,
     fine_tune_rate=1e-3,
     batch_size=22,
-    shift=0,
+    shift=2,
 )
 """Generated gestures, made so that telling circles apart needs a memory."""
 
-DVS_GESTURE = replace(GESTURES, merge_polarities=False, time_reversal=False, epochs=20)
+DVS_GESTURE = replace(GESTURES, merge_polarities=False, time_reversal=False)
 
 NMNIST = Recipe(
     dataset=EventDataset.NMNIST,
@@ -173,7 +173,13 @@ def make_workload(
         score_scale=recipe.score_scale,
         seed=seed,
     )
-    batches = FrameBatches(data.train, recipe.batch_size, shuffle=True, shift=recipe.shift)
+    batches = FrameBatches(
+        data.train,
+        recipe.batch_size,
+        shuffle=True,
+        shift=recipe.shift,
+        reversals=TIME_REVERSED_GESTURES if recipe.time_reversal else None,
+    )
     train = partial(fit, batches=batches, loss=local_loss if local else cross_entropy)
     return SupervisedWorkload(
         network,

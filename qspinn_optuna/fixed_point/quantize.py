@@ -36,14 +36,9 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     """
     grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.resolution)
     if x.requires_grad and torch.is_grad_enabled():
-        return straight_through(x, grid, fmt)
+        straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
+        return straight
     return grid
-
-
-def straight_through(x: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
-    """``grid``, the quantized ``x``, with the gradient of ``x`` where that is within the range, else zero."""
-    straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
-    return straight
 
 
 def rounded_codes(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:

@@ -105,11 +105,14 @@ def _fold(name: str, synapse: Any, norm: Any) -> None:
     statistics = (norm.running_mean, norm.running_var, norm.eps, scale, shift)
     if isinstance(synapse, nn.Linear):
         synapse.weight, synapse.bias = fuse_linear_bn_weights(synapse.weight, synapse.bias, *statistics)
+    elif isinstance(synapse, nn.modules.conv._ConvTransposeNd):
+        # [in, out / groups, ...] to [in / groups, out, ...] and back: a group has output channels of its own.
+        trained, groups = synapse.weight.requires_grad, synapse.groups
+        grouped = nn.Parameter(torch.cat(synapse.weight.detach().chunk(groups), dim=1), trained)
+        weight, synapse.bias = fuse_conv_bn_weights(grouped, synapse.bias, *statistics, transpose=True)
+        synapse.weight = nn.Parameter(torch.cat(weight.detach().chunk(groups, dim=1)), trained)
     else:
-        transposed = isinstance(synapse, nn.modules.conv._ConvTransposeNd)
-        synapse.weight, synapse.bias = fuse_conv_bn_weights(
-            synapse.weight, synapse.bias, *statistics, transpose=transposed
-        )
+        synapse.weight, synapse.bias = fuse_conv_bn_weights(synapse.weight, synapse.bias, *statistics)
     # Without a bias before, the new one would be a constant.
     synapse.bias.requires_grad_(synapse.weight.requires_grad)
 

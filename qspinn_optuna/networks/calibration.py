@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,8 +27,8 @@ DECAY_BITS = 10
 """Widest decay: times a membrane it must not have more digits than the simulation."""
 
 _WIDEST = 16
-_INPUT_BITS = 16
-"""Fraction bits up to which inputs count as fixed-point numbers."""
+_INPUT_BITS = 8
+"""Fraction bits that inputs of a layer have at most, as far as the widths of its weights are concerned."""
 
 
 def calibrate(
@@ -145,15 +144,8 @@ class _Watch:
 
     def _on_input(self, name: str, value: Tensor) -> None:
         """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
-        steps = value.abs().double() * 2.0**_INPUT_BITS
-        if not bool((steps == steps.round()).all()):
-            warnings.warn(
-                f"The inputs of {name} are not fixed-point numbers (multiples of 2**-{_INPUT_BITS}): what is measured "
-                "is not, bit for bit, what integer hardware computes. Round them, pixels to multiples of 1/256 say, "
-                "or use pooling that does not divide by 3, 5, ...",
-                stacklevel=2,
-            )
-            steps = (value.abs() * 2**8).round().double()
+        # Traces are on a grid only once they are quantized; check_exact finds out about inputs that never are.
+        steps = (value.abs().double() * 2.0**_INPUT_BITS).round()
         largest = float(steps.max()) if steps.numel() else 0.0
         while largest >= 2 and bool((steps % 2 == 0).all()):
             steps, largest = steps / 2, largest / 2

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.observation import fresh_copy, run, watched
+from qspinn_optuna.networks.support import SYNAPSES
 
 _OUTPUT_TOLERANCE = 1e-5
 """Relative difference of scores, which are compared with each other only."""
@@ -31,7 +32,7 @@ def exact_sums() -> Iterator[None]:
 
 
 def check_exact(network: nn.Module, inputs: Tensor) -> None:
-    """Run a quantized network in float32 and in float64, and refuse it if a state or an output differs.
+    """Run a quantized network in float32 and in float64, and refuse it if a sum, a state or a score differs.
 
     Float64 has 53 digits, enough for every sum and product of formats of at most 24 bits, so what agrees with it was
     computed exactly, as integers would. The network is left as it is.
@@ -41,7 +42,7 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
         inputs: A batch as the network takes it.
 
     Raises:
-        ValueError: Naming the first state that float32 cannot carry.
+        ValueError: Naming the first layer or state that float32 cannot carry.
     """
     single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
     for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
@@ -57,7 +58,11 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
 
 
 def _trace(network: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
-    """Every state after every step, then the output."""
+    """What every synapse puts out, and every state after every step, as it is computed; then the output."""
     seen: list[tuple[str, Tensor]] = []
-    output = run(watched(network, lambda name, value: seen.append((name, value.clone()))), inputs)
+    network = watched(network, lambda name, value: seen.append((name, value.clone())))
+    for name, module in network.named_modules():
+        if isinstance(module, SYNAPSES):
+            module.register_forward_hook(lambda _, __, output, name=name: seen.append((name, output)))
+    output = run(network, inputs)
     return [*seen, ("the output", output)]

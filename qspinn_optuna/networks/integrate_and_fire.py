@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
 
 Surrogate = Callable[[Tensor], Tensor]
 """A step function at 0 with a gradient of its own."""
@@ -113,6 +114,14 @@ def round_through(y: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.
     """
     result: Tensor = _RoundThrough.apply(y, fmt, rounding, generator)  # type: ignore[no-untyped-call]
     return result
+
+
+def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None) -> Tensor:
+    """:func:`quantize`, which draws in float32 whatever the type of ``y``: an evaluation in float64 repeats it."""
+    fmt, rounding = quantization.format, quantization.rounding
+    if rounding is Rounding.STOCHASTIC and y.dtype == torch.float64:
+        y, rounding = round_through(y.clamp(fmt.min, fmt.max), fmt, rounding, generator), Rounding.TRUNCATION
+    return quantize(y, fmt, rounding, generator)
 
 
 class _RoundThrough(torch.autograd.Function):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import ParameterQuantization
 from qspinn_optuna.fixed_point import Rounding, quantize
 from qspinn_optuna.networks.derivation import derive
-from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire, round_through
+from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire, round_through, store
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 
 
@@ -36,8 +36,7 @@ class NeuronQuantization:
 
     def store(self, name: str, value: Tensor) -> Tensor:
         """What the state holds after ``value`` was stored."""
-        quantization = self.states[name]
-        return quantize(value, quantization.format, quantization.rounding, self.generator)
+        return store(value, self.states[name], self.generator)
 
     def rounded(self, name: str, value: Tensor) -> Tensor:
         """``value`` with the resolution of the state, not saturated: what an accumulator holds."""

@@ -11,16 +11,20 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from qspinn_optuna.config import ParameterQuantization, QuantizationConfig
-from qspinn_optuna.fixed_point import quantize
-from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
 from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
+from qspinn_optuna.networks.integrate_and_fire import store
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron
 from qspinn_optuna.networks.observation import fresh_copy, join
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.states import transform_states
-from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
+from qspinn_optuna.parameters import Family
+
+_ABOVE_GRID = 2.0**-22
+"""Larger than the error of a sigmoid, much smaller than the resolution of any decay."""
 
 
 def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: int = 0) -> nn.Module:
@@ -46,6 +50,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         TypeError: If ``network`` is no module, or is quantized already.
         ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
     """
+    check_supported(network)
     if any(isinstance(module, Derived) for module in network.modules()):
         raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
     _check_names(network, config)
@@ -90,8 +95,11 @@ def freeze_network(network: nn.Module) -> nn.Module:
             grid = getattr(module, own).clone()
             module._parameters[own].copy_(grid)
         quantization = module.__dict__.get("_quantization")
-        if quantization is not None and getattr(module, "w", None) is not None:
-            quantization.decays = {name: module._decay(name, module.w) for name in quantization.decays}
+        if quantization is not None and getattr(module, LEARNED_DECAY, None) is not None:
+            decay = module._decay("decay", module.w)
+            quantization.decays = {"decay": decay}
+            # A little above the grid value, from where truncation too finds it again.
+            module.w.copy_(-torch.logit(decay + _ABOVE_GRID, _ABOVE_GRID))
     return network
 
 
@@ -113,7 +121,7 @@ class _RoundedStates:
     def __call__(self, name: str, value: Tensor) -> Tensor:
         if name not in self.states:
             return value
-        return quantize(value, self.states[name].format, self.states[name].rounding, self.generator)
+        return store(value, self.states[name], self.generator)
 
 
 class _Generators:
@@ -133,7 +141,9 @@ def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     missing = sorted(
         parameter.name
         for parameter in found
-        if parameter.name not in config.parameters and parameter.name.rpartition(".")[2] in ("weight", "bias", "v")
+        if parameter.name not in config.parameters
+        # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
+        and parameter.family is not Family.TRACE
     )
     if unknown or missing:
         raise ValueError(
@@ -166,7 +176,7 @@ def _quantize_stateful(
     decays.pop("threshold", None)
     states = {state: parameters[join(name, state)] for state in module._memories if join(name, state) in parameters}
     generator = generators.of(name)
-    if fixed_point_class(type(module)) is not None and not own and states:
+    if fixed_point_class(type(module)) is not None and not own and len(states) == len(module._memories):
         quantize_neuron(module, NeuronQuantization(states, decays, generator))
     else:
         transform_states(module, _RoundedStates(states, generator), quantizers=own)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import quantize
-from qspinn_optuna.fixed_point.quantize import straight_through
+from qspinn_optuna.fixed_point import QFormat, quantize
 
 
 class ParameterQuantizer:
@@ -31,7 +30,7 @@ class ParameterQuantizer:
         """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format."""
         grid = self._grid_of(original.detach())
         if torch.is_grad_enabled() and original.requires_grad:
-            return straight_through(original, grid, self.quantization.format)
+            return _straight_through(original, grid, self.quantization.format)
         return grid
 
     def _grid_of(self, original: Tensor) -> Tensor:
@@ -42,6 +41,13 @@ class ParameterQuantizer:
             grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
             self._grid = grid.to(original.device)
         return self._grid
+
+
+def _straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
+    """``grid`` with the gradient of ``original``, by operations that ``torch.vmap`` takes, as some containers need."""
+    inside = (original >= fmt.min) & (original <= fmt.max)
+    kept = torch.where(inside, original, 0.0)
+    return grid + (kept - kept.detach())
 
 
 def _same(seen: Tensor | None, original: Tensor) -> bool:

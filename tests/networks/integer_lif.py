@@ -128,9 +128,7 @@ class IntegerNeurons:
         else:
             finest = max(charged.fraction_bits, self.reset.fraction_bits)
             kept = Fixed(np.where(fired, self.reset.at(finest), charged.at(finest)), finest)
-        stored = rounded(
-            saturated(kept, self.membrane), self.membrane.fraction_bits, self.rounding, self.generator
-        )
+        stored = rounded(saturated(kept, self.membrane), self.membrane.fraction_bits, self.rounding, self.generator)
         return Fixed(fired.astype(np.int64), 0), stored
 
     def _charge(self, x: Fixed, v: Fixed) -> Fixed:

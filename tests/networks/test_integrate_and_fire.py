@@ -117,7 +117,7 @@ def test_no_gradient_passes_a_potential_that_saturates() -> None:
     parameters = IntegrateAndFire(MEMBRANE, Rounding.NEAREST, 0.75, None, False, False, detach_reset=True)
     x_seq = torch.tensor([[-0.5, -3.0, 6.0], [0.0, 0.0, 0.0]], requires_grad=True)
     _, potentials = integrate_and_fire(x_seq, torch.zeros(3), torch.ones(()), parameters, surrogate.ATan())
-    potentials[-1].sum().backward()
+    potentials[-1].sum().backward()  # type: ignore[no-untyped-call]
     # After -3 and 6 - 0.75 the potential is an end of the range; a step later the highest one fires.
     assert x_seq.grad is not None
     assert x_seq.grad.tolist() == [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
@@ -128,8 +128,10 @@ def test_stochastic_rounding_passes_gradients_straight() -> None:
     parameters = IntegrateAndFire(QFormat(6, 2), Rounding.STOCHASTIC, 50.0, None, True, False, True)
     x_seq = torch.rand(4, 7, requires_grad=True)
     generator = torch.Generator().manual_seed(0)
-    _, potentials = integrate_and_fire(x_seq, torch.zeros(7), torch.tensor(0.5), parameters, surrogate.ATan(), generator)
-    potentials[-1].sum().backward()
+    _, potentials = integrate_and_fire(
+        x_seq, torch.zeros(7), torch.tensor(0.5), parameters, surrogate.ATan(), generator
+    )
+    potentials[-1].sum().backward()  # type: ignore[no-untyped-call]
     # Far below the threshold the slope of the surrogate hardly matters: each step halves the gradient.
     assert x_seq.grad is not None
     expected = torch.tensor([0.125, 0.25, 0.5, 1.0]).unsqueeze(1).expand(4, 7)
@@ -218,6 +220,15 @@ def test_codes_are_rounded_like_fractions(
     assert codes.tolist() == expected
 
 
+def test_a_draw_that_just_fills_a_step_rounds_up() -> None:
+    """floor(y + u) is 1 where y + u is exactly 1, and 0 a digit below."""
+    draws = torch.rand(1000, generator=torch.Generator().manual_seed(9))
+    digit = 2.0**-24
+    for missing, code in ((0.0, 1.0), (digit, 0.0)):
+        codes = round_codes(1 - draws - missing, Rounding.STOCHASTIC, torch.Generator().manual_seed(9))
+        assert torch.equal(codes, torch.full((1000,), code))
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 def test_integers_stay(rounding: Rounding) -> None:
     y = torch.cat([torch.arange(-100_000, 100_000.0), torch.tensor([2.0**23, -(2.0**23), 2.0**22 + 1])])
@@ -233,6 +244,6 @@ def test_rounding_through_keeps_the_gradient_and_does_not_saturate(rounding: Rou
     draws = torch.rand(4, generator=torch.Generator().manual_seed(4)).tolist()
     codes = [exact_code(value * 8, rounding, draw) for value, draw in zip(y.tolist(), draws, strict=True)]
     assert result.tolist() == [code / 8 for code in codes]
-    (result * torch.arange(4)).sum().backward()
+    (result * torch.arange(4)).sum().backward()  # type: ignore[no-untyped-call]
     assert y.grad is not None
     assert y.grad.tolist() == [0, 1, 2, 3]

@@ -30,6 +30,22 @@ class ConvBlock:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
+    @property
+    def padding(self) -> int:
+        """Pixels around a frame."""
+        return self.kernel // 2
+
+    def output_side(self, side: int) -> int:
+        """Width or height of what is put out for a frame of that side.
+
+        Raises:
+            ValueError: If nothing is left of the frame.
+        """
+        made = ((side + 2 * self.padding - self.kernel) // self.stride + 1) // self.pool
+        if made < 1:
+            raise ValueError(f"A frame must not be smaller than what is pooled, {self.pool} pixels, got {side}.")
+        return made
+
 
 class ConvSNN(nn.Module):
     """Convolutions of leaky integrate-and-fire neurons, and a linear readout summed over time.
@@ -71,8 +87,7 @@ class ConvSNN(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             for number, block in enumerate(blocks, start=1):
-                padding = block.kernel // 2
-                conv = layer.Conv2d(channels, block.channels, block.kernel, block.stride, padding, bias=False)
+                conv = layer.Conv2d(channels, block.channels, block.kernel, block.stride, block.padding, bias=False)
                 conv.weight.data.mul_(gain)
                 layers[f"conv{number}"] = conv
                 layers[f"lif{number}"] = neuron.LIFNode(
@@ -84,11 +99,7 @@ class ConvSNN(nn.Module):
                 if block.pool > 1:
                     layers[f"pool{number}"] = layer.MaxPool2d(block.pool)
                 channels = block.channels
-                height, width = (
-                    ((side + 2 * padding - block.kernel) // block.stride + 1) // block.pool for side in (height, width)
-                )
-            if height < 1 or width < 1:
-                raise ValueError(f"frame_shape must not be smaller than what is pooled, got {frame_shape}.")
+                height, width = block.output_side(height), block.output_side(width)
             layers["flatten"] = layer.Flatten()
             layers["readout"] = layer.Linear(channels * height * width, classes, bias=False)
         for name, module in layers.items():

@@ -97,7 +97,7 @@ class LocalLearningSNN(nn.Module):
         seed: Of the initial weights.
 
     Raises:
-        ValueError: If there are no blocks, or a decay is not between 0 and 1.
+        ValueError: If there are no blocks, a decay is not between 0 and 1, or a frame is smaller than the pooling.
     """
 
     def __init__(
@@ -120,17 +120,14 @@ class LocalLearningSNN(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             for block in blocks:
-                padding = block.kernel // 2
-                height, width = (
-                    ((side + 2 * padding - block.kernel) // block.stride + 1) // block.pool for side in (height, width)
-                )
+                height, width = block.output_side(height), block.output_side(width)
                 self.blocks.append(
                     nn.ModuleDict(
                         {
                             "q": Trace(trace_decay),
                             "p": Trace(trace_decay),
                             "conv": layer.Conv2d(
-                                channels, block.channels, block.kernel, block.stride, padding, bias=False
+                                channels, block.channels, block.kernel, block.stride, block.padding, bias=False
                             ),
                             "neuron": RefractoryNeuron(refractory_decay),
                             "pool": layer.MaxPool2d(block.pool) if block.pool > 1 else nn.Identity(),

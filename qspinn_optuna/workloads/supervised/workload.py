@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
@@ -55,7 +56,9 @@ class SupervisedWorkload:
     Batch normalization is folded before anything is quantized or fine-tuned.
 
     Args:
-        network: Returns class scores for a batch, see :func:`~.training.class_scores`. It is left untouched.
+        network: A network, which is left untouched, or a class or function that makes it, which is called with
+            ``seed`` as torch's global seed, so that a later run begins with the same weights. It returns class scores
+            for a batch; see :func:`~.training.class_scores`.
         train: Trains it from scratch; None if it is trained already.
         fine_tune: Goes on with a trained network, at a lower rate and for fewer epochs: the float one for the control,
             quantized ones in training. None for post-training quantization only.
@@ -64,11 +67,11 @@ class SupervisedWorkload:
         test: Batches for the final figures.
         accuracy: The part of a batch that is right.
         range_method: How ranges are made of values.
-        cache: Folder in which trained float networks are kept, to be found by later runs; made if need be.
-        seed: Of the training of the float networks.
+        cache: Folder in which trained networks are kept, to be found by later runs; made if need be.
+        seed: Of the float networks' initial weights and training.
 
     Raises:
-        TypeError: If ``network`` is no module, or ``train`` or ``fine_tune`` cannot be called.
+        TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called.
         ValueError: If ``tuning`` or ``calibration`` has no batches.
     """
 
@@ -76,7 +79,7 @@ class SupervisedWorkload:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | Callable[[], nn.Module],
         *,
         train: Train | None,
         fine_tune: Train | None = None,
@@ -88,8 +91,11 @@ class SupervisedWorkload:
         cache: Path | str | None = None,
         seed: int = 0,
     ) -> None:
+        if not isinstance(network, nn.Module) and callable(network):
+            with seeded(seed):
+                network = network()
         if not isinstance(network, nn.Module):
-            raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
+            raise TypeError(f"network must be a torch.nn.Module, or make one, got {type(network).__name__}.")
         for name, function in (("train", train), ("fine_tune", fine_tune)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
@@ -111,7 +117,7 @@ class SupervisedWorkload:
         """The trained float network, its batch normalization folded."""
         trained = self._untrained
         if self._train is not None:
-            trained = self._trained("network", self._untrained, self._train, self.seed)
+            trained = self._trained("network", self._untrained, self._train_from_scratch, self.seed)
         return fold_batch_norm(trained, self._sample)
 
     @cached_property
@@ -119,7 +125,7 @@ class SupervisedWorkload:
         """The float network after fine-tuning."""
         if self._fine_tune is None:
             return self.network
-        return self._trained("control", self.network, self._fine_tune, self.seed)
+        return self._trained("control", self.network, self._fine_tune_copy, self.seed)
 
     @cached_property
     def state_deleted(self) -> nn.Module:
@@ -127,7 +133,7 @@ class SupervisedWorkload:
         without = delete_states(self.network)
         if self._fine_tune is None:
             return without
-        return self._trained("state_deleted", without, self._fine_tune, self.seed)
+        return self._trained("state_deleted", without, self._fine_tune_copy, self.seed)
 
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
@@ -142,7 +148,7 @@ class SupervisedWorkload:
     @cached_property
     def test_baseline(self) -> float:
         """Accuracy of the control on the test batches."""
-        return self.accuracy_of(self.control, self._test_batches())
+        return self.accuracy_of(self.control, self.test_batches)
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
         """Quantize the network and count its correct answers on the tuning batches.
@@ -166,21 +172,22 @@ class SupervisedWorkload:
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test batches: for the final figure only."""
-        return self.accuracy_of(self.quantize(config, seed), self._test_batches())
+        return self.accuracy_of(self.quantize(config, seed), self.test_batches)
 
     def quantize(self, config: QuantizationConfig, seed: int) -> nn.Module:
-        """The quantized network, grid values in its parameters; arguments and errors as in :meth:`evaluate`."""
+        """The quantized network, grid values in its parameters; arguments and errors as in :meth:`evaluate`.
+
+        What was trained in quantization is kept in the cache, too.
+        """
         if config.scheme is Scheme.PTQ:
-            network = quantize_network(self.control, config, seed=seed)
+            network = freeze_network(quantize_network(self.control, config, seed=seed))
         elif self._fine_tune is None:
-            raise ValueError(
-                "In-training quantization needs fine_tune: give it, or schemes=(Scheme.PTQ,) to the space."
-            )
+            raise ValueError("In-training quantization needs fine_tune; give it, or the space schemes=(Scheme.PTQ,).")
         else:
-            network = self._run_training(
-                "fine_tune", self._fine_tune, quantize_network(self.network, config, seed=seed), seed
-            )
-        network = freeze_network(network).eval()
+            start = quantize_network(self.network, config, seed=seed)
+            role = f"itq {seed} {json.dumps(config.to_dict(), sort_keys=True)}"
+            network = freeze_network(self._trained(role, start, self._fine_tune_and_freeze, seed))
+        network.eval()
         if computes_in_fixed_point(network):
             check_exact(network, self._checked_samples)
         return network
@@ -210,19 +217,29 @@ class SupervisedWorkload:
         return self._sample[:_CHECKED_SAMPLES]
 
     def _trained(self, role: str, network: nn.Module, train: Train, seed: int) -> nn.Module:
-        """A trained copy of a float network, from the cache if it is there."""
+        """A trained copy of a network, from the cache if it is there."""
         key = _digest(role, str(self.describe()))
+        copied = fresh_copy(network)
         cached = None if self._cache is None else self._cache.load(key)
         if cached is not None:
-            copied = fresh_copy(network)
             copied.load_state_dict(cached)
             return copied.eval()
-        trained = self._run_training("train" if role == "network" else "fine_tune", train, fresh_copy(network), seed)
+        trained = train(copied, seed)
         if self._cache is not None:
             self._cache.save(key, trained.state_dict())
         return trained
 
-    def _run_training(self, name: str, train: Train, network: nn.Module, seed: int) -> nn.Module:
+    def _train_from_scratch(self, network: nn.Module, seed: int) -> nn.Module:
+        return self._run_training("train", self._train, network, seed)
+
+    def _fine_tune_copy(self, network: nn.Module, seed: int) -> nn.Module:
+        return self._run_training("fine_tune", self._fine_tune, network, seed)
+
+    def _fine_tune_and_freeze(self, network: nn.Module, seed: int) -> nn.Module:
+        return freeze_network(self._fine_tune_copy(network, seed))
+
+    def _run_training(self, name: str, train: Train | None, network: nn.Module, seed: int) -> nn.Module:
+        assert train is not None
         with seeded(seed):
             trained = train(network, seed)
         if not isinstance(trained, nn.Module):
@@ -245,7 +262,13 @@ class SupervisedWorkload:
             yield correct, seen
         functional.reset_net(network)
 
-    def _test_batches(self) -> Batches:
+    @property
+    def test_batches(self) -> Batches:
+        """Batches for the final figures.
+
+        Raises:
+            ValueError: If the workload has none.
+        """
         if self._test is None:
             raise ValueError("The workload has no test batches: give SupervisedWorkload test=.")
         return self._test

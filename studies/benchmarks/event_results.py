@@ -1,0 +1,93 @@
+"""The README's figures on event-camera data: studies of several seeds, each model tested on samples it has never seen.
+
+For each seed the data are split (N-MNIST: pooled and split 72 : 8 : 20; gestures: by people), the float network is
+trained, and a study of `dvs_gesture.py` is run. From its front the model with the highest held-out accuracy among
+those at least 8, 12 and 16 times smaller is taken, and tested once. What is printed is the change against the float
+network that was fine-tuned for the same epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any
+
+import dvs_gesture
+import optuna
+from command_line import count, output_file, positive
+from report import format_table, write_json
+
+from qspinn_optuna import ParetoFront
+
+RATIOS = (8, 12, 16, 20)
+
+
+def main() -> None:
+    """Run all seeds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", choices=dvs_gesture.RECIPES, default="nmnist")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data set")
+    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--trials", type=count, default=20, help="of each study, to run now")
+    parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
+    parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
+    parser.add_argument("--storage", default="sqlite:///event_results.db")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures to this file")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    seeds = [one_seed(arguments, seed) for seed in range(arguments.seeds)]
+    rows = [[f"{seed['seed']}", *map(show, seed["models"])] for seed in seeds]
+    print(format_table(["seed", *(f"{ratio}x or more" for ratio in RATIOS)], rows))
+    for name in seeds[0]["controls"]:
+        values = [seed["controls"][name] for seed in seeds]
+        print(f"{name}: mean {statistics.mean(values):.2%}, {', '.join(f'{value:.2%}' for value in values)}")
+    for number, ratio in enumerate(RATIOS):
+        models = [seed["models"][number] for seed in seeds if seed["models"][number] is not None]
+        if models:
+            changes = [100 * model["change"] for model in models]
+            sizes = [model["compression"] for model in models]
+            print(
+                f"{ratio}x or more: {min(sizes):.1f}x to {max(sizes):.1f}x, mean change "
+                f"{statistics.mean(changes):+.2f} points, worst {min(changes):+.2f}"
+            )
+    if arguments.json is not None:
+        write_json(arguments.json, {"dataset": arguments.dataset, "seeds": seeds})
+
+
+def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """The study of one seed, and the tests of what is chosen from it."""
+    command = ["--dataset", arguments.dataset, "--seed", str(seed), "--trials", str(arguments.trials)]
+    command += ["--storage", arguments.storage, "--study-name", f"{arguments.dataset}-{seed}", "--sampler", "tpe"]
+    command += ["--users", str(arguments.users), "--test-users", str(arguments.test_users)]
+    if arguments.dataset == "generated":
+        command += ["--data-dir", f"{arguments.data_dir or 'event_results_gestures'}-{seed}"]
+    else:
+        command += ["--data-dir", str(arguments.data_dir), "--pool"]
+    study_arguments = dvs_gesture.parse_arguments(command)
+    data, workload = dvs_gesture.prepare(study_arguments)
+    study = dvs_gesture.search(study_arguments, workload, dvs_gesture.make_space(workload), floor=0.0)
+    front = ParetoFront.from_study(study)
+    models: list[dict[str, Any] | None] = []
+    for ratio in RATIOS:
+        small = [candidate for candidate in front if candidate.compression >= ratio]
+        if not small:
+            models.append(None)
+            continue
+        best = max(small, key=lambda candidate: (candidate.accuracy, -candidate.memory_kib))
+        accuracy = workload.test(best.config, seed)
+        change = accuracy - workload.test_baseline
+        models.append({**best.to_dict(), "test_accuracy": accuracy, "change": change})
+    controls = {"float": workload.accuracy_of(workload.network, workload.test_batches)}
+    return {"seed": seed, "controls": controls | dvs_gesture.controls(workload, data), "models": models}
+
+
+def show(model: dict[str, Any] | None) -> str:
+    """A model in a cell of the table."""
+    if model is None:
+        return "none found"
+    return f"{model['compression']:.1f}x {model['scheme']} {model['test_accuracy']:.2%} ({100 * model['change']:+.2f})"
+
+
+if __name__ == "__main__":
+    main()

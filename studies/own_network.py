@@ -1,0 +1,63 @@
+"""Your own network: from a SpikingJelly module to the smallest version of it that is accurate enough.
+
+Run it, read it from top to bottom, put your network and data in. Run again, the study goes on and nothing is trained
+twice: trials are in qspinn.db, the float network is in qspinn-cache.
+"""
+
+from functools import partial
+
+import torch
+from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from qspinn_optuna import ParetoFront, QuantizationObjective, QuantizationSpace, TradeOffSelector, open_study
+from qspinn_optuna.datasets import LabeledImages, embedded_mnist
+from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
+
+
+# Any torch network will do; its neurons are SpikingJelly's, or MemoryModules of your own. It returns class scores,
+# [batch, classes], or those of every time step, [steps, batch, classes].
+class MyNetwork(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        lif = neuron.LIFNode(tau=2.0, decay_input=False, detach_reset=True, surrogate_function=surrogate.ATan())
+        self.layers = nn.Sequential(layer.Linear(784, 100, bias=False), lif, layer.Linear(100, 10, bias=False))
+        functional.set_step_mode(self, "m")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images.expand(8, *images.shape))  # the same image in each of 8 time steps
+
+
+# Your data, as batches of (inputs, labels). For the arithmetic to be that of integers, inputs are spikes or other
+# fixed-point numbers, such as pixels / 256. Every choice is made on the tuning batches; the test is for the end.
+def batches(part: LabeledImages, shuffle: bool = False) -> DataLoader[tuple[Tensor, ...]]:
+    spikes = torch.from_numpy(part.images > 127).float()
+    return DataLoader(TensorDataset(spikes, torch.from_numpy(part.labels).long()), batch_size=50, shuffle=shuffle)
+
+
+if __name__ == "__main__":
+    data = embedded_mnist()
+    tuning, test = batches(data.tuning), batches(data.test)
+    # How it is trained: any function of a network and a seed that returns the network; `fit` is a ready-made one.
+    # Quantized networks are fine-tuned the same way: on the grid in the forward pass, the gradient straight through.
+    train = partial(fit, batches=batches(data.train, shuffle=True), epochs=5, learning_rate=2e-3)
+    fine_tune = partial(train, epochs=2, learning_rate=5e-4)
+    workload = SupervisedWorkload(
+        MyNetwork,  # the class: made with a seed, so that the next run begins with the same weights
+        train=train,
+        fine_tune=fine_tune,
+        calibration=tuning,  # in an order that does not change
+        tuning=tuning,
+        test=test,
+        cache="qspinn-cache",
+    )
+    # Widths to search, one for each family here, and how much accuracy a model may lose: one point.
+    space = QuantizationSpace(workload.parameters, bits=(2, 8), ties="family")
+    objective = QuantizationObjective(workload, space, accuracy_floor=workload.baseline - 0.01)
+    study = open_study("own-network", "sqlite:///qspinn.db", space, settings=workload.describe())
+    study.optimize(objective, n_trials=20, show_progress_bar=True)
+    choice = TradeOffSelector(mu=0.1).select(ParetoFront.from_study(study))
+    print(f"{choice.compression:.1f}x smaller: {choice.config.bits}")
+    print(f"test accuracy {workload.test(choice.config, seed=0):.2%}, float {workload.test_baseline:.2%}")
+    # workload.quantize(choice.config, seed=0) is the network, with grid values in its state_dict.

@@ -1,0 +1,290 @@
+"""Networks without batch normalization put out what they did with it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.networks import find_parameters, fold_batch_norm, quantize_network
+from tests.networks.builders import config_of
+
+STEPS = 4
+NORMS = nn.modules.batchnorm._BatchNorm
+
+
+def statistics(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Statistics and factors that make normalization do something."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, NORMS):
+            for name, (low, high) in {"running_mean": (-1, 1), "running_var": (0.3, 2), "weight": (-2, 2)}.items():
+                values = getattr(module, name)
+                if values is not None:
+                    nn.init.uniform_(values, low, high, generator=generator)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -1, 1, generator=generator)
+    return network
+
+
+def modes(network: nn.Module, step_mode: str) -> nn.Module:
+    functional.set_step_mode(network, step_mode)
+    return network
+
+
+@dataclass(frozen=True)
+class Pair:
+    synapse: Callable[[bool], nn.Module]
+    norm: Callable[..., nn.Module]
+    shape: tuple[int, ...]
+
+
+PAIRS = {
+    "Linear": Pair(lambda bias: layer.Linear(4, 6, bias), lambda **a: layer.BatchNorm1d(6, **a), (3, 4)),
+    "Conv1d": Pair(lambda bias: layer.Conv1d(2, 6, 3, bias=bias), lambda **a: layer.BatchNorm1d(6, **a), (3, 2, 5)),
+    "Conv2d": Pair(
+        lambda bias: layer.Conv2d(4, 6, 3, groups=2, bias=bias), lambda **a: layer.BatchNorm2d(6, **a), (3, 4, 5, 4)
+    ),
+    "Conv3d": Pair(
+        lambda bias: layer.Conv3d(2, 6, 2, bias=bias), lambda **a: layer.BatchNorm3d(6, **a), (2, 2, 3, 3, 3)
+    ),
+    "ConvTranspose1d": Pair(
+        lambda bias: layer.ConvTranspose1d(2, 6, 3, bias=bias), lambda **a: layer.BatchNorm1d(6, **a), (3, 2, 5)
+    ),
+    "ConvTranspose2d": Pair(
+        lambda bias: layer.ConvTranspose2d(2, 6, 3, stride=2, bias=bias),
+        lambda **a: layer.BatchNorm2d(6, **a),
+        (3, 2, 4, 4),
+    ),
+    "ConvTranspose2d-groups": Pair(
+        lambda bias: layer.ConvTranspose2d(4, 6, 3, groups=2, bias=bias),
+        lambda **a: layer.BatchNorm2d(6, **a),
+        (3, 4, 4, 4),
+    ),
+    "ConvTranspose3d": Pair(
+        lambda bias: layer.ConvTranspose3d(2, 6, 2, bias=bias), lambda **a: layer.BatchNorm3d(6, **a), (2, 2, 3, 3, 3)
+    ),
+}
+
+
+def evaluated(network: nn.Module, sample: Tensor) -> Tensor:
+    """Its output in float64, where no spike hangs on a rounded sum."""
+    network = copy.deepcopy(network).double().eval()
+    functional.reset_net(network)
+    with torch.no_grad():
+        output: Tensor = network(sample.double())
+    return output
+
+
+def check_same(network: nn.Module, folded: nn.Module, sample: Tensor) -> None:
+    assert not any(isinstance(module, NORMS) for module in folded.modules())
+    expected = evaluated(network, sample)
+    assert float(expected.abs().max()) > 0
+    torch.testing.assert_close(evaluated(folded, sample), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("name", PAIRS)
+def test_folding_keeps_the_output(name: str, affine: bool, bias: bool, step_mode: str) -> None:
+    torch.manual_seed(6)
+    pair = PAIRS[name]
+    network = statistics(nn.Sequential(pair.synapse(bias), pair.norm(affine=affine)))
+    sample = torch.randn(STEPS, *pair.shape) if step_mode == "m" else torch.randn(pair.shape)
+    modes(network, step_mode)
+    check_same(network, fold_batch_norm(network, sample), sample)
+
+
+def deep_network() -> nn.Module:
+    torch.manual_seed(7)
+    return statistics(
+        nn.Sequential(
+            layer.Conv2d(1, 4, 3, bias=False),
+            layer.BatchNorm2d(4),
+            neuron.LIFNode(),
+            layer.Conv2d(4, 4, 2),
+            layer.BatchNorm2d(4),
+            neuron.IFNode(),
+            layer.Flatten(),
+            layer.Linear(4, 3, bias=False),
+            layer.BatchNorm1d(3),
+        )
+    )
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_deep_networks_are_folded(step_mode: str) -> None:
+    network = modes(deep_network(), step_mode)
+    sample = torch.randn(STEPS, 5, 1, 4, 4) if step_mode == "m" else torch.randn(5, 1, 4, 4)
+    folded = fold_batch_norm(network, sample)
+    check_same(network, folded, sample)
+    # Then it can be quantized; the original is refused.
+    quantize_network(folded, config_of(folded))
+    with pytest.raises(ValueError, match=r"1 \(BatchNorm2d\) cannot be quantized: .*fold_batch_norm"):
+        find_parameters(network)
+
+
+def test_containers_are_folded() -> None:
+    torch.manual_seed(8)
+    network = statistics(
+        nn.Sequential(
+            layer.SeqToANNContainer(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)),
+            neuron.LIFNode(step_mode="m"),
+            layer.MultiStepContainer(nn.Conv2d(3, 2, 2), nn.BatchNorm2d(2), neuron.IFNode()),
+        )
+    )
+    sample = torch.randn(STEPS, 2, 1, 5, 5) * 3
+    check_same(network, fold_batch_norm(network, sample), sample)
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_blocks_may_be_in_any_order(step_mode: str) -> None:
+    """What precedes a normalization is seen in the run, not in the order of the modules."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.other_norm = layer.BatchNorm1d(4), layer.BatchNorm1d(4)
+            self.node = neuron.IFNode()
+            self.late, self.early = layer.Linear(4, 4), layer.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            spikes = self.node(self.norm(self.early(x)))
+            output: Tensor = self.other_norm(self.late(spikes)) + x
+            return output
+
+    torch.manual_seed(9)
+    network = modes(statistics(Block()), step_mode)
+    sample = torch.randn(STEPS, 3, 4) if step_mode == "m" else torch.randn(3, 4)
+    check_same(network, fold_batch_norm(network, sample), sample)
+
+
+def test_threshold_dependent_normalization_is_folded() -> None:
+    torch.manual_seed(10)
+    network = statistics(
+        nn.Sequential(
+            layer.Conv2d(1, 3, 3, step_mode="m"),
+            layer.ThresholdDependentBatchNorm2d(1.0, 0.5, 3),
+            neuron.LIFNode(v_threshold=0.5, step_mode="m"),
+            layer.Flatten(step_mode="m"),
+            layer.Linear(12, 4, step_mode="m"),
+        )
+    )
+    sample = torch.randn(STEPS, 2, 1, 4, 4)
+    check_same(network, fold_batch_norm(network, sample), sample)
+
+
+def test_the_original_is_untouched_and_the_copy_can_be_trained() -> None:
+    network = deep_network().train()
+    before = copy.deepcopy(network.state_dict())
+    folded = fold_batch_norm(network, torch.randn(5, 1, 4, 4))
+    assert network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    folded.train()(torch.randn(5, 1, 4, 4)).sum().backward()
+    assert len(list(folded.parameters())) == 6
+    for parameter in folded.parameters():
+        assert parameter.is_leaf
+        assert parameter.grad is not None
+    optimizer = torch.optim.SGD(folded.parameters(), lr=0.1)
+    optimizer.step()
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_frozen_weights_stay_frozen() -> None:
+    network = deep_network()
+    network.requires_grad_(False)
+    folded = fold_batch_norm(network, torch.randn(5, 1, 4, 4))
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+
+
+def test_networks_without_normalization_are_copied() -> None:
+    network = nn.Sequential(nn.Linear(2, 3))
+    folded: Any = fold_batch_norm(network, torch.zeros(1, 2))
+    assert folded is not network
+    assert torch.equal(folded.get_parameter("0.weight"), network.get_parameter("0.weight"))
+
+
+# Refused ------------------------------------------------------------------------------------------------------------
+
+
+class Residual(nn.Module):
+    """The convolution's output goes into the normalization, and past it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return self.bn(y) + y  # type: ignore[no-any-return]
+
+
+class Twice(nn.Module):
+    """Two normalizations of one convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.one, self.two = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.BatchNorm2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return torch.cat([self.one(y), self.two(y)])
+
+
+class Reused(nn.Module):
+    """A convolution that is run with and without the normalization."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(self.bn(self.conv(x)))
+        return y
+
+
+class Functional(nn.Module):
+    """Something happens between convolution and normalization that is no module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.bn(self.conv(x).relu())
+        return y
+
+
+@pytest.mark.parametrize("make", [Residual, Reused])
+def test_outputs_that_are_used_elsewhere_are_refused(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(11)
+    with pytest.raises(ValueError, match=r"changed an output by .*\['conv'\] elsewhere too"):
+        fold_batch_norm(statistics(make()), torch.randn(2, 1, 5, 5))
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (Twice, "one"),
+        (Functional, "bn"),
+        (lambda: nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3)), "0"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)), "2"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), neuron.IFNode(), nn.BatchNorm2d(2)), "2"),
+    ],
+)
+def test_normalization_that_follows_no_synapse_is_refused(make: Callable[[], nn.Module], name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} \(BatchNorm2d\) does not directly follow"):
+        fold_batch_norm(statistics(make()), torch.randn(2, 1, 5, 5))
+
+
+def test_normalization_without_running_statistics_is_refused() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
+    with pytest.raises(ValueError, match=r"^1 \(BatchNorm1d\) keeps no running statistics"):
+        fold_batch_norm(network, torch.randn(5, 3))

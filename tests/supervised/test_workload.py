@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer
+from torch import Tensor, nn
+
+from qspinn_optuna import (
+    Family,
+    ParetoFront,
+    QuantizationObjective,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    open_study,
+)
+from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
+from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
+
+
+@pytest.fixture(scope="module")
+def workload() -> SupervisedWorkload:
+    return toy_workload()
+
+
+def space_of(workload: SupervisedWorkload) -> QuantizationSpace:
+    return QuantizationSpace(workload.parameters, (2, 8))
+
+
+def counted(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
+    """Accuracy, by a loop of its own."""
+    right = []
+    network.eval()
+    with torch.no_grad():
+        for inputs, labels in batches:
+            functional.reset_net(network)
+            right += (network(inputs).mean(0).argmax(1) == labels).tolist()
+    return sum(right) / len(right)
+
+
+def test_the_network_learns_and_the_original_stays_untrained() -> None:
+    network = ToyNetwork()
+    before = copy.deepcopy(network.state_dict())
+    workload = toy_workload(network=network)
+    assert workload.test_baseline > 0.9
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_the_baseline_is_the_accuracy_of_the_fine_tuned_network(workload: SupervisedWorkload) -> None:
+    assert workload.baseline == counted(workload.control, toy_batches(1))
+    assert workload.test_baseline == counted(workload.control, toy_batches(2))
+    assert not torch.equal(
+        workload.control.state_dict()["hidden.weight"], workload.network.state_dict()["hidden.weight"]
+    )
+
+
+def test_without_fine_tuning_the_control_is_the_network_and_there_is_no_training_in_the_search() -> None:
+    workload = toy_workload(fine_tune=None)
+    assert workload.control is workload.network
+    config = space_of(workload).uniform(8, Scheme.ITQ, Rounding.NEAREST)
+    with pytest.raises(ValueError, match="In-training quantization needs fine_tune"):
+        list(workload.evaluate(config, 0))
+
+
+def test_a_network_that_is_made_has_the_seeds_weights() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(STEPS * INPUTS, CLASSES))
+
+    torch.rand(3)
+    first = toy_workload(network=make).describe()
+    torch.rand(3)
+    assert toy_workload(network=make).describe() == first
+    assert toy_workload(network=make, seed=1).describe()["network"] != first["network"]
+    with pytest.raises(TypeError, match="or make one, got int"):
+        toy_workload(network=lambda: 3)
+
+
+def test_a_trained_network_needs_no_training() -> None:
+    network = toy_workload().network
+    workload = toy_workload(network=network, train=None, fine_tune=None)
+    assert workload.baseline == counted(network, toy_batches(1))
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("scheme", Scheme)
+def test_counts_are_those_of_the_quantized_network(
+    workload: SupervisedWorkload, scheme: Scheme, rounding: Rounding
+) -> None:
+    config = space_of(workload).uniform(6, scheme, rounding)
+    counts = list(workload.evaluate(config, 3))
+    assert [seen for _, seen in counts] == [10, 20, 30, 40]
+    assert counts[-1][0] / 40 == counted(workload.quantize(config, 3), toy_batches(1))
+    assert workload.test(config, 3) == counted(workload.quantize(config, 3), toy_batches(2))
+    assert counts[-1][0] > 30
+
+
+def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:
+    space = QuantizationSpace(workload.parameters, (10, 16))
+    for scheme in Scheme:
+        config = space.uniform(16, scheme, Rounding.NEAREST)
+        assert abs(workload.test(config, workload.seed) - workload.test_baseline) <= 1 / 40
+
+
+def test_in_training_quantization_with_wide_formats_is_the_control(workload: SupervisedWorkload) -> None:
+    # The same epochs, the same batches, the same seed: what remains of the difference is rounding.
+    config = QuantizationSpace(workload.parameters, (10, 16)).uniform(16, Scheme.ITQ, Rounding.NEAREST)
+    quantized = workload.quantize(config, workload.seed).state_dict()
+    for name, value in workload.control.state_dict().items():
+        assert (quantized[name] - value).abs().max() < 0.02 * value.abs().max()
+
+
+def test_quantized_weights_are_on_the_grid(workload: SupervisedWorkload) -> None:
+    config = space_of(workload).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
+    weights = workload.quantize(config, 0).state_dict()["hidden.weight"]
+    codes = weights / config["hidden.weight"].format.resolution
+    assert torch.equal(codes, codes.round())
+    assert codes.unique().numel() <= 8
+
+
+def test_the_same_seed_gives_the_same_counts_whatever_came_before(workload: SupervisedWorkload) -> None:
+    config = space_of(workload).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
+    first = workload.quantize(config, 5).state_dict()
+    torch.rand(7)
+    second, other = workload.quantize(config, 5).state_dict(), workload.quantize(config, 6).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_training_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    assert toy_workload().baseline > 0
+    toy = toy_workload()
+    torch.manual_seed(0)
+    assert toy.baseline > 0
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_study_of_it_ends_with_a_front(workload: SupervisedWorkload) -> None:
+    space = QuantizationSpace(workload.parameters, (2, 8), ties="family")
+    study = open_study("toy", None, space, sampler=optuna.samplers.RandomSampler(seed=0), settings=workload.describe())
+    study.optimize(QuantizationObjective(workload, space), n_trials=6)
+    front = ParetoFront.from_study(study)
+    assert len(front) >= 1
+    assert front.candidates[0].accuracy == study.trials[front.candidates[0].trial_number].values[1]
+
+
+def test_state_counts_are_those_of_one_sample(workload: SupervisedWorkload) -> None:
+    parameters = {parameter.name: parameter for parameter in workload.parameters}
+    assert parameters["lif.v"].count == 12
+    assert parameters["hidden.weight"].count == 96
+    assert parameters["lif.decay"].family is Family.DECAY
+
+
+class Normalized(ToyNetwork):
+    """Batch normalization between the first layer and its neurons; ``detour`` puts another operation before it."""
+
+    def __init__(self, detour: bool = False) -> None:
+        super().__init__()
+        self.norm = layer.BatchNorm1d(12, step_mode="m")
+        self.detour = detour
+
+    def forward(self, spikes: Tensor) -> Any:
+        current = self.hidden(spikes.transpose(0, 1))
+        return self.readout(self.lif(self.norm(current + 0 if self.detour else current)))
+
+
+def test_batch_norm_is_folded_before_anything_is_measured() -> None:
+    workload = toy_workload(network=Normalized())
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in workload.network.modules())
+    assert {"hidden.weight", "hidden.bias"} <= {parameter.name for parameter in workload.parameters}
+    assert workload.test_baseline > 0.9
+
+
+def test_batch_norm_that_cannot_be_folded_is_named() -> None:
+    with pytest.raises(ValueError, match=r"norm \(BatchNorm1d\) does not directly follow"):
+        assert toy_workload(network=Normalized(detour=True)).parameters
+
+
+def test_a_deleted_state_is_a_control_of_its_own(workload: SupervisedWorkload) -> None:
+    network = workload.state_deleted
+    inputs = toy_batches(1)[0][0]
+    with torch.no_grad():
+        functional.reset_net(network)
+        whole = network(inputs)
+        for step in range(inputs.shape[1]):
+            functional.reset_net(network)
+            assert torch.allclose(network(inputs[:, step : step + 1])[0], whole[step], atol=1e-6)
+
+
+def test_a_layer_that_falls_silent_is_named_with_its_formats(workload: SupervisedWorkload) -> None:
+    space = space_of(workload)
+    params = space.params(space.uniform(8, Scheme.PTQ, Rounding.TRUNCATION))
+    config = space.config(params | {"bits.hidden.weight": 2})
+    silent = copy.deepcopy(workload)
+    with torch.no_grad():
+        silent.control.get_parameter("hidden.weight").clamp_(0.0, 1e-3)
+    with pytest.warns(UserWarning, match=r"lif puts out no spikes .*lif.v Q"):
+        list(silent.evaluate(config, 0))
+
+
+class CountingTrainer:
+    """Trains, and counts how often."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, network: nn.Module, seed: int) -> nn.Module:
+        self.calls += 1
+        return fit(network, seed, batches=toy_batches(0, 1), epochs=1, learning_rate=0.02, progress=False)
+
+
+def test_a_trained_network_is_found_in_the_cache(tmp_path: Path) -> None:
+    trainers = CountingTrainer(), CountingTrainer()
+    runs = [toy_workload(train=trainers[k], fine_tune=trainers[k], cache=tmp_path / "cache") for k in (0, 1)]
+    assert runs[0].baseline == runs[1].baseline
+    assert (trainers[0].calls, trainers[1].calls) == (2, 0)
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".pt"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"network": ToyNetwork(seed=1)},
+        {"tuning": toy_batches(3)},
+        {"train": partial(fit, batches=toy_batches(0), epochs=7, learning_rate=0.02, progress=False)},
+        {"fine_tune": None},
+        {"range_method": "min-max"},
+    ],
+)
+def test_what_accuracies_depend_on_is_described(changes: dict[str, Any]) -> None:
+    assert toy_workload().describe() == toy_workload().describe()
+    assert toy_workload(**changes).describe() != toy_workload().describe()
+
+
+def test_a_damaged_cache_is_told(tmp_path: Path) -> None:
+    assert toy_workload(cache=tmp_path).baseline > 0
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"\.pt is no saved network, or damaged"):
+        assert toy_workload(cache=tmp_path).baseline
+
+
+def forget(network: nn.Module, seed: int) -> None:
+    """A training function that returns nothing."""
+
+
+@pytest.mark.parametrize("name", ["train", "fine_tune"])
+def test_a_training_function_must_return_the_network(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} must return the trained network, got NoneType: add `return network`"):
+        assert toy_workload(**{name: forget}).baseline
+
+
+@pytest.mark.parametrize("accuracy", [lambda *_: 1.5, lambda *_: -0.1, lambda *_: float("nan")])
+def test_an_accuracy_must_be_a_fraction(accuracy: Callable[..., float]) -> None:
+    with pytest.raises(ValueError, match="accuracy must give a fraction between 0 and 1, got"):
+        assert toy_workload(accuracy=accuracy).baseline
+
+
+def test_an_accuracy_of_the_users_own_counts() -> None:
+    workload = toy_workload(accuracy=lambda _, labels: 0.5 if len(labels) else 0.0)
+    assert workload.baseline == 0.5
+
+
+class WrongOutput(ToyNetwork):
+    def forward(self, spikes: Tensor) -> Any:
+        return super().forward(spikes).sum()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"network": "resnet"}, TypeError, "network must be a torch.nn.Module, or make one, got str"),
+        ({"train": 3}, TypeError, "train must be a function of a network and a seed, got 3"),
+        ({"tuning": []}, ValueError, "tuning must have at least one batch, got none"),
+        ({"calibration": iter([])}, ValueError, "calibration must have at least one batch, got none"),
+        ({"calibration": [("a",)]}, TypeError, "calibration must yield tensors"),
+        ({"range_method": "maximum"}, ValueError, "maximum"),
+    ],
+)
+def test_bad_arguments_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        toy_workload(**changes)
+
+
+def test_an_output_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[batch, classes\] or \[steps, batch, classes\], got the shape \(\)"):
+        assert toy_workload(network=WrongOutput()).baseline
+
+
+def test_without_test_batches_there_is_no_test_accuracy() -> None:
+    workload = toy_workload(test=None)
+    with pytest.raises(ValueError, match="no test batches: give SupervisedWorkload test="):
+        assert workload.test_baseline
+
+
+def test_an_iterator_that_is_used_up_is_told() -> None:
+    workload = toy_workload(test=iter(toy_batches(2)))
+    assert 0 <= workload.test_baseline <= 1
+    with pytest.raises(ValueError, match="The batches hold no samples"):
+        workload.test(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0)
+
+
+def test_off_grid_inputs_are_refused_with_the_reason() -> None:
+    def off_grid(seed: int) -> list[tuple[Tensor, Tensor]]:
+        return [(inputs * (0.1 + torch.rand_like(inputs)), labels) for inputs, labels in toy_batches(seed)]
+
+    workload = toy_workload(tuning=off_grid(1), calibration=off_grid(0))
+    config = QuantizationSpace(workload.parameters, (2, 12)).uniform(12, Scheme.PTQ, Rounding.TRUNCATION)
+    with pytest.raises(ValueError, match="inputs of the network must be fixed-point numbers"):
+        list(workload.evaluate(config, 0))
+
+
+def test_classes_are_two() -> None:
+    assert {int(label) for _, labels in toy_batches(0) for label in labels} == set(range(CLASSES))
