@@ -132,4 +132,4 @@ def test_your_own_network_runs_and_goes_on(
         assert "x smaller: " in capsys.readouterr().out
         study = optuna.load_study(study_name="own-network", storage=f"sqlite:///{tmp_path / 'qspinn.db'}")
         assert len(study.trials) == trials
-    assert len(list((tmp_path / "qspinn-cache").iterdir())) == 2
+    assert len(list((tmp_path / "qspinn-cache").iterdir())) >= 2

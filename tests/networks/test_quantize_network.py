@@ -471,16 +471,6 @@ def test_thresholds_and_decays_are_on_their_grids() -> None:
     assert copied[0].v[0, 0].item() == 0.5 * 5 / 8
 
 
-def test_thresholds_that_the_config_leaves_out_stay() -> None:
-    network = nn.Sequential(layer.Linear(4, 4), neuron.LIFNode(tau=2.0, v_threshold=0.77))
-    copied: Any = quantize_network(network, changed(config_of(network), remove="1.threshold"))
-    single, steps = run_single(copied, eighths(STEPS, 3, 4))
-    multi, last, _ = run_multi(copied, eighths(STEPS, 3, 4))
-    assert copied[1].v_threshold == 0.77
-    assert torch.equal(single, multi)
-    assert torch.equal(steps[-1]["1.v"], last["1.v"])
-
-
 def test_states_that_the_config_leaves_out_stay() -> None:
     network = nn.Sequential(layer.Linear(4, 4), neuron.CUBALIFNode())
     copied = quantize_network(network, changed(config_of(network), remove="1.c"))
@@ -505,7 +495,7 @@ def test_unknown_names_are_refused() -> None:
         quantize_network(network, changed(config_of(network), add="9.weight"))
 
 
-@pytest.mark.parametrize("name", ["0.weight", "3.bias", "4.v", "1.decay", "4.decay", "6.decay"])
+@pytest.mark.parametrize("name", ["0.weight", "3.bias", "4.v", "1.decay", "4.decay", "6.decay", "1.threshold"])
 def test_missing_names_are_refused(name: str) -> None:
     network = make_network()
     with pytest.raises(ValueError, match=rf"none are not in it, \['{name}'\] of it are missing"):
