@@ -11,6 +11,10 @@ from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.vocabulary import Vocabulary
 
 
+class InexactError(ValueError):
+    """A configuration that the simulation cannot carry exactly; a study prunes it."""
+
+
 class Scheme(Vocabulary):
     """When the network is quantized."""
 

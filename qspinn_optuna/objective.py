@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.parameters import Footprint, stored
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads import Workload
@@ -55,7 +56,8 @@ class QuantizationObjective:
         """Evaluate what the sampler suggests for ``trial``.
 
         Raises:
-            ValueError: If the workload refuses the configuration, or counts what cannot be.
+            optuna.TrialPruned: If the simulation cannot carry the configuration exactly; why is in ``refused``.
+            ValueError: If the workload refuses the configuration for another reason, or counts what cannot be.
         """
         config = self.space.suggest(trial)
         footprint = self.space.footprint(config)
@@ -66,9 +68,7 @@ class QuantizationObjective:
         start = time.perf_counter()
         twin = self._twin(trial, config.to_dict())
         if twin is None:
-            correct, seen = 0, 0
-            for correct, seen in self.workload.evaluate(config, self.seed):  # noqa: B007
-                pass
+            correct, seen = self._count(trial, config)
             if not 0 <= correct <= seen or seen == 0:
                 raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
         else:
@@ -81,6 +81,16 @@ class QuantizationObjective:
         if self.accuracy_floor is not None:
             trial.set_constraint(FLOOR_CONSTRAINT, self.accuracy_floor - accuracy)
         return footprint.kib, accuracy
+
+    def _count(self, trial: optuna.Trial, config: QuantizationConfig) -> tuple[int, int]:
+        correct, seen = 0, 0
+        try:
+            for correct, seen in self.workload.evaluate(config, self.seed):  # noqa: B007
+                pass
+        except InexactError as error:
+            trial.set_user_attr("refused", str(error))
+            raise optuna.TrialPruned(str(error)) from error
+        return correct, seen
 
     def _twin(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
         """The first finished trial of the study that evaluated the same."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,6 @@ COEFFICIENT_BITS = 6
 def main() -> None:
     """Run, and tell errors in a line."""
     arguments = parse_arguments()
-    # Once for each layer is enough: narrow formats silence layers in many trials.
-    warnings.filterwarnings("once", category=UserWarning, module="qspinn_optuna")
     try:
         run(arguments)
     except KeyboardInterrupt:
@@ -68,11 +65,13 @@ def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Names
     data.add_argument("--network", choices=("conv", "local"), default="conv", help="local: layers that learn locally")
     data.add_argument("--epochs", type=positive, help="of the float network's training")
     data.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
-    data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps float networks")
+    data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
     arguments = parser.parse_args(command_line)
     arguments.dataset = arguments.dataset or ("dvs-gesture" if arguments.data_dir else "generated")
     if arguments.data_dir is None and arguments.dataset != "generated":
         parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
+    if arguments.pool and arguments.dataset != "nmnist":
+        parser.error("--pool is for N-MNIST: with gestures, the same people would be in training and test")
     if arguments.time_reversal and arguments.dataset == "nmnist":
         parser.error("--time-reversal is for gestures: a digit played backwards is the same digit")
     return arguments

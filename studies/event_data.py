@@ -38,6 +38,7 @@ CIRCLES = tuple(TIME_REVERSED_GESTURES)
 """The classes that only the order of frames tells apart."""
 
 TUNING_USERS = 0.2
+CALIBRATION_SAMPLES = 100
 POOLED_PARTS = (0.72, 0.08)
 """Parts of pooled recordings that are trained and tuned on; the rest is the test."""
 
@@ -185,7 +186,7 @@ def make_workload(
         network,
         train=partial(train, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
         fine_tune=partial(train, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate),
-        calibration=FrameBatches(data.train[: min(len(data.train), 100)], 50),
+        calibration=FrameBatches(random_split(data.train, [min(len(data.train), CALIBRATION_SAMPLES)], seed)[0], 50),
         tuning=FrameBatches(data.tuning, 110),
         test=FrameBatches(data.test, 110),
         cache=cache,

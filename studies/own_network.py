@@ -47,7 +47,7 @@ if __name__ == "__main__":
         MyNetwork,  # the class: made with a seed, so that the next run begins with the same weights
         train=train,
         fine_tune=fine_tune,
-        calibration=tuning,  # in an order that does not change
+        calibration=batches(data.train),  # in an order that does not change
         tuning=tuning,
         test=test,
         cache="qspinn-cache",

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.coefficients import coefficients
-from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
+from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
 from qspinn_optuna.networks.neurons import fixed_point_class
 from qspinn_optuna.networks.observation import join, run, watched
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 from qspinn_optuna.parameters import Family, ParameterSpec
+
+_SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
+"""Modules whose states are what neurons put out."""
 
 Batches = Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]]
 """Inputs as a network takes them, or sequences that begin with them, such as a ``DataLoader`` gives."""
@@ -23,8 +27,11 @@ Batches = Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]]
 SIMULATED_BITS = 23
 """Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
 
-DECAY_BITS = 10
-"""Widest decay: times a membrane it must not have more digits than the simulation."""
+DECAY_BITS = 8
+"""Widest decay: times a membrane, plus the input, it must not have more digits than the simulation."""
+
+_HEADROOM_BITS = 3
+"""Digits of an input above those of the membrane."""
 
 _WIDEST = 16
 _INPUT_BITS = 8
@@ -41,8 +48,8 @@ def calibrate(
 ) -> tuple[ParameterSpec, ...]:
     """What can be quantized of a network, with the ranges that ``batches`` show.
 
-    States are watched after every time step. Those that are 0 or 1 throughout, such as delayed spikes, are stored in
-    one bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
+    States are watched after every time step. The spikes that delays and recurrent containers keep are stored in one
+    bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
     exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's.
 
     Args:
@@ -75,7 +82,7 @@ def calibrate(
             specs.append(_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
         elif name in watch.states:
             seen, count = watch.states[name], math.prod(watch.shapes[name])
-            if seen.binary and seen.high == 1 and family is not Family.MEMBRANE:
+            if _holds_spikes(network, name) and seen.binary:
                 specs.append(ParameterSpec(name, family, count, 0.0, 1.0, fixed_bits=1))
             else:
                 floor = -constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."), math.inf)
@@ -110,8 +117,10 @@ class _Watch:
                 raise TypeError(
                     f"batches must be tensors or begin with one, batch {number} is {type(inputs).__name__}."
                 )
+            self._batch_sizes: dict[str, int] = {}
             try:
                 run(self._network, inputs)
+                self._check_batch_sizes()
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
         if number < 0:
@@ -132,7 +141,16 @@ class _Watch:
             )
         return min(limit, _WIDEST)
 
+    def _check_batch_sizes(self) -> None:
+        if len(set(self._batch_sizes.values())) > 1:
+            raise ValueError(
+                f"the first dimension of every state must be the batch, got different ones, {self._batch_sizes}: the "
+                "states of one sample cannot be counted."
+            )
+
     def _on_state(self, name: str, value: Tensor) -> None:
+        per_sample(name, value)
+        self._batch_sizes[name] = len(value)
         shape = value.shape[1:]
         if self.shapes.setdefault(name, shape) != shape and name.rpartition(".")[2] != "queue":
             raise ValueError(
@@ -177,7 +195,13 @@ def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
-    return SIMULATED_BITS - DECAY_BITS if leaky and fixed_point_class(type(module)) is not None else _WIDEST
+    in_fixed_point = fixed_point_class(type(module)) is not None or getattr(module, "fixed_point_step", False)
+    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and in_fixed_point else _WIDEST
+
+
+def _holds_spikes(network: nn.Module, name: str) -> bool:
+    """Whether a state is made of spikes by design."""
+    return isinstance(network.get_submodule(name.rpartition(".")[0]), _SPIKE_STATES)
 
 
 def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:

@@ -13,7 +13,9 @@ from qspinn_optuna.networks.support import check_supported, has_states
 
 
 class _Reset:
-    """Puts a state back to what it was before the first step."""
+    """Puts a state back to what it was before the first step, once the step has put it out."""
+
+    changes_output = False
 
     def __init__(self, starts: dict[str, Any]) -> None:
         self.starts = starts

@@ -90,12 +90,20 @@ def _state_sizes(network: nn.Module, sample: Tensor) -> dict[str, int]:
     sizes: dict[str, int] = {}
 
     def measure(name: str, value: Tensor) -> None:
-        sizes[name] = max(sizes.get(name, 0), per_sample(value))
+        sizes[name] = max(sizes.get(name, 0), per_sample(name, value))
 
     run(watched(network, measure), sample)
     return sizes
 
 
-def per_sample(state: Tensor) -> int:
-    """Elements of a state, [batch, ...], for one sample."""
-    return state.numel() // state.shape[0] if state.ndim else 1
+def per_sample(name: str, state: Tensor) -> int:
+    """Elements of a state, [batch, ...], for one sample.
+
+    Raises:
+        ValueError: If it has no other dimension than the batch.
+    """
+    if state.ndim < 2:
+        raise ValueError(
+            f"{name} must be [batch, ...], got the shape {tuple(state.shape)}: give the network a batch of samples."
+        )
+    return state.numel() // len(state)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks.observation import fresh_copy, run, watched
 from qspinn_optuna.networks.support import SYNAPSES
 
@@ -42,7 +43,7 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
         inputs: A batch as the network takes it.
 
     Raises:
-        ValueError: Naming the first layer or state that float32 cannot carry.
+        InexactError: Naming the first layer or state that float32 cannot carry.
     """
     single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
     for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
@@ -50,10 +51,11 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
         # Scores may be scaled by anything.
         tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if number == len(single) else 0.0
         if difference > tolerance:
-            raise ValueError(
+            raise InexactError(
                 f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
-                f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits; inputs "
-                "of the network must be fixed-point numbers too, pixels multiples of 1/256 and not of 1/255."
+                f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits. "
+                "Inputs of the network must be fixed-point numbers too, pixels multiples of 1/256 and not of 1/255, "
+                "and averages those of 2, 4, 8 ... values."
             )
 
 

@@ -3,12 +3,13 @@
 Codes are membrane potentials times ``2**n``, n the fraction bits of the membrane's format, so stored ones are integers.
 With e = 1 - d for a decay d, and R rounding to integers, a step charges, fires, and resets::
 
-    u = R(v + e * (v_reset - v)) + x        # R(v + e * (v_reset + x - v)) if the input decays too
+    u = v + e * (v_reset - v) + x           # v + e * (v_reset + x - v) if the input decays too
     s = u >= v_threshold
     v = clamp(R(v_reset if s else u))       # clamp(R(u - s * v_threshold)) if the reset is soft
 
-which an accumulator of 24 bits computes from the codes of v, d and x: the product is rounded to the membrane's grid,
-the sum with the input is exact, and what it gives is rounded again when it is stored.
+which an accumulator of 24 bits computes from the codes of v, d and x: it holds the product with all its digits and
+adds the input, and what it gives is rounded once, when it is stored in the membrane's format. (Rounding the product by
+itself, as well, costs accuracy where membranes are narrow: with two bits, decays above 3/4 would be none at all.)
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from qspinn_optuna.config import ParameterQuantization
 from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
+from qspinn_optuna.networks.quantizer import straight_through
 
 Surrogate = Callable[[Tensor], Tensor]
 """A step function at 0 with a gradient of its own."""
@@ -31,7 +33,7 @@ class IntegrateAndFire(NamedTuple):
 
     Attributes:
         membrane: Format of stored potentials.
-        rounding: Of the decayed and of the stored potential.
+        rounding: Of the stored potential.
         threshold: At which a neuron fires.
         reset: Potential after a spike; None subtracts the threshold instead.
         leaky: Whether the potential decays.
@@ -64,8 +66,7 @@ def integrate_and_fire(
         decay: Factor of the potential in a step, a scalar on its grid; not used unless ``parameters.leaky``.
         parameters: The neurons.
         surrogate: Its gradient is that of firing.
-        generator: Source of the draws of stochastic rounding: in each step one ``torch.rand(v.shape)`` for the decayed
-            potential, if leaky, then one for the stored one.
+        generator: Source of the draws of stochastic rounding, one ``torch.rand(v.shape)`` a step.
 
     Returns:
         Spikes (0 or 1) and potentials on the grid after every step, both [steps, ...].
@@ -77,8 +78,8 @@ def integrate_and_fire(
 def round_codes(y: Tensor, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
     """Round to integers, in place, numbers of which 23 bits hold all digits."""
     if rounding is Rounding.STOCHASTIC:
-        # In float32 whatever the type of y, so that an evaluation in float64 can repeat the draws.
-        draws = torch.rand(y.shape, device=y.device, generator=generator)
+        # In float32 on the CPU, whatever y is: an evaluation in float64, or on another device, repeats the draws.
+        draws = torch.rand(y.shape, generator=generator).to(y.device)
         floor = y.floor()
         return floor.add_(draws >= 1 - y.sub_(floor))
     if rounding is Rounding.NEAREST:
@@ -86,52 +87,30 @@ def round_codes(y: Tensor, rounding: Rounding, generator: torch.Generator | None
     return y.floor_()
 
 
-def charge(
-    x: Tensor,
-    v: Tensor,
-    decay: Tensor,
-    parameters: IntegrateAndFire,
-    reset_code: float,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Codes before firing, from those of input and potential."""
-    if not parameters.leaky:
-        return v + x
-    if parameters.decay_input:
-        return round_codes(v + (1 - decay) * (x + (reset_code - v)), parameters.rounding, generator)
-    leaked = v * decay if reset_code == 0 else v + (1 - decay) * (reset_code - v)
-    return round_codes(leaked, parameters.rounding, generator).add_(x)
-
-
-def round_through(y: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
-    """Round to multiples of the resolution of ``fmt``, without saturating; the gradient passes straight through.
+def charge(x: Tensor, v: Tensor, decay: Tensor | None, decay_input: bool, reset: float) -> Tensor:
+    """Potential before firing, with all its digits.
 
     Args:
-        y: Numbers of which 23 bits hold all digits.
-        fmt: Gives the resolution.
-        rounding: Of what lies between two multiples.
-        generator: Source of the draws of stochastic rounding.
+        x: Input.
+        v: Potential after the step before.
+        decay: Part of it that remains; None if all does.
+        decay_input: Whether the input is scaled by 1 - decay too.
+        reset: What the potential decays to.
     """
-    result: Tensor = _RoundThrough.apply(y, fmt, rounding, generator)  # type: ignore[no-untyped-call]
-    return result
+    if decay is None:
+        return v + x
+    if decay_input:
+        return v + (1 - decay) * (x + (reset - v))
+    return (v * decay if reset == 0 else v + (1 - decay) * (reset - v)).add_(x)
 
 
 def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None) -> Tensor:
     """:func:`quantize`, which draws in float32 whatever the type of ``y``: an evaluation in float64 repeats it."""
     fmt, rounding = quantization.format, quantization.rounding
-    if rounding is Rounding.STOCHASTIC and y.dtype == torch.float64:
-        y, rounding = round_through(y.clamp(fmt.min, fmt.max), fmt, rounding, generator), Rounding.TRUNCATION
-    return quantize(y, fmt, rounding, generator)
-
-
-class _RoundThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(_: Any, y: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
-        return round_codes(y * 2.0**fmt.fraction_bits, rounding, generator).mul_(fmt.resolution)
-
-    @staticmethod
-    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradients[0], None, None, None
+    if rounding is not Rounding.STOCHASTIC or (y.dtype == torch.float32 and y.device.type == "cpu"):
+        return quantize(y, fmt, rounding, generator)
+    codes = y.detach().clamp(fmt.min, fmt.max) * 2.0**fmt.fraction_bits
+    return straight_through(y, round_codes(codes, rounding, generator) * fmt.resolution, fmt)
 
 
 class _Sequence(torch.autograd.Function):
@@ -157,7 +136,7 @@ class _Sequence(torch.autograd.Function):
         spikes, u_seq, v_seq = torch.empty_like(x_seq), torch.empty_like(x_seq), torch.empty_like(x_seq)
         code = v * scale
         for step, x in enumerate(x_seq):
-            u = charge(x * scale, code, decay, parameters, reset or 0.0, generator)
+            u = charge(x * scale, code, decay if parameters.leaky else None, parameters.decay_input, reset or 0.0)
             torch.mul(u, fmt.resolution, out=u_seq[step])
             fired = u >= threshold
             spikes[step] = fired

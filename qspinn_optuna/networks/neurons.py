@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import ParameterQuantization
 from qspinn_optuna.fixed_point import Rounding, quantize
 from qspinn_optuna.networks.derivation import derive
-from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire, round_through, store
+from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, store
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 
 
@@ -37,11 +37,6 @@ class NeuronQuantization:
     def store(self, name: str, value: Tensor) -> Tensor:
         """What the state holds after ``value`` was stored."""
         return store(value, self.states[name], self.generator)
-
-    def rounded(self, name: str, value: Tensor) -> Tensor:
-        """``value`` with the resolution of the state, not saturated: what an accumulator holds."""
-        quantization = self.states[name]
-        return round_through(value, quantization.format, quantization.rounding, self.generator)
 
 
 class _FixedPointStep:
@@ -138,22 +133,14 @@ class _TernaryStep(_FixedPointStep):
     def single_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
-        u = self._charge(inputs[0], states[0])
+        decay = self._decay("decay") if "decay" in self._quantization.decays else None
+        u = charge(inputs[0], states[0], decay, getattr(self, "decay_input", False), self.v_reset or 0.0)
         positive = self.surrogate_function(u - self.v_threshold)
         negative = self.surrogate_function(-u - self.v_threshold)
         spike = positive - negative
         event = spike if self.v_reset is None else positive + negative
         kept = _reset(u, event, self.v_threshold, self.v_reset, self.detach_reset)
         return (spike,), (self._quantization.store("v", kept),)
-
-    def _charge(self, x: Tensor, v: Tensor) -> Tensor:
-        if "decay" not in self._quantization.decays:
-            return v + x
-        rate = 1 - self._decay("decay")
-        rest = self.v_reset or 0.0
-        if getattr(self, "decay_input", False):
-            return self._quantization.rounded("v", v + rate * (x + (rest - v)))
-        return self._quantization.rounded("v", v + rate * (rest - v)) + x
 
 
 class _CurrentBasedStep(_FixedPointStep):
@@ -169,8 +156,8 @@ class _CurrentBasedStep(_FixedPointStep):
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         v, c = states
         quantization = self._quantization
-        c = quantization.store("c", quantization.rounded("c", self._decay("c_decay") * c) + inputs[0])
-        u = quantization.rounded("v", self._decay("v_decay") * v) + c
+        c = quantization.store("c", self._decay("c_decay") * c + inputs[0])
+        u = self._decay("v_decay") * v + c
         spike = self.surrogate_function(u - self.v_threshold)
         kept = _reset(u, spike, self.v_threshold, self.v_reset, self.detach_reset)
         return (spike,), (quantization.store("v", kept), c)
@@ -185,8 +172,7 @@ class _FilterStep(_FixedPointStep):
         x, trace = inputs[0], states[0]
         quantization = self._quantization
         rate = 1 - self._decay("decay", getattr(self, "w", None))
-        decayed = quantization.rounded("out_i", trace - (1 - x) * trace * rate)
-        trace = quantization.store("out_i", decayed + x)
+        trace = quantization.store("out_i", trace - (1 - x) * trace * rate + x)
         return (trace,), (trace,)
 
 

@@ -30,8 +30,9 @@ class ParameterQuantizer:
         """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format."""
         grid = self._grid_of(original.detach())
         if torch.is_grad_enabled() and original.requires_grad:
-            return _straight_through(original, grid, self.quantization.format)
-        return grid
+            return straight_through(original, grid, self.quantization.format)
+        # A copy: what is written into it must not change what later reads get.
+        return grid.clone()
 
     def _grid_of(self, original: Tensor) -> Tensor:
         # NOTE: values are compared, not version counters, which updates by way of `.data` do not change.
@@ -43,7 +44,7 @@ class ParameterQuantizer:
         return self._grid
 
 
-def _straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
+def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     """``grid`` with the gradient of ``original``, by operations that ``torch.vmap`` takes, as some containers need."""
     inside = (original >= fmt.min) & (original <= fmt.max)
     kept = torch.where(inside, original, 0.0)

@@ -37,8 +37,10 @@ class _FunctionalStates:
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
         transformed = self._transformed(states)
-        # Some modules put out a state itself.
-        identity: dict[int, Any] = {id(old): new for old, new in zip(states, transformed, strict=True)}
+        # Some modules put out a state itself, and then what is stored of it.
+        changes_output = getattr(self._state_transform, "changes_output", True)
+        pairs = zip(states, transformed, strict=True) if changes_output else ()
+        identity: dict[int, Any] = {id(old): new for old, new in pairs}
         return tuple(identity.get(id(output), output) for output in outputs), transformed
 
     def materialize_states(
@@ -87,7 +89,8 @@ class _AttributeStates:
         for name, value in memories.items():
             if isinstance(value, Tensor):
                 transformed = self._state_transform(name, value)
-                output = transformed if output is value else output
+                changes_output = getattr(self._state_transform, "changes_output", True)
+                output = transformed if output is value and changes_output else output
                 memories[name] = transformed
         return output
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from spikingjelly.activation_based import base, layer, learning, neuron, rnn, surrogate
 from torch import nn
+from torch.nn.utils import parametrize
 
 from qspinn_optuna.networks.states import has_attribute_step, has_functional_step
 
@@ -98,10 +101,17 @@ def check_supported(network: nn.Module) -> None:
             raise ValueError(f"{name or 'The network'} ({type(module).__name__}) cannot be quantized: {reason}.")
 
 
-def _reason_against(module: nn.Module) -> str | None:
+def _reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
     for kind in type(module).__mro__:
         if kind in _REFUSED:
             return _REFUSED[kind]
+    if parametrize.is_parametrized(module):
+        return _FLOAT_WEIGHTS + "; torch.nn.utils.parametrize.remove_parametrizations keeps those that it uses"
+    threshold = getattr(module, "v_threshold", None)
+    if isinstance(threshold, float) and not math.isfinite(threshold):
+        return (
+            "it never fires, since its v_threshold is infinite; let the network sum up what the layer before puts out"
+        )
     if isinstance(module, BATCH_NORMS):
         return "a device has no batch normalization; fold it into the layer before it with fold_batch_norm"
     if not has_states(module):

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--trials", type=count, default=20, help="of each study, to run now")
     parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
     parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
+    parser.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
     parser.add_argument("--storage", default="sqlite:///event_results.db")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures to this file")
     arguments = parser.parse_args()
@@ -58,7 +59,16 @@ def main() -> None:
 def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The study of one seed, and the tests of what is chosen from it."""
     command = ["--dataset", arguments.dataset, "--seed", str(seed), "--trials", str(arguments.trials)]
-    command += ["--storage", arguments.storage, "--study-name", f"{arguments.dataset}-{seed}", "--sampler", "tpe"]
+    command += [
+        "--cache",
+        str(arguments.cache),
+        "--storage",
+        arguments.storage,
+        "--study-name",
+        f"{arguments.dataset}-{seed}",
+        "--sampler",
+        "tpe",
+    ]
     command += ["--users", str(arguments.users), "--test-users", str(arguments.test_users)]
     if arguments.dataset == "generated":
         command += ["--data-dir", f"{arguments.data_dir or 'event_results_gestures'}-{seed}"]
@@ -79,6 +89,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         change = accuracy - workload.test_baseline
         models.append({**best.to_dict(), "test_accuracy": accuracy, "change": change})
     controls = {"float": workload.accuracy_of(workload.network, workload.test_batches)}
+    print(f"seed {seed}: float {controls['float']:.2%}; {'; '.join(map(show, models))}", flush=True)
     return {"seed": seed, "controls": controls | dvs_gesture.controls(workload, data), "models": models}
 
 

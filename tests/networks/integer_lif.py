@@ -92,7 +92,7 @@ class IntegerNeurons:
 
     Args:
         membrane: Format of potentials.
-        rounding: Of the decayed and of the stored potential.
+        rounding: Of the stored potential.
         threshold: A scalar.
         reset: A scalar; None subtracts the threshold.
         decay: A scalar.
@@ -136,12 +136,7 @@ class IntegerNeurons:
             return v + x
         rate = Fixed(np.asarray(1, np.int64), 0) - self.decay
         rest = Fixed(np.asarray(0, np.int64), 0) if self.reset is None else self.reset
-        if self.decay_input:
-            return self._on_membrane(v + rate * (rest - v + x))
-        return self._on_membrane(v + rate * (rest - v)) + x
-
-    def _on_membrane(self, number: Fixed) -> Fixed:
-        return rounded(number, self.membrane.fraction_bits, self.rounding, self.generator)
+        return v + rate * (rest - v + x) if self.decay_input else v + rate * (rest - v) + x
 
 
 def linear(x: Fixed, weight: Fixed, bias: Fixed | None) -> Fixed:

@@ -61,6 +61,12 @@ def test_bad_settings_are_refused(name: str, value: float) -> None:
         fit(ToyNetwork(), 0, **settings | {name: value})
 
 
+@pytest.mark.parametrize("batches", [[], iter(toy_batches(0))])
+def test_epochs_without_batches_are_refused(batches: Any) -> None:
+    with pytest.raises(ValueError, match="batches must have at least one batch in every epoch"):
+        fit(ToyNetwork(), 0, **settings | {"batches": batches})
+
+
 def test_scores_of_time_steps_are_averaged() -> None:
     output = torch.rand(5, 3, 2)
     assert torch.equal(class_scores(_Constant(output), torch.zeros(3)), output.mean(0))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from spikingjelly.activation_based import functional, layer
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from qspinn_optuna import (
     Family,
@@ -102,7 +103,7 @@ def test_counts_are_those_of_the_quantized_network(
 
 
 def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:
-    space = QuantizationSpace(workload.parameters, (10, 16))
+    space = QuantizationSpace(workload.parameters, (8, 16))
     for scheme in Scheme:
         config = space.uniform(16, scheme, Rounding.NEAREST)
         assert abs(workload.test(config, workload.seed) - workload.test_baseline) <= 1 / 40
@@ -110,7 +111,7 @@ def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:
 
 def test_in_training_quantization_with_wide_formats_is_the_control(workload: SupervisedWorkload) -> None:
     # The same epochs, the same batches, the same seed: what remains of the difference is rounding.
-    config = QuantizationSpace(workload.parameters, (10, 16)).uniform(16, Scheme.ITQ, Rounding.NEAREST)
+    config = QuantizationSpace(workload.parameters, (8, 16)).uniform(16, Scheme.ITQ, Rounding.NEAREST)
     quantized = workload.quantize(config, workload.seed).state_dict()
     for name, value in workload.control.state_dict().items():
         assert (quantized[name] - value).abs().max() < 0.02 * value.abs().max()
@@ -266,6 +267,12 @@ def test_an_accuracy_must_be_a_fraction(accuracy: Callable[..., float]) -> None:
         assert toy_workload(accuracy=accuracy).baseline
 
 
+def test_an_accuracy_must_be_a_number() -> None:
+    with pytest.raises(TypeError, match="accuracy must give a number, got None"):
+        assert toy_workload(accuracy=lambda *_: None).baseline
+    assert toy_workload(accuracy=lambda *_: torch.tensor(0.5)).baseline == 0.5
+
+
 def test_an_accuracy_of_the_users_own_counts() -> None:
     workload = toy_workload(accuracy=lambda _, labels: 0.5 if len(labels) else 0.0)
     assert workload.baseline == 0.5
@@ -316,8 +323,89 @@ def test_off_grid_inputs_are_refused_with_the_reason() -> None:
 
     workload = toy_workload(tuning=off_grid(1), calibration=off_grid(0))
     config = QuantizationSpace(workload.parameters, (2, 12)).uniform(12, Scheme.PTQ, Rounding.TRUNCATION)
-    with pytest.raises(ValueError, match="inputs of the network must be fixed-point numbers"):
+    with pytest.raises(ValueError, match="Inputs of the network must be fixed-point numbers"):
         list(workload.evaluate(config, 0))
+
+
+def test_what_is_trained_in_quantization_evaluates_the_same_from_the_cache(tmp_path: Path) -> None:
+    workload = toy_workload(cache=tmp_path)
+    config = space_of(workload).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
+    first = list(workload.evaluate(config, 1))
+    assert list(workload.evaluate(config, 1)) == first
+    assert list(toy_workload(cache=tmp_path).evaluate(config, 1)) == first
+    assert list(toy_workload().evaluate(config, 1)) == first
+
+
+def test_other_fine_tuning_does_not_train_the_float_network_again(tmp_path: Path) -> None:
+    files = []
+    for epochs in (1, 2):
+        fine_tune = partial(fit, batches=toy_batches(0), epochs=epochs, learning_rate=0.01, progress=False)
+        assert toy_workload(fine_tune=fine_tune, cache=tmp_path).baseline > 0
+        files.append({path.name for path in tmp_path.iterdir()})
+    # One file for the network, and one for each control.
+    assert [len(names) for names in files] == [2, 3]
+
+
+def test_batches_that_differ_each_time_are_refused() -> None:
+    data = TensorDataset(*(torch.cat(parts) for parts in zip(*toy_batches(1), strict=True)))
+    for name in ("calibration", "tuning"):
+        with pytest.raises(ValueError, match=f"{name} must give the same batches each time"):
+            toy_workload(**{name: DataLoader(data, batch_size=10, shuffle=True)})
+
+
+def test_the_check_for_exactness_takes_whole_sequences() -> None:
+    class TimeFirst(ToyNetwork):
+        def forward(self, spikes: Tensor) -> Any:
+            assert len(spikes) == STEPS
+            return self.readout(self.lif(self.hidden(spikes)))
+
+    def time_first(seed: int) -> list[tuple[Tensor, Tensor]]:
+        return [(inputs.transpose(0, 1), labels) for inputs, labels in toy_batches(seed)]
+
+    train = partial(fit, batches=time_first(0), epochs=2, learning_rate=0.02, progress=False)
+    workload = toy_workload(
+        network=TimeFirst(), train=train, fine_tune=None, calibration=time_first(0), tuning=time_first(1)
+    )
+    config = space_of(workload).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    assert list(workload.evaluate(config, 0))[-1][1] == 40
+
+
+def test_a_configuration_that_cannot_be_carried_is_pruned_and_the_study_goes_on() -> None:
+    class Averaged(ToyNetwork):
+        def forward(self, spikes: Tensor) -> Any:
+            return super().forward(spikes / 3)
+
+    workload = toy_workload(network=Averaged(), fine_tune=None)
+    space = QuantizationSpace(workload.parameters, (2, 8), (Scheme.PTQ,))
+    study = open_study("toy", None, space, settings=workload.describe())
+    study.optimize(QuantizationObjective(workload, space), n_trials=2)
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED"]
+    assert "averages those of 2, 4, 8" in study.trials[0].user_attrs["refused"]
+
+
+def test_a_layer_that_was_silent_before_is_not_blamed_on_its_formats(recwarn: pytest.WarningsRecorder) -> None:
+    network = ToyNetwork()
+    network.hidden.weight.data.mul_(0.0)
+    workload = toy_workload(network=network, train=None, fine_tune=None)
+    assert list(workload.evaluate(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0))
+    assert not [warning for warning in recwarn if "puts out no spikes" in str(warning.message)]
+
+
+def test_fine_tuning_must_return_what_it_is_given() -> None:
+    workload = toy_workload(fine_tune=lambda *_: ToyNetwork())
+    config = space_of(workload).uniform(4, Scheme.ITQ, Rounding.NEAREST)
+    with pytest.raises(ValueError, match="fine_tune must return the network that it is given"):
+        workload.quantize(config, 0)
+
+
+def test_scores_of_another_number_of_samples_are_refused() -> None:
+    class StepsLast(ToyNetwork):
+        def forward(self, spikes: Tensor) -> Any:
+            return super().forward(spikes).transpose(0, 1)
+
+    for train in (None, toy_workload()._train):
+        with pytest.raises(ValueError, match=r"scores for the 10 samples of a batch, got 4"):
+            assert toy_workload(network=StepsLast(), train=train).baseline
 
 
 def test_classes_are_two() -> None:

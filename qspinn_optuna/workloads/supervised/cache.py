@@ -30,7 +30,7 @@ class NetworkCache:
         if not path.is_file():
             return None
         try:
-            content: dict[str, Any] = torch.load(path, weights_only=True)
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(f"{path} is no saved network, or damaged ({error}): remove it to train again.") from error
         return content

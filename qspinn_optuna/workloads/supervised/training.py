@@ -20,7 +20,9 @@ Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 def cross_entropy(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy of the class scores."""
-    return nn.functional.cross_entropy(class_scores(network, inputs), labels)
+    scores = class_scores(network, inputs)
+    check_batch(scores, labels)
+    return nn.functional.cross_entropy(scores, labels)
 
 
 def fit(
@@ -48,7 +50,7 @@ def fit(
         ``network``.
 
     Raises:
-        ValueError: If ``epochs`` is under 1, or ``learning_rate`` is not positive.
+        ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, or an epoch has no batches.
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
@@ -68,8 +70,10 @@ def fit(
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 loss_sum, seen = loss_sum + value.item() * len(labels), seen + len(labels)
+            if seen == 0:
+                raise ValueError("batches must have at least one batch in every epoch: give a list or a DataLoader.")
             schedule.step()
-            bar.set_postfix(loss=f"{loss_sum / max(seen, 1):.3f}")
+            bar.set_postfix(loss=f"{loss_sum / seen:.3f}")
     functional.reset_net(network)
     return network.eval()
 
@@ -94,6 +98,19 @@ def class_scores(network: nn.Module, inputs: Tensor) -> Tensor:
             f"{tuple(output.shape)}: add a layer or a sum to its forward."
         )
     return output.mean(0) if output.ndim == 3 else output
+
+
+def check_batch(scores: Tensor, labels: Tensor) -> None:
+    """Refuse scores of another number of samples than there are labels.
+
+    Raises:
+        ValueError: If they are.
+    """
+    if len(scores) != len(labels):
+        raise ValueError(
+            f"The network must return scores for the {len(labels)} samples of a batch, got {len(scores)}: its output "
+            "must be [batch, classes] or [steps, batch, classes]."
+        )
 
 
 @contextlib.contextmanager

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,8 @@ from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.observation import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
-from qspinn_optuna.workloads.supervised.training import Batches, class_scores, seeded
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
+from qspinn_optuna.workloads.supervised.training import Batches, check_batch, class_scores, seeded
 
 Train = Callable[[nn.Module, int], nn.Module]
 """Trains a network, given a seed, and returns it."""
@@ -43,7 +41,7 @@ _CHECKED_SAMPLES = 4
 
 def top1(scores: Tensor, labels: Tensor) -> float:
     """The part of the samples whose label has the highest score."""
-    return (scores.argmax(1) == labels).float().mean().item()
+    return (scores.argmax(1) == labels.to(scores.device)).float().mean().item()
 
 
 class SupervisedWorkload:
@@ -67,12 +65,13 @@ class SupervisedWorkload:
         test: Batches for the final figures.
         accuracy: The part of a batch that is right.
         range_method: How ranges are made of values.
-        cache: Folder in which trained networks are kept, to be found by later runs; made if need be.
+        cache: Folder in which trained networks are kept, to be found by later runs, as long as nothing that
+            :func:`~.fingerprints.fingerprint` sees has changed; made if need be.
         seed: Of the float networks' initial weights and training.
 
     Raises:
         TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called.
-        ValueError: If ``tuning`` or ``calibration`` has no batches.
+        ValueError: If ``tuning`` or ``calibration`` has no batches, or other ones when it is gone through again.
     """
 
     deployment = Deployment.INFERENCE
@@ -110,14 +109,16 @@ class SupervisedWorkload:
         self._cache = None if cache is None else NetworkCache(Path(cache))
         self.seed = seed
         self._sample = _first_inputs(calibration, "calibration")
-        _first_inputs(tuning, "tuning")
+        for name, batches in (("calibration", calibration), ("tuning", tuning)):
+            if not torch.equal(_first_inputs(batches, name), _first_inputs(batches, name)):
+                raise ValueError(f"{name} must give the same batches each time: without shuffling and augmentation.")
 
     @cached_property
     def network(self) -> nn.Module:
         """The trained float network, its batch normalization folded."""
         trained = self._untrained
         if self._train is not None:
-            trained = self._trained("network", self._untrained, self._train_from_scratch, self.seed)
+            trained = self._trained(self._network_key, self._untrained, self._train_from_scratch, self.seed)
         return fold_batch_norm(trained, self._sample)
 
     @cached_property
@@ -125,7 +126,9 @@ class SupervisedWorkload:
         """The float network after fine-tuning."""
         if self._fine_tune is None:
             return self.network
-        return self._trained("control", self.network, self._fine_tune_copy, self.seed)
+        return self._trained(
+            fingerprint("control", self._fine_tune_key, self.seed), self.network, self._fine_tune_copy, self.seed
+        )
 
     @cached_property
     def state_deleted(self) -> nn.Module:
@@ -133,7 +136,8 @@ class SupervisedWorkload:
         without = delete_states(self.network)
         if self._fine_tune is None:
             return without
-        return self._trained("state_deleted", without, self._fine_tune_copy, self.seed)
+        key = fingerprint("states deleted", self._fine_tune_key, self.seed)
+        return self._trained(key, without, self._fine_tune_copy, self.seed)
 
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
@@ -184,9 +188,12 @@ class SupervisedWorkload:
         elif self._fine_tune is None:
             raise ValueError("In-training quantization needs fine_tune; give it, or the space schemes=(Scheme.PTQ,).")
         else:
-            start = quantize_network(self.network, config, seed=seed)
-            role = f"itq {seed} {json.dumps(config.to_dict(), sort_keys=True)}"
-            network = freeze_network(self._trained(role, start, self._fine_tune_and_freeze, seed))
+            network = quantize_network(self.network, config, seed=seed)
+            key = fingerprint("itq", self._fine_tune_key, config.to_dict(), seed)
+            trained = self._trained(key, network, self._fine_tune_and_freeze, seed)
+            # Into a fresh copy, for stochastic states to draw the same whether it has just been trained or not.
+            network.load_state_dict(trained.state_dict())
+            network = freeze_network(network)
         network.eval()
         if computes_in_fixed_point(network):
             check_exact(network, self._checked_samples)
@@ -202,23 +209,42 @@ class SupervisedWorkload:
         return correct / seen
 
     def describe(self) -> dict[str, Any]:
-        """What accuracies depend on, as digests: network, training, data, seed."""
+        """What accuracies depend on, as digests: network, training, data, seed; see :mod:`~.fingerprints`."""
+        return dict(self._description)
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
         return {
             "workload": "supervised",
-            "network": _digest(repr(self._untrained), *self._untrained.state_dict().values()),
-            "train": [_source(self._train), _source(self._fine_tune)],
-            "data": [_digest(*_tensors(batches)) for batches in (self.calibration, self.tuning)],
+            "network": fingerprint(self._untrained),
+            "train": fingerprint(self._train, self._fine_tune),
+            "data": fingerprint(list(self.calibration), list(self.tuning)),
+            "accuracy": fingerprint(self._accuracy),
             "range_method": self.range_method.value,
             "seed": self.seed,
         }
 
     @cached_property
-    def _checked_samples(self) -> Tensor:
-        return self._sample[:_CHECKED_SAMPLES]
+    def _network_key(self) -> str:
+        return fingerprint(self._untrained, self._train, self.seed)
 
-    def _trained(self, role: str, network: nn.Module, train: Train, seed: int) -> nn.Module:
+    @cached_property
+    def _fine_tune_key(self) -> str:
+        return fingerprint(self._network_key, self._fine_tune)
+
+    @cached_property
+    def _checked_samples(self) -> Tensor:
+        """A few of the first samples, if it is clear which dimension they are counted along, else all."""
+        inputs, labels = next(iter(self.tuning))
+        along = [dimension for dimension in (0, 1) if inputs.ndim > 1 and inputs.shape[dimension] == len(labels)]
+        return inputs.narrow(along[0], 0, min(_CHECKED_SAMPLES, len(labels))) if len(along) == 1 else inputs
+
+    @cached_property
+    def _silent_in_float(self) -> set[str]:
+        return set(silent_layers(self.control, self.calibration))
+
+    def _trained(self, key: str, network: nn.Module, train: Train, seed: int) -> nn.Module:
         """A trained copy of a network, from the cache if it is there."""
-        key = _digest(role, str(self.describe()))
         copied = fresh_copy(network)
         cached = None if self._cache is None else self._cache.load(key)
         if cached is not None:
@@ -236,7 +262,13 @@ class SupervisedWorkload:
         return self._run_training("fine_tune", self._fine_tune, network, seed)
 
     def _fine_tune_and_freeze(self, network: nn.Module, seed: int) -> nn.Module:
-        return freeze_network(self._fine_tune_copy(network, seed))
+        trained = self._fine_tune_copy(network, seed)
+        try:
+            return freeze_network(trained)
+        except ValueError as error:
+            raise ValueError(
+                "fine_tune must return the network that it is given, got one that is not quantized."
+            ) from error
 
     def _run_training(self, name: str, train: Train | None, network: nn.Module, seed: int) -> nn.Module:
         assert train is not None
@@ -255,12 +287,21 @@ class SupervisedWorkload:
         network.eval()
         for inputs, labels in batches:
             functional.reset_net(network)
-            part = self._accuracy(class_scores(network, inputs), labels)
-            if not 0 <= part <= 1:
-                raise ValueError(f"accuracy must give a fraction between 0 and 1, got {part!r}.")
+            part = self._part_right(class_scores(network, inputs), labels)
             correct, seen = correct + round(part * len(labels)), seen + len(labels)
             yield correct, seen
         functional.reset_net(network)
+
+    def _part_right(self, scores: Tensor, labels: Tensor) -> float:
+        check_batch(scores, labels)
+        given = self._accuracy(scores, labels)
+        try:
+            part = float(given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"accuracy must give a number, got {given!r}.") from error
+        if not 0 <= part <= 1:
+            raise ValueError(f"accuracy must give a fraction between 0 and 1, got {part!r}.")
+        return part
 
     @property
     def test_batches(self) -> Batches:
@@ -274,7 +315,7 @@ class SupervisedWorkload:
         return self._test
 
     def _warn_of_silence(self, network: nn.Module, config: QuantizationConfig) -> None:
-        for layer_name in silent_layers(network, self.calibration):
+        for layer_name in sorted(set(silent_layers(network, self.calibration)) - self._silent_in_float):
             suspects = [
                 f"{name} {quantization.format}"
                 for name, quantization in config.parameters.items()
@@ -295,42 +336,3 @@ def _first_inputs(batches: Iterable[Any], name: str) -> Tensor:
             raise TypeError(f"{name} must yield tensors, or tuples that begin with one, got {type(inputs).__name__}.")
         return inputs
     raise ValueError(f"{name} must have at least one batch, got none: an iterator may be used up; give a list.")
-
-
-def _tensors(batches: Iterable[Any]) -> Iterator[Tensor]:
-    for batch in batches:
-        yield from [batch] if isinstance(batch, Tensor) else batch
-
-
-def _source(function: Train | None) -> str:
-    """A digest of what a function does, as far as its source tells."""
-    bound: list[object] = []
-    target: Any = function
-    while isinstance(target, partial):
-        bound += [target.args, sorted(target.keywords.items())]
-        target = target.func
-    try:
-        text = inspect.getsource(target)
-    except (OSError, TypeError):
-        text = getattr(target, "__qualname__", type(target).__name__)
-    plain = [value for value in map(_plain, bound) if value is not None]
-    return _digest(text, str(plain))
-
-
-def _plain(value: object) -> object:
-    """Numbers, strings and fingerprints among bound arguments; of other objects nothing is known."""
-    value = getattr(value, "fingerprint", value)
-    if isinstance(value, tuple | list):
-        return [plain for plain in map(_plain, value) if plain is not None]
-    return value if isinstance(value, int | float | str) else None
-
-
-def _digest(*parts: str | Tensor) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor):
-            digest.update(str((part.dtype, tuple(part.shape))).encode())
-            digest.update(part.detach().cpu().contiguous().numpy().tobytes())
-        else:
-            digest.update(part.encode())
-    return digest.hexdigest()[:16]

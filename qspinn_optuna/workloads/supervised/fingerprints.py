@@ -1,0 +1,99 @@
+"""Digests of what a result depends on: networks, functions and data."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+_FOREIGN = ("torch", "spikingjelly", "qspinn_optuna", "numpy", "builtins")
+"""Packages whose sources change with their releases only."""
+
+_DEPTH = 8
+
+
+def fingerprint(*values: object) -> str:
+    """A digest that is equal for equal values, in other processes too.
+
+    Of a function it takes the source, defaults, closure and bound arguments, of a module its weights, settings and the
+    source of classes of the user's own, of a ``DataLoader`` its data set and settings, of other objects their
+    attributes. It does not see global variables that functions read, nor files that are read later.
+    """
+    digest = hashlib.sha256()
+    for value in values:
+        _feed(digest.update, value, _DEPTH)
+    return digest.hexdigest()[:16]
+
+
+def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
+    update(f"<{type(value).__qualname__}>".encode())
+    if depth == 0:
+        return
+    known = getattr(value, "fingerprint", None) if not isinstance(value, type) else None
+    if isinstance(known, str):
+        update(known.encode())
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes | Enum | Path):
+        update(repr(value).encode())
+    elif isinstance(value, Tensor | np.ndarray):
+        array = value.detach().cpu().contiguous().numpy() if isinstance(value, Tensor) else np.ascontiguousarray(value)
+        update(repr((array.dtype.str, array.shape)).encode())
+        update(array.tobytes())
+    else:
+        for part in _parts(value):
+            _feed(update, part, depth - 1)
+
+
+def _parts(value: Any) -> list[Any]:  # noqa: PLR0911
+    """What a compound value is made of, in an order that does not change."""
+    if isinstance(value, Mapping):
+        return [part for key in sorted(value, key=repr) for part in (key, value[key])]
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [_source(value), value.__defaults__, value.__kwdefaults__, cells]
+    if isinstance(value, type):
+        return [value.__qualname__, _source(value)]
+    if isinstance(value, nn.Module):
+        return [value.state_dict(), *map(_settings, value.modules())]
+    if isinstance(value, DataLoader):
+        return [value.dataset, value.batch_size, value.drop_last, type(value.sampler), value.collate_fn]
+    attributes = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_random(part)}
+    return [type(value), attributes]
+
+
+def _settings(module: nn.Module) -> list[Any]:
+    """Class and plain attributes of a module, without its children."""
+    kinds = (bool, int, float, str, tuple, Enum, type(None))
+    plain = {name: part for name, part in vars(module).items() if isinstance(part, kinds) and name != "training"}
+    return [type(module), plain]
+
+
+def _source(value: Any) -> str:
+    if (getattr(value, "__module__", None) or "").partition(".")[0] in _FOREIGN:
+        return f"{value.__module__}.{value.__qualname__}"
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        code = getattr(value, "__code__", None)
+        return repr((code.co_code, code.co_consts)) if code is not None else repr(getattr(value, "__qualname__", ""))
+
+
+def _is_random(value: object) -> bool:
+    return isinstance(value, torch.Generator | np.random.Generator)
