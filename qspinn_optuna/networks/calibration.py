@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,7 +51,8 @@ def calibrate(
 
     States are watched after every time step. The spikes that delays and recurrent containers keep are stored in one
     bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
-    exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's.
+    exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's. Warns of
+    floating-point buffers, which may be states out of reach.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
@@ -68,6 +70,7 @@ def calibrate(
     if not 50 <= percentile <= 100:
         raise ValueError(f"percentile must be between 50 and 100, got {percentile}.")
     parameters = find_parameters(network)
+    _warn_of_buffers(network)
     weights, constants = synaptic_parameters(network), _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
     watch.run(batches)
@@ -197,6 +200,16 @@ def _state_bits(network: nn.Module, name: str) -> int:
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
     in_fixed_point = fixed_point_class(type(module)) is not None or getattr(module, "fixed_point_step", False)
     return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and in_fixed_point else _WIDEST
+
+
+def _warn_of_buffers(network: nn.Module) -> None:
+    names = [name for name, buffer in network.named_buffers() if buffer.is_floating_point()]
+    if names:
+        warnings.warn(
+            f"The buffers {names} are neither quantized nor counted: if a device has to store them, make them "
+            "parameters, or states of a MemoryModule.",
+            stacklevel=3,
+        )
 
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:
