@@ -55,7 +55,8 @@ class _FunctionalStates:
     def multi_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
-        # NOTE: many classes have a fused sequence of their own, which passes by the single step.
+        # NOTE: many classes have a fused sequence of their own, which passes by the single step; so have fixed-point
+        # neurons. A base class in common with those would come after theirs when one is watched.
         result: tuple[tuple[Tensor, ...], tuple[object, ...]] = base.MemoryModule.multi_step_functional_forward(
             self, inputs, states, **kwargs
         )
