@@ -17,7 +17,7 @@ class Workload(Protocol):
 
     @property
     def parameters(self) -> Sequence[ParameterSpec]:
-        """What can be quantized; known without training."""
+        """What can be quantized. Ranges that only a trained network shows may have to wait for its training."""
         ...
 
     @property
