@@ -49,7 +49,7 @@ def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Names
     data.add_argument(
         "--data-dir", type=Path, help="folder of the data set; generated gestures go to generated-gestures"
     )
-    data.add_argument("--users", type=positive, default=24, help="people whose gestures are generated for training")
+    data.add_argument("--users", type=positive, default=20, help="people whose gestures are generated for training")
     data.add_argument("--test-users", type=positive, default=8, help="other people, for the test")
     data.add_argument("--pool", action="store_true", help="pool training and test recordings, and split them by --seed")
     data.add_argument(
@@ -155,8 +155,8 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
 
 
 def controls(workload: SupervisedWorkload, data: FrameSplits) -> dict[str, float]:
-    """What tells whether the task needs its states: the float network without them, fine-tuned as well."""
-    networks = {"float, fine-tuned": workload.control, "states deleted, fine-tuned": workload.state_deleted}
+    """What tells whether the task needs its states: the float network without them, trained anew."""
+    networks = {"float, fine-tuned": workload.control, "states deleted, retrained": workload.state_deleted}
     parts = {"": data.test, ", circling arms alone": event_data.circles_of(data.test) if data.classes == 11 else None}
     return {
         f"{network_name}{part_name}": workload.accuracy_of(network, FrameBatches(part, 110))

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Pareto front of 3 trials" in done.stdout
-    assert "Control: states deleted, fine-tuned, circling arms alone" in done.stdout
+    assert "Control: states deleted, retrained, circling arms alone" in done.stdout
     assert "training" in done.stderr
     return folder
 

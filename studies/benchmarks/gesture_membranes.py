@@ -2,8 +2,8 @@
 
 Generated gestures, polarities merged, half of them played backwards: a network without state sees the frames of a
 clockwise and a counter-clockwise circle in no order, and can only guess. All weights have the same width; the last row
-is the float network whose states are reset at every step, fine-tuned for the same epochs. Accuracies are those on
-people that no network has seen.
+is the float network whose states are reset at every step, trained for as many epochs as before from the weights that it
+had. Accuracies are those on people that no network has seen.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, dict[str, An
                 "compression": space.footprint(config).compression,
                 **accuracies(workload.quantize(config, seed)),
             }
-    return found | {"float, states deleted, fine-tuned": accuracies(workload.state_deleted)}
+    return found | {"float, states deleted, retrained": accuracies(workload.state_deleted)}
 
 
 if __name__ == "__main__":

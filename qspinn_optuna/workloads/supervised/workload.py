@@ -118,7 +118,7 @@ class SupervisedWorkload:
         """The trained float network, its batch normalization folded."""
         trained = self._untrained
         if self._train is not None:
-            trained = self._trained(self._network_key, self._untrained, self._train_from_scratch, self.seed)
+            trained = self._trained(self._network_key, self._untrained, self._train_copy, self.seed)
         return fold_batch_norm(trained, self._sample)
 
     @cached_property
@@ -132,11 +132,18 @@ class SupervisedWorkload:
 
     @cached_property
     def state_deleted(self) -> nn.Module:
-        """The float network with its states reset at every step, fine-tuned as well; see :func:`delete_states`."""
+        """The float network with its states reset at every step, see :func:`delete_states`, and trained once more.
+
+        By ``train``, from the weights of the network: what a few epochs of fine-tuning would leave far below what can
+        be done without states would make them look better than they are. By ``fine_tune`` if there is no ``train``.
+        """
         without = delete_states(self.network)
+        if self._train is not None:
+            key = fingerprint("states deleted, trained", self._network_key)
+            return self._trained(key, without, self._train_copy, self.seed)
         if self._fine_tune is None:
             return without
-        key = fingerprint("states deleted", self._fine_tune_key, self.seed)
+        key = fingerprint("states deleted, fine-tuned", self._fine_tune_key, self.seed)
         return self._trained(key, without, self._fine_tune_copy, self.seed)
 
     @cached_property
@@ -255,7 +262,7 @@ class SupervisedWorkload:
             self._cache.save(key, trained.state_dict())
         return trained
 
-    def _train_from_scratch(self, network: nn.Module, seed: int) -> nn.Module:
+    def _train_copy(self, network: nn.Module, seed: int) -> nn.Module:
         return self._run_training("train", self._train, network, seed)
 
     def _fine_tune_copy(self, network: nn.Module, seed: int) -> nn.Module:
