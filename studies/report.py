@@ -118,9 +118,21 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def front_table(front: ParetoFront) -> str:
     """A line for each candidate of the front."""
-    names = list(front.candidates[0].config.bits)
-    header = ["trial", "scheme", "rounding", *names, "KiB", "ratio", "accuracy"]
-    return format_table(header, [_row(candidate, names) for candidate in front])
+    columns = _width_columns(front)
+    header = ["trial", "scheme", "rounding", *columns, "KiB", "ratio", "accuracy"]
+    return format_table(header, [_row(candidate, list(columns.values())) for candidate in front])
+
+
+def _width_columns(front: ParetoFront) -> dict[str, str]:
+    """Titles of the columns of widths, and the parameter in each; thresholds, and decays, in one if they are tied."""
+    widths = [candidate.config.bits for candidate in front]
+    columns: dict[str, str] = {}
+    for name in widths[0]:
+        kind = name.rpartition(".")[2]
+        alike = [other for other in widths[0] if other.endswith(f".{kind}")]
+        tied = kind in ("threshold", "decay") and all(len({row[other] for other in alike}) == 1 for row in widths)
+        columns.setdefault(kind if tied else name, name)
+    return columns
 
 
 def describe_choice(choice: Choice, test_accuracy: float, test_baseline: float) -> str:
