@@ -43,7 +43,7 @@ def main() -> None:
 def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, this process's if none is given."""
     parser = study_parser(__doc__ or "", study_name="dvs-gesture")
-    parser.set_defaults(trials=16)
+    parser.set_defaults(trials=14)
     data = parser.add_argument_group("network and data")
     data.add_argument("--dataset", choices=RECIPES, help="dvs-gesture if --data-dir is given, else generated")
     data.add_argument(
