@@ -11,16 +11,20 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dvs_gesture
 import optuna
-from command_line import count, output_file, positive
-from report import format_table, write_json
 
 from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationSpace
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
+
+import dvs_gesture
+from command_line import count, output_file, positive
+from report import format_table, write_json
 
 BANDS = ((8, 12), (12, 16), (16, 20), (20, math.inf))
 """How many times smaller: from the first to below the second."""

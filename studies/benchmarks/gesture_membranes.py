@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
+from pathlib import Path
 from typing import Any
+
+from torch import nn
+
+from qspinn_optuna import Scheme
+from qspinn_optuna.workloads.supervised import FrameBatches
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
 
 import dvs_gesture
 import event_data
 from command_line import output_file, positive
 from report import format_table, write_json
-from torch import nn
-
-from qspinn_optuna import Scheme
-from qspinn_optuna.workloads.supervised import FrameBatches
 
 MEMBRANE_BITS = (8, 4, 3, 2, 1)
 
