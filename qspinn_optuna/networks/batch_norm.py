@@ -71,14 +71,12 @@ def _find_producers(network: nn.Module, sample: Tensor) -> dict[str, str]:
     made: dict[int, str] = {}
     alive: list[Tensor] = []  # so that no two outputs have the same id
     takers: dict[str, set[str]] = {}
-    calls: dict[str, int] = {}
 
     def after(name: str, module: nn.Module) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
             if isinstance(module, SYNAPSES):
                 made[id(output)] = name
                 alive.append(output)
-                calls[name] = calls.get(name, 0) + 1
 
         return hook
 
