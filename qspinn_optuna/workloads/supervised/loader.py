@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 
@@ -45,31 +44,16 @@ class FrameBatches:
         self.shuffle = shuffle
         self.shift = shift
         self.reversals = reversals
-        self._frames = torch.from_numpy(data.frames)
-        self._labels = torch.from_numpy(data.labels)
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of what is gone through, and how."""
-        digest = hashlib.sha256(repr(self._settings).encode())
-        digest.update(self.data.frames.tobytes())
-        digest.update(self.data.labels.tobytes())
-        return digest.hexdigest()[:16]
-
-    @property
-    def _settings(self) -> tuple[object, ...]:
-        reversals = None if self.reversals is None else sorted(self.reversals.items())
-        return self.batch_size, self.shuffle, self.shift, reversals, self.data.frames.shape
 
     def __len__(self) -> int:
-        return math.ceil(len(self._labels) / self.batch_size)
+        return math.ceil(len(self.data) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Frames, float32 [batch, steps, channels, height, width], and labels, int64 [batch]."""
-        count = len(self._labels)
-        order = torch.randperm(count) if self.shuffle else torch.arange(count)
+        all_frames, all_labels = torch.from_numpy(self.data.frames), torch.from_numpy(self.data.labels)
+        order = torch.randperm(len(self.data)) if self.shuffle else torch.arange(len(self.data))
         for chosen in torch.split(order, self.batch_size):
-            frames, labels = self._frames[chosen], self._labels[chosen]
+            frames, labels = all_frames[chosen], all_labels[chosen]
             if self.reversals is not None:
                 frames, labels = self._reversed(frames, labels)
             yield (self._shifted(frames) if self.shift else frames).float(), labels
