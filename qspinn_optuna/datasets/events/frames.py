@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -84,16 +82,6 @@ class FrameSplits:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest of training and tuning frames and their labels."""
-        digest = hashlib.sha256()
-        for split in (self.train, self.tuning):
-            digest.update(repr(split.frames.shape).encode())
-            digest.update(split.frames.tobytes())
-            digest.update(split.labels.tobytes())
-        return digest.hexdigest()[:16]
 
 
 def frames_of(
