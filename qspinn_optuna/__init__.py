@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
+from qspinn_optuna.config import InexactError, ParameterQuantization, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import QFormat, Rounding, decode, encode, quantize
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
+from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.selection import Choice, TradeOffSelector
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import open_study
-from qspinn_optuna.workloads import Workload
+from qspinn_optuna.workloads import TrainingProgress, Workload
 
 if TYPE_CHECKING:
     from qspinn_optuna.networks import (
@@ -29,6 +30,8 @@ __all__ = [
     "Deployment",
     "Family",
     "Footprint",
+    "FrontPruner",
+    "InexactError",
     "ParameterQuantization",
     "ParameterSpec",
     "ParetoFront",
@@ -39,6 +42,7 @@ __all__ = [
     "Rounding",
     "Scheme",
     "TradeOffSelector",
+    "TrainingProgress",
     "Workload",
     "calibrate",
     "decode",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Generator
 from typing import Any
 
 import optuna
@@ -12,8 +13,10 @@ from optuna.trial import TrialState
 
 from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.parameters import Footprint, stored
+from qspinn_optuna.pruning import FrontPruner
+from qspinn_optuna.pruning.training import record
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.workloads import Workload
+from qspinn_optuna.workloads import TrainingProgress, Workload
 
 FLOOR_CONSTRAINT = "accuracy_floor"
 """Name of the constraint that the accuracy floor sets: the floor minus the accuracy."""
@@ -26,29 +29,42 @@ class QuantizationObjective:
     parameter and family (``footprint``), the counts behind the accuracy (``correct``, ``seen``), the ``seed``, a digest
     of what the workload says of itself (``workload``) and the ``seconds`` it took. A configuration that the study has
     seen with the same seed and workload is not evaluated again: the stored result is used, and ``duplicate_of`` names
-    its trial.
+    its trial. What the workload tells of its training is kept as ``training_progress``.
+
+    A trial that a pruner stops has the state PRUNED, in ``pruned_at`` "evaluation", with the counts so far, or
+    "training", with none. Its configuration is evaluated anew when it is suggested again.
 
     Args:
         workload: What is quantized and measured.
         space: The search space.
         accuracy_floor: Accuracy under which a trial is infeasible, as an Optuna constraint; none if not given.
         seed: Of every evaluation, so that trials differ by their configurations only.
+        pruner: Stops evaluations that cannot enter the front; none does if not given.
 
     Raises:
-        TypeError: If ``space`` is no space.
+        TypeError: If ``space`` is no space, or ``pruner`` no pruner.
         ValueError: If ``accuracy_floor`` is outside 0-1, or the space is not one of the workload's parameters.
     """
 
     def __init__(
-        self, workload: Workload, space: QuantizationSpace, *, accuracy_floor: float | None = None, seed: int = 0
+        self,
+        workload: Workload,
+        space: QuantizationSpace,
+        *,
+        accuracy_floor: float | None = None,
+        seed: int = 0,
+        pruner: FrontPruner | None = None,
     ) -> None:
         if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
             raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        if pruner is not None and not isinstance(pruner, FrontPruner):
+            raise TypeError(f"pruner must be a FrontPruner, got {type(pruner).__name__}.")
         _check_space(workload, space)
         self.workload = workload
         self.space = space
         self.accuracy_floor = accuracy_floor
         self.seed = seed
+        self.pruner = pruner
         description = json.dumps(dict(workload.describe()), sort_keys=True)
         self._workload_digest = hashlib.sha256(description.encode()).hexdigest()[:16]
 
@@ -56,7 +72,8 @@ class QuantizationObjective:
         """Evaluate what the sampler suggests for ``trial``.
 
         Raises:
-            optuna.TrialPruned: If the simulation cannot carry the configuration exactly; why is in ``refused``.
+            optuna.TrialPruned: If the pruner stops the evaluation, or the simulation cannot carry the configuration
+                exactly; why is in ``refused``.
             ValueError: If the workload refuses the configuration for another reason, or counts what cannot be.
         """
         config = self.space.suggest(trial)
@@ -66,31 +83,64 @@ class QuantizationObjective:
         trial.set_user_attr("seed", self.seed)
         trial.set_user_attr("workload", self._workload_digest)
         start = time.perf_counter()
-        twin = self._twin(trial, config.to_dict())
-        if twin is None:
-            correct, seen = self._count(trial, config)
-            if not 0 <= correct <= seen or seen == 0:
-                raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
-        else:
-            correct, seen = twin.user_attrs["correct"], twin.user_attrs["seen"]
-            trial.set_user_attr("duplicate_of", twin.number)
+        try:
+            correct, seen = self._result(trial, config, footprint.kib)
+        finally:
+            trial.set_user_attr("seconds", round(time.perf_counter() - start, 3))
         accuracy = correct / seen
-        trial.set_user_attr("correct", correct)
-        trial.set_user_attr("seen", seen)
-        trial.set_user_attr("seconds", round(time.perf_counter() - start, 3))
+        _keep_counts(trial, correct, seen)
         if self.accuracy_floor is not None:
             trial.set_constraint(FLOOR_CONSTRAINT, self.accuracy_floor - accuracy)
         return footprint.kib, accuracy
 
-    def _count(self, trial: optuna.Trial, config: QuantizationConfig) -> tuple[int, int]:
+    def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> tuple[int, int]:
+        """Counts of a whole evaluation, or of the same one before."""
+        twin = self._twin(trial, config.to_dict())
+        if twin is not None:
+            trial.set_user_attr("duplicate_of", twin.number)
+            return twin.user_attrs["correct"], twin.user_attrs["seen"]
+        correct, seen = self._count(trial, config, memory_kib)
+        if not 0 <= correct <= seen or seen == 0:
+            raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
+        return correct, seen
+
+    def _count(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> tuple[int, int]:
+        """Counts of an evaluation that is neither refused nor stopped."""
         correct, seen = 0, 0
+        looks = self.workload.evaluate(config, self.seed)
         try:
-            for correct, seen in self.workload.evaluate(config, self.seed):  # noqa: B007
-                pass
+            for look in looks:
+                if isinstance(look, TrainingProgress):
+                    self._look_at_training(trial, memory_kib, look)
+                else:
+                    correct, seen = look
+                    self._look_at_counts(trial, memory_kib, correct, seen)
         except InexactError as error:
             trial.set_user_attr("refused", str(error))
             raise optuna.TrialPruned(str(error)) from error
+        finally:
+            # A generator ends its threads and contexts then, not at some later time.
+            if isinstance(looks, Generator):
+                looks.close()
         return correct, seen
+
+    def _look_at_training(self, trial: optuna.Trial, memory_kib: float, progress: TrainingProgress) -> None:
+        if self.pruner is None:
+            record(trial, progress)
+            return
+        reason = self.pruner.reason_to_stop_training(trial, memory_kib, progress, accuracy_floor=self.accuracy_floor)
+        if reason is not None:
+            trial.set_user_attr("pruned_at", "training")
+            raise optuna.TrialPruned(reason)
+
+    def _look_at_counts(self, trial: optuna.Trial, memory_kib: float, correct: int, seen: int) -> None:
+        if self.pruner is None:
+            return
+        reason = self.pruner.reason_to_prune(trial, memory_kib, correct, seen, accuracy_floor=self.accuracy_floor)
+        if reason is not None:
+            _keep_counts(trial, correct, seen)
+            trial.set_user_attr("pruned_at", "evaluation")
+            raise optuna.TrialPruned(reason)
 
     def _twin(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
         """The first finished trial of the study that evaluated the same."""
@@ -99,6 +149,11 @@ class QuantizationObjective:
             if all(other.user_attrs.get(name) == value for name, value in same.items()):
                 return other
         return None
+
+
+def _keep_counts(trial: optuna.Trial, correct: int, seen: int) -> None:
+    trial.set_user_attr("correct", correct)
+    trial.set_user_attr("seen", seen)
 
 
 def _check_space(workload: Workload, space: QuantizationSpace) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.progress import TrainingProgress
 
 
 class Workload(Protocol):
@@ -30,7 +31,7 @@ class Workload(Protocol):
         """Accuracy of the float network on the samples that :meth:`evaluate` counts, between 0 and 1."""
         ...
 
-    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
         """Quantize by ``config`` and measure.
 
         Args:
@@ -38,7 +39,8 @@ class Workload(Protocol):
             seed: Of everything random.
 
         Yields:
-            (correct, seen): correct answers among the samples seen so far. Whoever consumes them may stop early.
+            (correct, seen): correct answers among the samples seen so far. Before them, if the network is trained
+            first, any number of :class:`TrainingProgress`. Whoever consumes them may stop early.
         """
         ...
 

@@ -101,7 +101,7 @@ def simulation(config: QuantizationConfig, network: STDPSettings, deployment: De
     if config.scheme is Scheme.PTQ:
         return quantize_trained(float_network(network, seed % 3), adaptation_images, config, network, seed)
     weight_sum = network.weight_sum * INPUTS
-    return train_quantized(random_images(seed), adaptation_images, config, network, deployment, weight_sum, seed)
+    return next(train_quantized(random_images(seed), adaptation_images, config, network, deployment, weight_sum, seed))
 
 
 def assert_spikes_alike(simulated: STDPNetwork, config: QuantizationConfig, seed: int) -> int:

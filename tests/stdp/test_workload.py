@@ -18,11 +18,14 @@ from qspinn_optuna import (
     QuantizationSpace,
     Rounding,
     Scheme,
+    TrainingProgress,
     Workload,
 )
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 from qspinn_optuna.workloads.stdp import workload as workload_module
+from qspinn_optuna.workloads.stdp.network import train, train_in_parts
+from tests.counts import counts_of
 
 CLASSES, SIDE = 3, 6
 TRAIN, TUNING, TEST = 60, 30, 30
@@ -90,7 +93,7 @@ def test_the_patterns_are_learned() -> None:
 def test_evaluation_counts_up_to_the_tuning_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload_module, "_BATCH", 7)
     of = workload()
-    counts = list(of.evaluate(uniform(of, 12, Scheme.PTQ), seed=3))
+    counts = counts_of(of.evaluate(uniform(of, 12, Scheme.PTQ), seed=3))
     assert [seen for _, seen in counts] == [7, 14, 21, 28, 30]
     correct = [correct for correct, _ in counts]
     assert all(0 <= after - before <= 7 for before, after in zip([0, *correct], correct, strict=False))
@@ -101,10 +104,10 @@ def test_evaluation_counts_up_to_the_tuning_size(monkeypatch: pytest.MonkeyPatch
 def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding) -> None:
     of = workload()
     config = mixed(of, scheme, rounding)
-    first = list(of.evaluate(config, seed=5))
-    assert list(of.evaluate(config, seed=6))[-1][1] == TUNING
-    assert list(of.evaluate(config, seed=5)) == first
-    assert list(workload().evaluate(config, seed=5)) == first
+    first = counts_of(of.evaluate(config, seed=5))
+    assert counts_of(of.evaluate(config, seed=6))[-1][1] == TUNING
+    assert counts_of(of.evaluate(config, seed=5)) == first
+    assert counts_of(workload().evaluate(config, seed=5)) == first
 
 
 @pytest.mark.parametrize(("scheme", "rounding"), SCHEMES_AND_ROUNDINGS)
@@ -120,10 +123,10 @@ def test_the_seed_changes_what_is_random(scheme: Scheme, rounding: Rounding) -> 
 def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     one = workload()
     config = mixed(one, Scheme.PTQ, Rounding.STOCHASTIC)
-    expected = list(one.evaluate(config, seed=5))
+    expected = counts_of(one.evaluate(config, seed=5))
     monkeypatch.setattr(workload_module, "_BATCH", 4)
     two = workload(threads=2)
-    assert list(two.evaluate(config, seed=5))[-1] == expected[-1]
+    assert counts_of(two.evaluate(config, seed=5))[-1] == expected[-1]
     assert (two.baseline, two.test(config, 5)) == (one.baseline, one.test(config, 5))
 
 
@@ -131,11 +134,11 @@ def test_an_evaluation_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload_module, "_BATCH", 5)
     of = workload(threads=2)
     config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
-    whole = list(of.evaluate(config, seed=1))
+    whole = counts_of(of.evaluate(config, seed=1))
     stopped = of.evaluate(config, seed=1)
     assert next(stopped) == whole[0]
     stopped.close()  # type: ignore[attr-defined]
-    assert list(of.evaluate(config, seed=1)) == whole
+    assert counts_of(of.evaluate(config, seed=1)) == whole
 
 
 def test_the_test_set_is_touched_by_the_test_alone() -> None:
@@ -145,7 +148,7 @@ def test_the_test_set_is_touched_by_the_test_alone() -> None:
     assert other.parameters == one.parameters
     assert other.describe() == one.describe()
     assert other.baseline == one.baseline
-    assert list(other.evaluate(config, 1)) == list(one.evaluate(config, 1))
+    assert counts_of(other.evaluate(config, 1)) == counts_of(one.evaluate(config, 1))
     assert other.test(config, 1) != one.test(config, 1)
     assert other.test_baseline != one.test_baseline
 
@@ -157,7 +160,7 @@ def test_the_tuning_set_decides_the_accuracy(part: str) -> None:
     one, other = workload(), workload(data=replace(DATA, tuning=LabeledImages(**changed)))
     config = mixed(one, Scheme.PTQ, Rounding.NEAREST)
     assert other.baseline != one.baseline
-    assert list(other.evaluate(config, 1)) != list(one.evaluate(config, 1))
+    assert counts_of(other.evaluate(config, 1)) != counts_of(one.evaluate(config, 1))
     assert other.test(config, 1) == one.test(config, 1)
 
 
@@ -179,7 +182,7 @@ def test_post_training_quantization_at_16_bits_is_close_to_the_baseline() -> Non
     of = STDPWorkload(digits, settings, threads=2)
     space = QuantizationSpace(of.parameters, {"weight": 14, "scale": 14, "membrane": 16, "threshold": 16, "decay": 16})
     config = space.uniform(16, Scheme.PTQ, Rounding.NEAREST)
-    correct, seen = list(of.evaluate(config, seed=of.seed))[-1]
+    correct, seen = counts_of(of.evaluate(config, seed=of.seed))[-1]
     assert of.baseline >= 0.5
     assert abs(correct / seen - of.baseline) <= 0.01
 
@@ -212,7 +215,7 @@ def test_a_device_that_learns_is_not_quantized_after_training() -> None:
     of = workload(deployment=Deployment.LEARNING)
     with pytest.raises(ValueError, match=r"schemes=\(Scheme.ITQ,\)"):
         next(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
-    counts = list(of.evaluate(mixed(of, Scheme.ITQ, Rounding.STOCHASTIC), seed=0))
+    counts = counts_of(of.evaluate(mixed(of, Scheme.ITQ, Rounding.STOCHASTIC), seed=0))
     assert counts[-1][1] == TUNING
 
 
@@ -283,7 +286,7 @@ def test_inputs_that_rarely_spike_are_dropped(minimum: float) -> None:
         sums = network.scale * network.weights.sum(axis=0)
         np.testing.assert_allclose(sums, SMALL.weight_sum * SIDE * SIDE, rtol=0.01)
     assert of.network.weights.shape == (SIDE * SIDE, SMALL.neurons)
-    counts = list(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
+    counts = counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
     assert counts[-1][0] >= 0.8 * TUNING
 
 
@@ -321,5 +324,39 @@ def test_the_description_is_json_and_tells_workloads_apart() -> None:
 def test_one_neuron_is_a_network() -> None:
     """The smallest network that the settings accept."""
     of = workload(replace(SMALL, neurons=1))
-    counts = list(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
+    counts = counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
     assert counts[-1][1] == TUNING
+
+
+@pytest.mark.parametrize("deployment", Deployment)
+def test_looks_in_training_change_no_result(deployment: Deployment) -> None:
+    plain = workload(replace(SMALL, epochs=2), deployment=deployment)
+    looked = workload(replace(SMALL, epochs=2), deployment=deployment, training_looks=(0.21, 0.5, 0.7))
+    config = mixed(plain, Scheme.ITQ, Rounding.STOCHASTIC)
+    expected = list(plain.evaluate(config, seed=4))
+    *looks, last = looked.evaluate(config, seed=4)
+    assert [look.fraction for look in looks if isinstance(look, TrainingProgress)] == [0.21, 0.5, 0.7]
+    assert [last] == expected
+    assert looked.describe() == plain.describe()
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_training_in_parts_is_the_same_to_the_last_bit(shadow: bool) -> None:
+    settings = replace(SMALL, epochs=2, shadow=shadow)
+    whole = train(DATA.train.images, settings, seed=3)
+    *shown, parts = train_in_parts(DATA.train.images, settings, seed=3, looks=(0.1, 0.33, 0.5, 0.9))
+    for name in ("weights", "scale", "theta"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert len(shown) == 4
+    assert len({network.weights.tobytes() for network in [*shown, parts]}) == 5
+
+
+def test_post_training_quantization_is_not_looked_at() -> None:
+    of = workload(training_looks=(0.5,))
+    assert len(counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))) == 1
+
+
+@pytest.mark.parametrize("looks", [(0.0,), (1.0,), (0.5, 0.5), (0.5, 0.2), (float("nan"),)])
+def test_looks_that_do_not_rise_between_0_and_1_are_refused(looks: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="training_looks must be fractions of the training that rise"):
+        workload(training_looks=looks)

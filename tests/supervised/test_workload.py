@@ -20,9 +20,11 @@ from qspinn_optuna import (
     QuantizationSpace,
     Rounding,
     Scheme,
+    TrainingProgress,
     open_study,
 )
-from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
+from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
+from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
 
 
@@ -67,7 +69,7 @@ def test_without_fine_tuning_the_control_is_the_network_and_there_is_no_training
     assert workload.control is workload.network
     config = space_of(workload).uniform(8, Scheme.ITQ, Rounding.NEAREST)
     with pytest.raises(ValueError, match="In-training quantization needs fine_tune"):
-        list(workload.evaluate(config, 0))
+        counts_of(workload.evaluate(config, 0))
 
 
 def test_a_network_that_is_made_has_the_seeds_weights() -> None:
@@ -95,7 +97,7 @@ def test_counts_are_those_of_the_quantized_network(
     workload: SupervisedWorkload, scheme: Scheme, rounding: Rounding
 ) -> None:
     config = space_of(workload).uniform(6, scheme, rounding)
-    counts = list(workload.evaluate(config, 3))
+    counts = counts_of(workload.evaluate(config, 3))
     assert [seen for _, seen in counts] == [10, 20, 30, 40]
     assert counts[-1][0] / 40 == counted(workload.quantize(config, 3), toy_batches(1))
     assert workload.test(config, 3) == counted(workload.quantize(config, 3), toy_batches(2))
@@ -324,7 +326,7 @@ def test_off_grid_inputs_are_refused_with_the_reason() -> None:
     workload = toy_workload(tuning=off_grid(1), calibration=off_grid(0))
     config = QuantizationSpace(workload.parameters, (2, 12)).uniform(12, Scheme.PTQ, Rounding.TRUNCATION)
     with pytest.raises(ValueError, match="Inputs of the network must be fixed-point numbers"):
-        list(workload.evaluate(config, 0))
+        counts_of(workload.evaluate(config, 0))
 
 
 def test_what_is_trained_in_quantization_computes_the_same_from_the_cache(tmp_path: Path) -> None:
@@ -367,7 +369,7 @@ def test_the_check_for_exactness_takes_whole_sequences() -> None:
         network=TimeFirst(), train=train, fine_tune=None, calibration=time_first(0), tuning=time_first(1)
     )
     config = space_of(workload).uniform(4, Scheme.PTQ, Rounding.NEAREST)
-    assert list(workload.evaluate(config, 0))[-1][1] == 40
+    assert counts_of(workload.evaluate(config, 0))[-1][1] == 40
 
 
 def test_a_configuration_that_cannot_be_carried_is_pruned_and_the_study_goes_on() -> None:
@@ -387,7 +389,7 @@ def test_a_layer_that_was_silent_before_is_not_blamed_on_its_formats(recwarn: py
     network = ToyNetwork()
     network.hidden.weight.data.mul_(0.0)
     workload = toy_workload(network=network, train=None, fine_tune=None)
-    assert list(workload.evaluate(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0))
+    assert counts_of(workload.evaluate(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0))
     assert not [warning for warning in recwarn if "puts out no spikes" in str(warning.message)]
 
 
@@ -410,3 +412,20 @@ def test_scores_of_another_number_of_samples_are_refused() -> None:
 
 def test_classes_are_two() -> None:
     assert {int(label) for _, labels in toy_batches(0) for label in labels} == set(range(CLASSES))
+
+
+def test_looks_in_training_change_no_result(tmp_path: Path) -> None:
+    in_parts = partial(fit_by_epochs, batches=toy_batches(0), epochs=3, learning_rate=0.005, progress=False)
+    whole = partial(fit, batches=toy_batches(0), epochs=3, learning_rate=0.005, progress=False)
+    plain = toy_workload(fine_tune=whole)
+    config = space_of(plain).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
+    looked = toy_workload(fine_tune=in_parts, training_looks=(0.3, 0.6), cache=tmp_path)
+    first = list(looked.evaluate(config, 5))
+    assert [look.fraction for look in first[:2] if isinstance(look, TrainingProgress)] == [0.3, 0.6]
+    assert first[2:] == counts_of(plain.evaluate(config, 5))
+    expected = plain.quantize(config, 5).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in looked.quantize(config, 5).state_dict().items())
+    # What the cache holds is not looked at.
+    assert counts_of(looked.evaluate(config, 5)) == first[2:]
+    with pytest.raises(TypeError, match=r"training_looks need a fine_tune that pauses, such as partial\(fit_by_epochs"):
+        toy_workload(training_looks=(0.5,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,6 +125,32 @@ def train(
         grids: How the network is quantized meanwhile; not at all if not given.
         weight_sum: Sum of a neuron's weights; the settings' fraction of the inputs if not given.
     """
+    return next(train_in_parts(images, settings, seed, neuron, grids, weight_sum))
+
+
+def train_in_parts(
+    images: NDArray[np.uint8],
+    settings: STDPSettings,
+    seed: int,
+    neuron: Neuron | None = None,
+    grids: LearningGrids | None = None,
+    weight_sum: float | None = None,
+    looks: Sequence[float] = (),
+) -> Generator[STDPNetwork, None, None]:
+    """Train as :func:`train` does, and show the network on the way; looking changes nothing, to the last bit.
+
+    Args:
+        images: uint8 [images, inputs]; the other arguments as in :func:`train`.
+        settings: The network.
+        seed: Of everything random.
+        neuron: The neurons.
+        grids: How the network is quantized meanwhile.
+        weight_sum: Sum of a neuron's weights.
+        looks: Fractions of the presentations, rising, after which to show it.
+
+    Yields:
+        A copy of the network at every look, then the trained network.
+    """
     neuron = float_neuron(settings) if neuron is None else neuron
     grids = LearningGrids() if grids is None else grids
     weight_sum = settings.weight_sum * images.shape[1] if weight_sum is None else weight_sum
@@ -152,14 +178,23 @@ def train(
     quantize_initial_weights(stored, forward, scale, rule, seed)
     if not grids.shadow:
         stored = forward
+    stops = [max(1, round(fraction * presentations)) for fraction in looks]
     for first_image, chunk in _chunks(images, settings.epochs):
         trains = encode_images(chunk, settings.steps, settings.input_rate, seed, first_image)
-        present(
-            trains.inputs, trains.starts, stored, forward, scale, theta, neuron,
-            rule._replace(learning_rate=settings.learning_rate * growth**first_image),
-            True, True, seed, first_image, np.empty((len(chunk), settings.neurons), np.int32), _NOT_RECORDED,
-        )  # fmt: skip
-    return STDPNetwork(forward, scale, theta, neuron)
+        rate, begin = settings.learning_rate * growth**first_image, 0
+        for end in sorted({stop - first_image for stop in stops if 0 < stop - first_image < len(chunk)} | {len(chunk)}):
+            present(
+                trains.inputs, trains.starts[begin:end], stored, forward, scale, theta, neuron,
+                rule._replace(learning_rate=rate), True, True, seed, first_image + begin,
+                np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
+            )  # fmt: skip
+            for _ in range(begin, end):
+                # One by one, as `present` does: a power would be off in the last place.
+                rate *= growth
+            begin = end
+            for _ in range(stops.count(first_image + end)):
+                yield STDPNetwork(forward.copy(), scale.copy(), theta.copy(), neuron)
+    yield STDPNetwork(forward, scale, theta, neuron)
 
 
 def adapt_thresholds(

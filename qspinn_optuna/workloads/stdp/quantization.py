@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from qspinn_optuna.workloads.stdp.network import (
     membrane_decay,
     theta_decay,
     trace_decay,
-    train,
+    train_in_parts,
 )
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 
@@ -30,6 +31,9 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 
 _FLOAT32_BITS = 24
 _FLOAT64_BITS = 53
+
+_LOOK_ADAPTATION = 1_000
+"""Images on which thresholds adapt before a look in training."""
 
 _ADAPTATION = 3_000_000_000
 """Number of the first image of an adaptation, far from those of training, so that its spikes are drawn anew."""
@@ -150,11 +154,16 @@ def train_quantized(
     deployment: Deployment,
     weight_sum: float,
     seed: int,
-) -> STDPNetwork:
+    looks: Sequence[float] = (),
+) -> Iterator[STDPNetwork]:
     """In-training quantization: a network trained with its values on the grids of ``config``.
 
     A network that is trained for inference adapts float thresholds, which are quantized at the end. One that learns on
     the device has thresholds, traces and their decays on their grids throughout, and is taken as it has learned.
+
+    Yields:
+        The network after each of the fractions ``looks`` of its training, its thresholds adapted on a few images; then
+        the trained network, which looks leave as it is.
     """
     generator = torch.Generator().manual_seed(seed)
     neuron = quantized_neuron(config, settings, generator)
@@ -173,10 +182,15 @@ def train_quantized(
             trace=grid_of(config["trace"]),
             trace_decay=_quantized_coefficient(trace_decay(settings), config, "trace_decay", generator),
         )
-    network = train(images, settings, seed, neuron, grids, weight_sum)
+    networks = train_in_parts(images, settings, seed, neuron, grids, weight_sum, looks)
     if deployment is Deployment.LEARNING:
-        return network
-    return _settle_thresholds(network, adaptation_images, config, settings, seed, generator)
+        yield from networks
+        return
+    for _ in looks:
+        # With draws of their own: those of the trained network are to be the same, whether one looks or not.
+        draws = generator.clone_state()
+        yield _settle_thresholds(next(networks), adaptation_images[:_LOOK_ADAPTATION], config, settings, seed, draws)
+    yield _settle_thresholds(next(networks), adaptation_images, config, settings, seed, generator)
 
 
 def quantized_neuron(config: QuantizationConfig, settings: STDPSettings, generator: torch.Generator) -> Neuron:

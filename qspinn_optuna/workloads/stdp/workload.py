@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
 from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.progress import TrainingProgress, check_looks
 from qspinn_optuna.workloads.stdp.integer import IntegerNetwork
 from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
@@ -46,13 +47,16 @@ class STDPWorkload:
         seed: Of the baseline: initial weights and input spikes.
         deployment: What the device does. One that learns has no use for post-training quantization.
         threads: Threads that measure; training takes one. All cores if not given.
+        training_looks: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells how far it
+            is, for a pruner to stop it. They change no result, and each takes the time of up to 3,000 images.
 
     Attributes:
         kept_inputs: Numbers of the pixels that quantized networks take, intp [kept].
 
     Raises:
         TypeError: If ``data`` or ``settings`` are of another type.
-        ValueError: If ``seed`` is negative, ``threads`` is under 1, or no input spikes often enough to be kept.
+        ValueError: If ``seed`` is negative, ``threads`` is under 1, ``training_looks`` are no rising fractions, or no
+            input spikes often enough to be kept.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class STDPWorkload:
         seed: int = 0,
         deployment: Deployment = Deployment.INFERENCE,
         threads: int | None = None,
+        training_looks: Sequence[float] = (),
     ) -> None:
         if not isinstance(data, ImageSplits):
             raise TypeError(f"data must be ImageSplits, such as embedded_mnist(), got {type(data).__name__}.")
@@ -77,6 +82,7 @@ class STDPWorkload:
         self.threads = threads if threads is not None else os.cpu_count() or 1
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
+        self.training_looks = check_looks(tuple(training_looks))
         self.kept_inputs = self._find_kept_inputs()
         self._spikes: dict[tuple[int, int, int], SpikeTrains] = {}
 
@@ -109,7 +115,7 @@ class STDPWorkload:
         """Accuracy of the float baseline on the test set."""
         return self._accuracy(self.network, self.data.test, _TEST)
 
-    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
         """Quantize the network and count its correct answers on the tuning set.
 
         Args:
@@ -117,13 +123,19 @@ class STDPWorkload:
             seed: Of the input spikes, stochastic rounding, and the initial weights of in-training quantization.
 
         Yields:
-            (correct, seen), after every thousand images.
+            The progress at each of ``training_looks``, if ``config`` quantizes in training; then (correct, seen),
+            after every thousand images.
 
         Raises:
             ValueError: If the simulation cannot carry ``config`` exactly, or a device that learns is to be quantized
                 after training.
         """
-        yield from self._measure(self.quantize(config, seed), self.data.tuning, _TUNING, seed)
+        networks = self._networks(config, seed, self.training_looks)
+        for fraction in self.training_looks if config.scheme is Scheme.ITQ else ():
+            network = IntegerNetwork.from_network(next(networks), config)
+            yield self._look(network, fraction, seed)
+        network = IntegerNetwork.from_network(next(networks), config)
+        yield from self._measure(network, self.data.tuning, _TUNING, seed)
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test set: for the final figure only."""
@@ -135,16 +147,7 @@ class STDPWorkload:
 
     def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
         """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""
-        check_exact(config, len(self.kept_inputs))
-        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self.kept_inputs]
-        if config.scheme is Scheme.ITQ:
-            images = self.data.train.images[:, self.kept_inputs]
-            return train_quantized(
-                images, adaptation_images, config, self.settings, self.deployment, self._weight_sum, seed
-            )
-        if self.deployment is Deployment.LEARNING:
-            raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
-        return quantize_trained(self._without_dropped_inputs(), adaptation_images, config, self.settings, seed)
+        return next(self._networks(config, seed))
 
     def describe(self) -> dict[str, Any]:
         """What accuracies depend on: the network, the data, the seed of the baseline."""
@@ -184,20 +187,37 @@ class STDPWorkload:
             (weights * factor).astype(np.float32), self.network.scale, self.network.theta, self.network.neuron
         )
 
+    def _networks(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[STDPNetwork]:
+        """Networks at the looks in training, if there is any, then the one that ``config`` gives."""
+        check_exact(config, len(self.kept_inputs))
+        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self.kept_inputs]
+        if config.scheme is Scheme.ITQ:
+            images = self.data.train.images[:, self.kept_inputs]
+            yield from train_quantized(
+                images, adaptation_images, config, self.settings, self.deployment, self._weight_sum, seed, looks
+            )
+            return
+        if self.deployment is Deployment.LEARNING:
+            raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
+        yield quantize_trained(self._without_dropped_inputs(), adaptation_images, config, self.settings, seed)
+
+    def _look(self, network: _Network, fraction: float, seed: int) -> TrainingProgress:
+        """How far a training is: labels and accuracy by the first batch of each."""
+        *_, (correct, seen) = self._measure(network, self.data.tuning[:_BATCH], _TUNING, seed, label_images=_BATCH)
+        return TrainingProgress(fraction, correct, seen)
+
     def _accuracy(self, network: _Network, split: LabeledImages, first_image: int) -> float:
         return _last(self._measure(network, split, first_image, self.seed))
 
     def _measure(
-        self, network: _Network, split: LabeledImages, first_image: int, seed: int
+        self, network: _Network, split: LabeledImages, first_image: int, seed: int, label_images: int | None = None
     ) -> Iterator[tuple[int, int]]:
-        """Label the neurons, then count correct answers batch by batch."""
+        """Label the neurons, by the first of the label images if so told, then count correct answers by batches."""
         for key in [key for key in tuple(self._spikes) if key[2] != seed]:
             self._spikes.pop(key, None)
         inputs = self.kept_inputs if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
         training = self.data.train
-        label_split = LabeledImages(
-            training.images[-self.settings.label_images :], training.labels[-self.settings.label_images :]
-        )
+        label_split = training[-self.settings.label_images :][:label_images]
         counts = np.concatenate(list(self._count_spikes(network, label_split, inputs, _LABELS, seed)))
         neuron_labels = assign_labels(counts, label_split.labels, self.data.classes)
         correct, seen = 0, 0

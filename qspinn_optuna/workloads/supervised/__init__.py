@@ -5,7 +5,7 @@ from __future__ import annotations
 from qspinn_optuna.workloads.supervised.conv import ConvBlock, ConvSNN
 from qspinn_optuna.workloads.supervised.loader import FrameBatches
 from qspinn_optuna.workloads.supervised.local import LocalLearningSNN, local_loss
-from qspinn_optuna.workloads.supervised.training import class_scores, fit
+from qspinn_optuna.workloads.supervised.training import class_scores, fit, fit_by_epochs
 from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload, top1
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "SupervisedWorkload",
     "class_scores",
     "fit",
+    "fit_by_epochs",
     "local_loss",
     "top1",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import torch
 from spikingjelly.activation_based import functional
@@ -52,30 +52,67 @@ def fit(
     Raises:
         ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, or an epoch has no batches.
     """
+    for _ in fit_by_epochs(
+        network, seed, batches=batches, epochs=epochs, learning_rate=learning_rate, loss=loss, progress=progress
+    ):
+        pass
+    return network.eval()
+
+
+def fit_by_epochs(
+    network: nn.Module,
+    seed: int,
+    *,
+    batches: Batches,
+    epochs: int,
+    learning_rate: float,
+    loss: Loss = cross_entropy,
+    progress: bool = True,
+) -> Generator[float, None, None]:
+    """Train as :func:`fit` does, to the same weights, and pause after every epoch, for the network to be looked at.
+
+    Who looks may draw from torch's global generator, and must leave ``network`` as it is.
+
+    Args:
+        network: Trained in place; the other arguments as in :func:`fit`.
+        seed: Of torch's global generator while this trains.
+        batches: The training set.
+        epochs: Passes over it.
+        learning_rate: At the start.
+        loss: What is minimized.
+        progress: Whether to show a progress bar.
+
+    Yields:
+        The fraction of the training that is done, 1 at last.
+
+    Raises:
+        ValueError: As in :func:`fit`.
+    """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
     optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    draws = _Draws(seed)
     network.train()
-    with seeded(seed):
-        bar = tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress)
-        for _ in bar:
+    with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress) as bar:
+        for epoch in bar:
             loss_sum, seen = 0.0, 0
-            for inputs, labels in batches:
-                functional.reset_net(network)
-                value = loss(network, inputs, labels)
-                optimizer.zero_grad()
-                value.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                loss_sum, seen = loss_sum + value.item() * len(labels), seen + len(labels)
+            with draws.resumed():
+                for inputs, labels in batches:
+                    functional.reset_net(network)
+                    value = loss(network, inputs, labels)
+                    optimizer.zero_grad()
+                    value.backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+                    loss_sum, seen = loss_sum + value.item() * len(labels), seen + len(labels)
             if seen == 0:
                 raise ValueError("batches must have at least one batch in every epoch: give a list or a DataLoader.")
             schedule.step()
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}")
+            yield (epoch + 1) / epochs
     functional.reset_net(network)
-    return network.eval()
 
 
 def class_scores(network: nn.Module, inputs: Tensor) -> Tensor:
@@ -119,3 +156,29 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+class _Draws:
+    """torch's global generators as a training left them, to go on with after a pause.
+
+    Args:
+        seed: What they begin with.
+    """
+
+    def __init__(self, seed: int) -> None:
+        with seeded(seed):
+            self._keep()
+
+    @contextlib.contextmanager
+    def resumed(self) -> Iterator[None]:
+        """Go on drawing; what the generators were for others is put back afterwards."""
+        with torch.random.fork_rng():
+            torch.set_rng_state(self._cpu)
+            if self._gpus:
+                torch.cuda.set_rng_state_all(self._gpus)
+            yield
+            self._keep()
+
+    def _keep(self) -> None:
+        self._cpu = torch.get_rng_state()
+        self._gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

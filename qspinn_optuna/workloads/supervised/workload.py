@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from qspinn_optuna.networks.activity import computes_in_fixed_point, silent_laye
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.observation import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.progress import TrainingProgress, check_looks
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.training import Batches, check_batch, class_scores, seeded
@@ -32,11 +35,21 @@ from qspinn_optuna.workloads.supervised.training import Batches, check_batch, cl
 Train = Callable[[nn.Module, int], nn.Module]
 """Trains a network, given a seed, and returns it."""
 
+TrainInParts = Callable[[nn.Module, int], Generator[float, None, None]]
+"""Trains a network in place, given a seed, and yields the fraction that is done whenever it may be looked at.
+
+What it draws from torch's global generator it seeds itself, and goes on with after a pause, as
+:func:`~.training.fit_by_epochs` does.
+"""
+
 Accuracy = Callable[[Tensor, Tensor], float]
 """The part of class scores, [batch, classes], that is right by labels, [batch]: between 0 and 1."""
 
 _CHECKED_SAMPLES = 4
 """Samples on which the simulation is compared with float64."""
+
+_LOOK_SAMPLES = 256
+"""Samples of a look in training, rounded up to whole batches."""
 
 
 def top1(scores: Tensor, labels: Tensor) -> float:
@@ -59,7 +72,8 @@ class SupervisedWorkload:
             for a batch; see :func:`~.training.class_scores`.
         train: Trains it from scratch; None if it is trained already.
         fine_tune: Goes on with a trained network, at a lower rate and for fewer epochs: the float one for the control,
-            quantized ones in training. None for post-training quantization only.
+            quantized ones in training. None for post-training quantization only. A generator function, such as a
+            partial :func:`~.training.fit_by_epochs`, can be looked at meanwhile.
         calibration: Batches, such as (inputs, labels), on which ranges are measured.
         tuning: Batches (inputs, labels) held out of training, on which accuracies are measured.
         test: Batches for the final figures.
@@ -68,10 +82,15 @@ class SupervisedWorkload:
         cache: Folder in which trained networks are kept, to be found by later runs, as long as nothing that
             :func:`~.fingerprints.fingerprint` sees has changed; made if need be.
         seed: Of the float networks' initial weights and training.
+        training_looks: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells the accuracy,
+            for a pruner to stop it: each at the end of the epoch. A network from the cache is not looked at. They
+            change no result.
 
     Raises:
-        TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called.
-        ValueError: If ``tuning`` or ``calibration`` has no batches, or other ones when it is gone through again.
+        TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called, or
+            there are ``training_looks`` and ``fine_tune`` is no generator function.
+        ValueError: If ``training_looks`` are no rising fractions, or ``tuning`` or ``calibration`` has no batches, or
+            other ones when it is gone through again.
     """
 
     deployment = Deployment.INFERENCE
@@ -81,7 +100,7 @@ class SupervisedWorkload:
         network: nn.Module | Callable[[], nn.Module],
         *,
         train: Train | None,
-        fine_tune: Train | None = None,
+        fine_tune: Train | TrainInParts | None = None,
         calibration: Iterable[Any],
         tuning: Batches,
         test: Batches | None = None,
@@ -89,6 +108,7 @@ class SupervisedWorkload:
         range_method: RangeMethod = RangeMethod.LEAST_SQUARES,
         cache: Path | str | None = None,
         seed: int = 0,
+        training_looks: Sequence[float] = (),
     ) -> None:
         if not isinstance(network, nn.Module) and callable(network):
             with seeded(seed):
@@ -98,6 +118,12 @@ class SupervisedWorkload:
         for name, function in (("train", train), ("fine_tune", fine_tune)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
+        self.training_looks = check_looks(tuple(training_looks))
+        if self.training_looks and not inspect.isgeneratorfunction(fine_tune):
+            raise TypeError(
+                "training_looks need a fine_tune that pauses, such as partial(fit_by_epochs, ...), got "
+                f"fine_tune={fine_tune!r}."
+            )
         self._untrained = fresh_copy(network)
         self._train = train
         self._fine_tune = fine_tune
@@ -161,7 +187,7 @@ class SupervisedWorkload:
         """Accuracy of the control on the test batches."""
         return self.accuracy_of(self.control, self.test_batches)
 
-    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
         """Quantize the network and count its correct answers on the tuning batches.
 
         Warns if a layer puts out no spikes on the calibration batches.
@@ -171,13 +197,14 @@ class SupervisedWorkload:
             seed: Of fine-tuning and stochastic rounding.
 
         Yields:
-            (correct, seen), after every batch.
+            The progress at each of ``training_looks``, if ``config`` quantizes in training; then (correct, seen),
+            after every batch.
 
         Raises:
             ValueError: If the simulation cannot carry ``config`` exactly, in-training quantization is asked for
                 without ``fine_tune``, or an accuracy is outside 0-1.
         """
-        network = self.quantize(config, seed)
+        network = yield from self._quantize_in_parts(config, seed, self.training_looks)
         self._warn_of_silence(network, config)
         yield from self._count(network, self.tuning)
 
@@ -190,6 +217,12 @@ class SupervisedWorkload:
 
         What was trained in quantization is kept in the cache, too.
         """
+        return _result(self._quantize_in_parts(config, seed))
+
+    def _quantize_in_parts(
+        self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()
+    ) -> Generator[TrainingProgress, None, nn.Module]:
+        """Quantize, and tell the progress at the looks in training, if there is any."""
         if config.scheme is Scheme.PTQ:
             network = freeze_network(quantize_network(self.control, config, seed=seed))
         elif self._fine_tune is None:
@@ -197,7 +230,7 @@ class SupervisedWorkload:
         else:
             network = quantize_network(self.network, config, seed=seed)
             key = fingerprint("itq", self._fine_tune_key, config.to_dict(), seed)
-            trained = self._trained(key, network, self._fine_tune_and_freeze, seed)
+            trained = yield from self._fine_tune_in_parts(key, network, seed, looks)
             # Into a fresh copy, for stochastic states to draw the same whether it has just been trained or not.
             network.load_state_dict(trained.state_dict())
             network = freeze_network(network)
@@ -269,18 +302,42 @@ class SupervisedWorkload:
         return self._run_training("fine_tune", self._fine_tune, network, seed)
 
     def _fine_tune_and_freeze(self, network: nn.Module, seed: int) -> nn.Module:
-        trained = self._fine_tune_copy(network, seed)
-        try:
-            return freeze_network(trained)
-        except ValueError as error:
-            raise ValueError(
-                "fine_tune must return the network that it is given, got one that is not quantized."
-            ) from error
+        return _frozen(self._fine_tune_copy(network, seed))
 
-    def _run_training(self, name: str, train: Train | None, network: nn.Module, seed: int) -> nn.Module:
+    def _fine_tune_in_parts(
+        self, key: str, network: nn.Module, seed: int, looks: Sequence[float]
+    ) -> Generator[TrainingProgress, None, nn.Module]:
+        """A copy of a quantized network, fine-tuned and frozen; looked at on the way unless the cache has it."""
+        if not looks or (self._cache is not None and self._cache.load(key) is not None):
+            return self._trained(key, network, self._fine_tune_and_freeze, seed)
+        copied = fresh_copy(network)
+        assert inspect.isgeneratorfunction(self._fine_tune)
+        pending = list(looks)
+        with contextlib.closing(self._fine_tune(copied, seed)) as parts:
+            for done in parts:
+                while pending and pending[0] <= done < 1:
+                    yield self._look(copied, pending.pop(0))
+        trained = _frozen(copied.eval())
+        if self._cache is not None:
+            self._cache.save(key, trained.state_dict())
+        return trained
+
+    def _look(self, network: nn.Module, fraction: float) -> TrainingProgress:
+        """Accuracy of a network that trains, on the first batches; itself left untouched."""
+        correct, seen = 0, 0
+        for correct, seen in self._count(freeze_network(fresh_copy(network)), self.tuning):  # noqa: B007
+            if seen >= _LOOK_SAMPLES:
+                break
+        return TrainingProgress(fraction, correct, seen)
+
+    def _run_training(self, name: str, train: Train | TrainInParts | None, network: nn.Module, seed: int) -> nn.Module:
         assert train is not None
         with seeded(seed):
-            trained = train(network, seed)
+            trained: object = train(network, seed)
+            if inspect.isgenerator(trained):
+                for _ in trained:
+                    pass
+                trained = network
         if not isinstance(trained, nn.Module):
             raise TypeError(
                 f"{name} must return the trained network, got {type(trained).__name__}: add `return network` to it."
@@ -334,6 +391,25 @@ class SupervisedWorkload:
                 "before it are rounded to 0: give them more bits.",
                 stacklevel=2,
             )
+
+
+def _frozen(trained: nn.Module) -> nn.Module:
+    try:
+        return freeze_network(trained)
+    except ValueError as error:
+        raise ValueError(
+            "fine_tune must return the network that it is given, got one that is not quantized."
+        ) from error
+
+
+def _result(parts: Generator[object, None, nn.Module]) -> nn.Module:
+    """What a generator returns, whatever it yields."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            network: nn.Module = end.value
+            return network
 
 
 def _first_inputs(batches: Iterable[Any], name: str) -> Tensor:

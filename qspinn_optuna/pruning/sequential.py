@@ -1,0 +1,157 @@
+"""When counts show, at whatever moment one looks, that a target is out of reach."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+_Result = TypeVar("_Result", int, float)
+
+_SMALLEST_GAP = 10
+"""Without a total, gaps go down to the target * 2**-10."""
+
+
+def cannot_reach(correct: int, seen: int, target: float, confidence: float, total: int | None = None) -> bool:
+    """Whether a final result of ``target`` or more can be ruled out.
+
+    The test holds at every look together: where the final result does reach the target, the probability that this is
+    ever true, after any number of samples, is at most 1 - ``confidence``. That rests on the target being fixed before
+    the first sample, and on the order of the samples being exchangeable, as after a shuffle: where the hard ones come
+    first, it does not hold.
+
+    The evidence is a likelihood ratio, the target against a mixture of lower results, drawn without replacement if
+    ``total`` is given: a supermartingale where the target is reached, so that it exceeds 1 / (1 - confidence) with at
+    most that probability (Ville's inequality). After the prior-posterior ratio of Waudby-Smith and Ramdas, "Confidence
+    sequences for sampling without replacement", NeurIPS 2020, https://arxiv.org/abs/2006.04347; their uniform prior
+    needs up to a fifth more samples than this one, most of whose weight is close below the target.
+
+    Args:
+        correct: Correct answers so far.
+        seen: Samples so far.
+        target: Correct answers among all ``total`` samples, an int; without a total the probability of a correct
+            answer.
+        confidence: Between 0 and 1, both excluded.
+        total: Number of samples of the whole evaluation. If not given, samples are independent draws, without end.
+
+    Raises:
+        TypeError: If a number is of another type.
+        ValueError: If the counts cannot be, or ``confidence`` or ``target`` is outside its range.
+    """
+    correct, seen, total = check_counts(correct, seen, total)
+    confidence = check_confidence(confidence)
+    if total is None:
+        if not 0 <= target <= 1:
+            raise ValueError(f"target must be a fraction between 0 and 1 if there is no total, got {target!r}.")
+        evidence = _evidence_of_draws(correct, seen, float(target))
+    else:
+        evidence = _evidence_without_replacement(correct, seen, operator.index(target), total)  # type: ignore[arg-type]
+    return evidence >= -math.log1p(-confidence)
+
+
+def upper_bound(correct: int, seen: int, confidence: float, total: int | None = None) -> float:
+    """The highest final accuracy that is not ruled out; arguments, assumptions and errors as in :func:`cannot_reach`.
+
+    Returns:
+        A fraction; with a total, one of those it can end with, else to within 2**-20.
+    """
+    correct, seen, total = check_counts(correct, seen, total)
+
+    def is_open(target: int) -> bool:
+        exact = target if total is not None else target / steps
+        return not cannot_reach(correct, seen, exact, confidence, total)
+
+    # NOTE: what is ruled out lies above what is not, so that halving finds the border. Rarely, where the number of gaps
+    # in the mixture changes, at a power of two, a single target is ruled out below others that are not yet.
+    steps = 2**20 if total is None else total
+    low, high = 0, steps + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_open(middle) else (low, middle)
+    return low / steps if steps else 0.0
+
+
+def check_confidence(confidence: float) -> float:
+    """Refuse what is no number between 0 and 1, both excluded.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is outside.
+    """
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+        raise TypeError(f"confidence must be a number between 0 and 1, such as 0.95, got {confidence!r}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.95, got {confidence!r}.")
+    return float(confidence)
+
+
+def check_counts(correct: int, seen: int, total: int | None) -> tuple[int, int, int | None]:
+    """Counts as plain ints.
+
+    Raises:
+        TypeError: If one is not whole.
+        ValueError: If not 0 <= correct <= seen <= total.
+    """
+    correct, seen = operator.index(correct), operator.index(seen)
+    total = None if total is None else operator.index(total)
+    if not 0 <= correct <= seen:
+        raise ValueError(f"correct must be between 0 and seen, got correct={correct} and seen={seen}.")
+    if total is not None and seen > total:
+        raise ValueError(f"total must be at least seen, got total={total} and seen={seen}.")
+    return correct, seen, total
+
+
+def _evidence_without_replacement(correct: int, seen: int, target: int, total: int) -> float:
+    """Logarithm of the evidence against ``target`` or more of ``total``; infinite if it is certain.
+
+    NOTE: looking at the target alone is enough. Every result of the mixture is lower, hence makes a wrong answer more
+    and a right one less probable than the target does; results above the target err in the other direction still, so
+    that the ratio falls on average under them, too.
+    """
+    if correct >= target:
+        return -math.inf
+
+    def likelihood(result: int) -> float:
+        # Of the answers in their order; the factor [total]_seen is common to all results.
+        return _log_falling(result, correct) + _log_falling(total - result, seen - correct)
+
+    # Gaps of 1, 2, 4, ... answers: one of them is near enough to any gap there may be.
+    results = [target - 2**power for power in range(target.bit_length()) if target - 2**power <= total]
+    return _log_ratio(likelihood, results, target)
+
+
+def _evidence_of_draws(correct: int, seen: int, target: float) -> float:
+    """The same for independent draws, by their probability of being correct."""
+    if target <= 0:
+        return -math.inf
+
+    def likelihood(probability: float) -> float:
+        return _power(probability, correct) + _power(1 - probability, seen - correct)
+
+    return _log_ratio(likelihood, [target - target * 2.0**-power for power in range(_SMALLEST_GAP + 1)], target)
+
+
+def _log_ratio(likelihood: Callable[[_Result], float], results: Sequence[_Result], target: _Result) -> float:
+    """Logarithm of the mean likelihood of ``results`` over that of ``target``."""
+    reference = likelihood(target)
+    if reference == -math.inf:
+        return math.inf
+    logarithms = [likelihood(result) for result in results]
+    highest = max(logarithms)
+    if highest == -math.inf:
+        return -math.inf
+    mean = sum(math.exp(value - highest) for value in logarithms) / len(logarithms)
+    return highest + math.log(mean) - reference
+
+
+def _log_falling(n: int, k: int) -> float:
+    """Logarithm of n (n - 1) ... (n - k + 1)."""
+    return math.lgamma(n + 1) - math.lgamma(n - k + 1) if 0 <= k <= n else -math.inf
+
+
+def _power(base: float, exponent: int) -> float:
+    """Logarithm of base ** exponent."""
+    if exponent == 0:
+        return 0.0
+    return exponent * math.log(base) if base > 0 else -math.inf

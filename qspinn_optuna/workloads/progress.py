@@ -1,0 +1,56 @@
+"""How accurate a network is that still trains."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """A look at a network after a fraction of its training.
+
+    Its accuracy need not be that of the finished network, nor on the same samples: what it is compared with are the
+    same looks of other trials.
+
+    Args:
+        fraction: Part of the training that is done, between 0 and 1, both excluded.
+        correct: Correct answers among the samples of the look.
+        seen: Samples of the look, at least one.
+
+    Raises:
+        ValueError: If ``fraction`` is outside its range, or the counts cannot be.
+    """
+
+    fraction: float
+    correct: int
+    seen: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise ValueError(f"fraction must be between 0 and 1, both excluded, got {self.fraction!r}.")
+        if not 0 <= self.correct <= self.seen or self.seen == 0:
+            raise ValueError(
+                f"A look must have 0 <= correct <= seen > 0, got correct={self.correct!r} and seen={self.seen!r}."
+            )
+
+    @property
+    def accuracy(self) -> float:
+        """The part of the samples that is right."""
+        return self.correct / self.seen
+
+
+def check_looks(fractions: tuple[float, ...]) -> tuple[float, ...]:
+    """Refuse fractions of a training, at which to look, that do not rise from above 0 to below 1.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    bounds = [0.0, *fractions, 1.0]
+    if not all(math.isfinite(b) and a < b for a, b in itertools.pairwise(bounds)):
+        raise ValueError(
+            f"training_looks must be fractions of the training that rise between 0 and 1, both excluded, such as "
+            f"(0.33,), got {fractions!r}."
+        )
+    return fractions
