@@ -187,7 +187,8 @@ def make_workload(
         train=partial(train, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
         fine_tune=partial(train, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate),
         calibration=FrameBatches(random_split(data.train, [min(len(data.train), CALIBRATION_SAMPLES)], seed)[0], 50),
-        tuning=FrameBatches(data.tuning, 110),
+        # In random order, since a pruner takes the first samples for what all of them are.
+        tuning=FrameBatches(random_split(data.tuning, [len(data.tuning)], seed=0)[0], 110),
         test=FrameBatches(data.test, 110),
         cache=cache,
         seed=seed,

@@ -60,7 +60,9 @@ def mnist_from_folder(data_dir: Path | str, tuning: int = _FULL_TUNING) -> Image
 
     Args:
         data_dir: The folder with the files, or one that has them in ``MNIST/raw``, as torchvision lays them out.
-        tuning: How many of the training images, the last, are held out for tuning.
+        tuning: How many of the training images, the last, are held out for tuning. They are shuffled once and for all:
+            MNIST's writers come one after the other, some of them easier to read, and a part of the images should say
+            what all of them say.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -71,7 +73,9 @@ def mnist_from_folder(data_dir: Path | str, tuning: int = _FULL_TUNING) -> Image
     test = _read_pair(folder, "t10k")
     if not 1 <= tuning < len(train):
         raise ValueError(f"tuning must be between 1 and {len(train) - 1} training images, got {tuning}.")
-    return ImageSplits(train[:-tuning], train[-tuning:], test)
+    held_out = train[-tuning:]
+    order = np.random.default_rng(0).permutation(tuning)
+    return ImageSplits(train[:-tuning], LabeledImages(held_out.images[order], held_out.labels[order]), test)
 
 
 def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
