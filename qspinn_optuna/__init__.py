@@ -10,6 +10,7 @@ from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
 from qspinn_optuna.pruning import FrontPruner
+from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.selection import Choice, TradeOffSelector
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import open_study
@@ -32,6 +33,7 @@ __all__ = [
     "Footprint",
     "FrontPruner",
     "InexactError",
+    "MemoryAwareSampler",
     "ParameterQuantization",
     "ParameterSpec",
     "ParetoFront",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import operator
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -20,6 +22,9 @@ DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 
 _IDENTITY = "qspinn"
 """User attribute of a study that says what it searches."""
+
+_MEASUREMENTS = "qspinn:measurements"
+"""User attribute of a study that holds what was measured beside its trials."""
 
 _SQLITE_TIMEOUT = 60
 """Seconds to wait for another process that writes."""
@@ -65,6 +70,52 @@ def open_study(
         study.set_metric_names(list(METRICS))
     study.set_user_attr(_IDENTITY, identity)
     return study
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a configuration beside the trials of a study.
+
+    Args:
+        params: The configuration, as ``space.params`` gives it.
+        correct: Correct answers,
+        seen: among that many samples.
+
+    Raises:
+        ValueError: If not 0 <= correct <= seen > 0.
+    """
+
+    params: Mapping[str, Any]
+    correct: int
+    seen: int
+
+    def __post_init__(self) -> None:
+        for name in ("correct", "seen"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        object.__setattr__(self, "params", dict(self.params))
+        if not 0 <= self.correct <= self.seen or self.seen == 0:
+            raise ValueError(
+                f"A measurement must have 0 <= correct <= seen > 0, got correct={self.correct} and seen={self.seen}."
+            )
+
+
+def record_measurements(study: optuna.Study, new: Iterable[Measurement]) -> None:
+    """Keep measurements in a study, after those that it has; samplers may learn from them.
+
+    One process at a time should: of two at once, the later one's stay.
+    """
+    study.set_user_attr(_MEASUREMENTS, [asdict(measurement) for measurement in (*measurements(study), *new)])
+
+
+def measurements(study: optuna.Study) -> list[Measurement]:
+    """What was recorded in a study beside its trials."""
+    return [Measurement(**entry) for entry in study.user_attrs.get(_MEASUREMENTS, [])]
+
+
+def space_of(study: optuna.Study) -> dict[str, Any] | None:
+    """The description of the space that :func:`open_study` gave to a study; None if another program made it."""
+    identity: dict[str, Any] = study.user_attrs.get(_IDENTITY, {})
+    return identity.get("space")
 
 
 def check_directions(study: optuna.Study) -> None:

@@ -1,0 +1,195 @@
+"""A model of an objective that saturates in every numeric dimension: an ensemble of parametric fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_DEGREES_OF_FREEDOM = 4.0
+"""Of Student's t distribution of the noise: an outlier must not bend the curves."""
+
+_LEAST_NOISE = 0.01
+"""Of the range of the data: what the noise is believed to be before there are data."""
+
+_LEAST_FACTOR = 1e-6
+_CONVERGED = 1e-2
+"""Largest step, in standard deviations of the prior, at which a fit ends."""
+
+
+class SaturatingEnsemble:
+    """Posterior samples of a product of saturating curves, one curve for each numeric dimension.
+
+    The value at coordinates x and choices c, in units of the range of the data, is
+
+        floor + span x factor(c) x prod_i (1 - depth_i x (1 - sigmoid(slope_i x (x_i - knee_i - shift_i(c))))),
+
+    so each dimension alone can take the share ``depth_i`` of the value when it is low. A choice moves all knees
+    together, each of them a little by itself, and scales the whole. In the logarithm this is additive over dimensions,
+    which is what makes few trials tell about many points.
+
+    Each member of the ensemble is a maximum-a-posteriori fit to data with noise added to them, and to a prior whose
+    mean is drawn from the prior itself: randomize-then-optimize, which for a linear model gives exact samples of the
+    posterior (Bardsley et al. 2014, https://doi.org/10.1137/140964023). The fits are damped Gauss-Newton steps with
+    weights for Student's t noise, all members at once, and begin where the last ones ended.
+
+    Args:
+        units: Length of every numeric dimension, [dimensions]; coordinates run from 0 to it.
+        categories: Number of choices of every categorical dimension.
+        increasing: Whether values are expected to grow with coordinates; otherwise both are equally likely.
+        choice_effect: Standard deviation of the logarithm of the factor of a choice.
+        members: Number of fits.
+        seed: Of the randomized priors and noise.
+    """
+
+    def __init__(
+        self,
+        units: Floats,
+        categories: Sequence[int],
+        *,
+        increasing: bool = True,
+        choice_effect: float = 0.05,
+        members: int = 10,
+        seed: int = 0,
+    ) -> None:
+        self._dimensions, self._choices = len(units), sum(categories)
+        self._seed = seed
+        curves, choices = self._dimensions, self._choices
+        # Name, number, mean and standard deviation of the prior of every group of parameters.
+        groups: list[tuple[str, int, Floats | float, Floats | float]] = [
+            ("floor", 1, 0.0, 0.1),
+            ("span", 1, 1.0, 0.15),
+            ("knee", curves, 0.2 * units, np.maximum(0.25 * units, 1.0)),
+            ("slope", curves, 1.2 if increasing else 0.0, 0.6 if increasing else 1.2),
+            ("depth", curves, 1.0, 1.5),
+            ("shift", choices, 0.0, 1.0),
+            ("own_shift", curves * choices, 0.0, 0.35),
+            ("factor", choices, 0.0, choice_effect),
+        ]
+        self._parts: dict[str, slice] = {}
+        for name, size, _, _ in groups:
+            start = max((part.stop for part in self._parts.values()), default=0)
+            self._parts[name] = slice(start, start + size)
+        mean = np.concatenate([np.broadcast_to(mean, size) for _, size, mean, _ in groups])
+        deviation = np.concatenate([np.broadcast_to(deviation, size) for _, size, _, deviation in groups])
+        self._precision = 1 / deviation**2
+        draws = np.random.default_rng([seed, 0]).normal(size=(members, len(mean)))
+        self._prior = mean + deviation * draws
+        self._fitted = self._prior.copy()
+        self._noise = np.full(members, _LEAST_NOISE)
+        self._low, self._range = 0.0, 1.0
+
+    @property
+    def noise(self) -> Floats:
+        """Scale of the Student distribution of the data around each member, [members, 1]."""
+        return self._range * self._noise[:, None]
+
+    def step_cost(self, points: int) -> float:
+        """Multiplications of one step of :meth:`fit`."""
+        return points * self._prior.size * self._prior.shape[1]
+
+    def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats, steps: int) -> None:
+        """Fit every member to data.
+
+        Args:
+            coordinates: [points, numeric dimensions].
+            indicators: 1 for the choice made, [points, choices].
+            values: [points], finite.
+            weights: How much a point counts, 1 for one as exact as any, [points].
+            steps: Gauss-Newton steps at most.
+        """
+        self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
+        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(len(values), len(self._prior)))
+        # What is drawn for a point stays, so that a fit moves little when a point is added.
+        data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
+        damping = np.full(len(self._prior), 1e-2)
+        for step in range(steps):
+            fitted, slopes = self._value_and_slopes(self._fitted, coordinates, indicators)
+            residuals = data - fitted
+            if step % 3 == 0:
+                self._noise = self._estimate_noise(residuals, weights)
+            robust = weights * self._robustness(residuals) / self._noise[:, None] ** 2
+            curvature = np.matmul((slopes * robust[..., None]).transpose(0, 2, 1), slopes)
+            diagonal = np.arange(len(self._precision))
+            curvature[:, diagonal, diagonal] += self._precision * (1 + damping[:, None])
+            descent = np.matmul((robust * residuals)[:, None], slopes)[:, 0]
+            descent -= (self._fitted - self._prior) * self._precision
+            moves = np.linalg.solve(curvature, descent[..., None])[..., 0]
+            before = self._loss(self._fitted, residuals, weights)
+            moved = self._fitted + moves
+            after = self._loss(moved, data - self._value(moved, coordinates, indicators), weights)
+            better = after <= before
+            self._fitted = np.where(better[:, None], moved, self._fitted)
+            damping = np.where(better, 0.3 * damping, 10 * damping).clip(1e-6, 1e6)
+            if better.all() and (np.abs(moves) * np.sqrt(self._precision)).max() < _CONVERGED:
+                break
+
+    def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
+        """The values that the members expect, [members, points]."""
+        return self._low + self._range * self._value(self._fitted, coordinates, indicators)
+
+    def _estimate_noise(self, residuals: Floats, weights: Floats) -> Floats:
+        """Standard deviation of the noise of every member, from its residuals and what is believed before."""
+        squares = (weights * self._robustness(residuals) * residuals**2).sum(axis=1)
+        prior_points = 4.0
+        return np.sqrt((prior_points * _LEAST_NOISE**2 + squares) / (prior_points + weights.sum()))
+
+    def _robustness(self, residuals: Floats) -> Floats:
+        """What a residual counts under Student's t noise beside normal noise."""
+        standard = residuals / self._noise[:, None]
+        return (_DEGREES_OF_FREEDOM + 1) / (_DEGREES_OF_FREEDOM + standard**2)
+
+    def _loss(self, parameters: Floats, residuals: Floats, weights: Floats) -> Floats:
+        """Negative logarithm of the posterior of every member, up to a constant."""
+        standard = residuals / self._noise[:, None]
+        misfit = (_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(standard**2 / _DEGREES_OF_FREEDOM)
+        surprise = (parameters - self._prior) ** 2 * self._precision / 2
+        return (weights * misfit).sum(axis=1) + surprise.sum(axis=1)
+
+    def _value(self, parameters: Floats, coordinates: Floats, indicators: Floats) -> Floats:
+        product, _, _, _, _ = self._curves(parameters, coordinates, indicators)
+        return parameters[:, self._parts["floor"]] + parameters[:, self._parts["span"]] * product
+
+    def _curves(
+        self, parameters: Floats, coordinates: Floats, indicators: Floats
+    ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """The product of the curves, [members, points], and of what it is made.
+
+        That is for each curve, dimensions on the last axis: the distance from its knee, its sigmoid, its depth and its
+        own value.
+        """
+        members = len(parameters)
+        own = parameters[:, self._parts["own_shift"]].reshape(members, self._dimensions, self._choices)
+        knees = parameters[:, self._parts["knee"]][:, None] + np.matmul(indicators, own.transpose(0, 2, 1))
+        knees += (parameters[:, self._parts["shift"]] @ indicators.T)[..., None]
+        distances = coordinates - knees
+        steepness = parameters[:, self._parts["slope"]][:, None]
+        sigmoids = 1 / (1 + np.exp(-(steepness * distances).clip(-50, 50)))
+        depths = 1 / (1 + np.exp(-parameters[:, self._parts["depth"]].clip(-50, 50)))[:, None]
+        curves = np.maximum(1 - depths * (1 - sigmoids), _LEAST_FACTOR)
+        factors = (parameters[:, self._parts["factor"]] @ indicators.T).clip(-50, 50)
+        return np.exp(factors) * curves.prod(axis=-1), distances, sigmoids, depths, curves
+
+    def _value_and_slopes(self, parameters: Floats, coordinates: Floats, indicators: Floats) -> tuple[Floats, Floats]:
+        """Values [members, points] and their derivatives [members, points, parameters]."""
+        product, distances, sigmoids, depths, curves = self._curves(parameters, coordinates, indicators)
+        span = parameters[:, self._parts["span"]]
+        scaled = (span * product)[..., None]
+        steepness = parameters[:, self._parts["slope"]][:, None]
+        # Derivative of the logarithm of a curve by its sigmoid's argument, and by the distance from its knee.
+        by_argument = depths / curves * sigmoids * (1 - sigmoids) * scaled
+        by_distance = by_argument * steepness
+        slopes = np.empty((*product.shape, parameters.shape[1]))
+        slopes[..., self._parts["floor"]] = 1
+        slopes[..., self._parts["span"]] = product[..., None]
+        slopes[..., self._parts["knee"]] = -by_distance
+        slopes[..., self._parts["slope"]] = by_argument * distances
+        slopes[..., self._parts["depth"]] = -(1 - sigmoids) / curves * depths * (1 - depths) * scaled
+        slopes[..., self._parts["shift"]] = -by_distance.sum(axis=-1, keepdims=True) * indicators
+        own = by_distance[..., None] * indicators[:, None]
+        slopes[..., self._parts["own_shift"]] = -own.reshape(*product.shape, self._dimensions * self._choices)
+        slopes[..., self._parts["factor"]] = scaled * indicators
+        return parameters[:, self._parts["floor"]] + span * product, slopes

@@ -1,0 +1,79 @@
+"""Where every configuration has been suggested."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from qspinn_optuna import QuantizationObjective, QuantizationSpace, Rounding, Scheme
+from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler, SpaceExhausted
+from tests.fake_workload import FakeWorkload
+from tests.sampler.problems import TWELVE, Objective, all_different, cost, make_study, suggest
+
+MESSAGE = r"All 12 configurations .* widen the space"
+
+
+def exhausted() -> optuna.Study:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    study.optimize(Objective(TWELVE), n_trials=12)
+    return study
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_optimization_ends_when_all_is_seen(jobs: int) -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    study.optimize(Objective(TWELVE), n_trials=1_000, n_jobs=jobs)
+    complete = study.get_trials(states=[TrialState.COMPLETE])
+    assert len(complete) == 12
+    assert all_different(complete)
+    # A thread may have asked for a trial before the other has finished the last one.
+    assert len(study.trials) <= 11 + jobs
+
+
+def test_a_study_that_is_exhausted_ends_at_once() -> None:
+    study = exhausted()
+    study.optimize(Objective(TWELVE), n_trials=1_000)
+    assert [trial.state for trial in study.trials[12:]] == [TrialState.PRUNED]
+
+
+def test_beside_an_optimization_an_exhausted_space_raises() -> None:
+    study = exhausted()
+    with pytest.raises(SpaceExhausted, match=MESSAGE):
+        suggest(study.ask(), TWELVE)
+    with pytest.raises(SpaceExhausted, match=MESSAGE):
+        study.ask(TWELVE)
+
+
+def test_asking_and_telling_gives_every_configuration() -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    for _ in range(12):
+        trial = study.ask(TWELVE)
+        study.tell(trial, (cost(trial.params), 1.0))
+    assert all_different(study.trials)
+
+
+def test_what_is_enqueued_is_run_although_all_is_seen() -> None:
+    study = exhausted()
+    for _ in range(3):
+        study.enqueue_trial({"width": 1, "kind": "b"})
+    study.optimize(Objective(TWELVE), n_trials=3)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 15
+
+
+def test_a_quantization_space_is_searched_to_its_end() -> None:
+    space = QuantizationSpace(FakeWorkload.parameters, (2, 3), [Scheme.PTQ], list(Rounding))
+    study = make_study(MemoryAwareSampler(space, seed=0))
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=100)
+    assert len(study.trials) == space.cardinality == 4 * len(Rounding)
+    assert all_different(study.trials)
+
+
+def test_failed_trials_count_as_seen() -> None:
+    def fail(trial: optuna.Trial) -> tuple[float, float]:
+        suggest(trial, TWELVE)
+        raise RuntimeError
+
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    study.optimize(fail, n_trials=100, catch=RuntimeError)
+    assert len(study.trials) == 12

@@ -1,0 +1,419 @@
+"""Whole studies."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.samplers import RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from qspinn_optuna.sampler import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective import sampler as sampler_module
+from qspinn_optuna.sampler.known_objective.grid import SearchGrid
+from qspinn_optuna.sampler.known_objective.history import SUGGESTED
+from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
+from qspinn_optuna.sampler.known_objective.sampler import _PROBES
+from tests.sampler.problems import (
+    GRID,
+    MIXED,
+    TWELVE,
+    Objective,
+    Space,
+    all_different,
+    cost,
+    gain,
+    make_study,
+    points,
+    suggest,
+    volume,
+)
+
+PROBES = len(_PROBES)
+
+
+def run(space: Space, trials: int, seed: int, **options: Any) -> optuna.Study:
+    study = make_study(KnownObjectiveSampler(space, cost, seed=seed, **options))
+    study.optimize(Objective(space), n_trials=trials)
+    return study
+
+
+@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+def test_the_same_seed_gives_the_same_study_and_another_seed_another(space: Space) -> None:
+    trials = 30 if space is GRID else 10
+    first, again, other = (points(run(space, trials, seed).trials) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda sampler: pickle.loads(pickle.dumps(sampler))])
+def test_a_copy_made_in_mid_study_goes_on_identically(
+    space: Space, duplicate: Callable[[KnownObjectiveSampler], KnownObjectiveSampler]
+) -> None:
+    study = run(space, 9, 0)
+    assert isinstance(study.sampler, KnownObjectiveSampler)
+    twin = make_study(duplicate(study.sampler))
+    twin.add_trials(study.trials)
+    for each in (study, twin):
+        each.optimize(Objective(space), n_trials=4)
+    assert points(study.trials) == points(twin.trials)
+
+
+def test_reseeding_makes_it_draw_something_else() -> None:
+    studies = [run(MIXED, PROBES, 0), run(MIXED, PROBES, 0)]
+    studies[1].sampler.reseed_rng()
+    drawn = []
+    for study in studies:
+        study.optimize(Objective(MIXED), n_trials=4)
+        drawn.append(study.ask().suggest_float("other", 0, 1))
+    assert points(studies[0].trials) != points(studies[1].trials)
+    assert drawn[0] != drawn[1]
+
+
+def test_what_is_being_evaluated_is_taken_to_turn_out_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    fronts, study = [], run(GRID, 10, 0)
+    running = suggest(study.ask(), GRID)
+
+    def spy(*args: Any) -> Any:
+        fronts.append(args[3])
+        return expected_hypervolume_improvement(*args)
+
+    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    suggest(study.ask(), GRID)
+    for costs, gains in fronts:
+        assert costs[-1] == cost(running)
+        assert gains[-1] == pytest.approx(gain(running), abs=0.3)
+
+
+def test_the_neighbours_of_the_best_candidates_promise_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, promises = run(MIXED, 10, 0), []
+
+    def spy(*args: Any) -> Any:
+        promises.append(expected_hypervolume_improvement(*args))
+        return promises[-1]
+
+    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    study.optimize(Objective(MIXED), n_trials=1)
+    means = [each.mean() for each in promises]
+    assert len(means) == 4
+    assert min(means[1:]) > means[0]
+
+
+@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+def test_it_finds_more_than_random_search(space: Space) -> None:
+    ranges = [getattr(dimension, "high", 0) for dimension in space.values()]
+    for seed in range(2 if space is GRID else 1):
+        random = make_study(RandomSampler(seed=seed))
+        random.optimize(Objective(space), n_trials=100)
+        assert volume(run(space, 25, seed).trials, sum(ranges)) > volume(random.trials, sum(ranges))
+
+
+def test_a_study_that_another_sampler_began_goes_on_without_a_new_beginning() -> None:
+    study = make_study(TPESampler(seed=0))
+    study.optimize(Objective(GRID), n_trials=20)
+    study.sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    study.optimize(Objective(GRID), n_trials=10)
+    assert len(set(points(study.trials)[20:]) - set(points(study.trials)[:20])) == 10
+    uniform = [trial for trial in study.trials[20:] if len({trial.params[name] for name in "xyz"}) == 1]
+    assert len(uniform) < PROBES
+
+
+def test_a_sampler_goes_from_study_to_study() -> None:
+    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
+    for _ in range(2):
+        study = make_study(sampler)
+        study.optimize(Objective(TWELVE), n_trials=20)
+        assert len(study.trials) == 12
+        assert all_different(study.trials)
+
+
+def test_a_study_of_the_same_name_elsewhere_is_another() -> None:
+    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
+    for _ in range(2):
+        study = optuna.create_study(study_name="a", directions=["minimize", "maximize"], sampler=sampler)
+        study.enqueue_trial({"width": 0, "kind": "b"})
+        study.optimize(Objective(TWELVE), n_trials=20)
+        assert len(study.trials) == 12
+        assert all_different(study.trials)
+        # The next one begins otherwise.
+        sampler.reseed_rng()
+
+
+def test_a_study_of_one_objective_ends_a_trial_without_harm() -> None:
+    study = optuna.create_study(sampler=KnownObjectiveSampler(TWELVE, cost, seed=0))
+    study.optimize(lambda trial: trial.suggest_float("other", 0, 1), n_trials=15)
+    assert len(study.trials) == 15
+
+
+def test_the_candidates_of_a_suggestion_are_rated_against_the_same_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    references, study = [], make_study(KnownObjectiveSampler(MIXED, cost, seed=0))
+    for integer in range(1, 10):
+        study.enqueue_trial({"integer": integer, "logarithmic": integer})
+    study.optimize(Objective(MIXED), n_trials=9)
+
+    def spy(*args: Any) -> Any:
+        references.append(args[4])
+        return expected_hypervolume_improvement(*args)
+
+    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    study.optimize(Objective(MIXED), n_trials=1)
+    assert len(references) > 1
+    assert len(set(references)) == 1
+
+
+class Troubled(Objective):
+    """Only every seventh trial ends as it should, the others each in another way."""
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
+        trouble = trial.number % 7
+        if trouble == 0:
+            trial.suggest_int("x", 2, 8)
+            raise RuntimeError("before all parameters were asked for")
+        value = super().__call__(trial)
+        if trouble == 1:
+            raise RuntimeError("after all parameters were asked for")
+        if trouble == 2:
+            raise optuna.TrialPruned
+        return {3: (value[0], math.nan), 4: (value[0], math.inf), 5: (value[0], -math.inf)}.get(trouble, value)
+
+
+def test_failed_pruned_and_infinite_trials_are_not_repeated_and_do_no_harm() -> None:
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(Troubled(GRID), n_trials=56, catch=RuntimeError)
+    states = [trial.state for trial in study.trials]
+    assert {state: states.count(state) for state in set(states)} == {
+        TrialState.FAIL: 24,
+        TrialState.PRUNED: 8,
+        TrialState.COMPLETE: 24,
+    }
+    suggested = [tuple(trial.system_attrs[SUGGESTED].items()) for trial in study.trials]
+    assert len(set(suggested)) == 56
+
+
+def test_a_study_in_which_all_trials_fail_goes_on_all_the_same() -> None:
+    def fail(trial: optuna.Trial) -> tuple[float, float]:
+        suggest(trial, MIXED)
+        raise RuntimeError
+
+    study = make_study(KnownObjectiveSampler(MIXED, cost, seed=0))
+    study.optimize(fail, n_trials=15, catch=RuntimeError)
+    assert all_different(study.trials)
+
+
+def test_values_of_any_size_are_modelled() -> None:
+    for scale in (1e-300, 1e300):
+        study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+        study.optimize(lambda trial: (cost(p := suggest(trial, GRID)), scale * gain(p)), n_trials=12)  # noqa: B023
+        assert all_different(study.trials)
+
+
+def test_trials_of_other_parameters_do_no_harm() -> None:
+    study = make_study(RandomSampler(seed=0))
+    study.optimize(lambda trial: (float(trial.suggest_int("x", 2, 8)), 1.0), n_trials=5)
+    study.optimize(lambda trial: (trial.suggest_float("other", 0, 1), 1.0), n_trials=5)
+    study.optimize(lambda trial: (float(trial.suggest_int("x", 20, 80)), 1.0), n_trials=5)
+    study.sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    study.optimize(Objective(GRID), n_trials=10)
+    assert all_different(study.trials[15:])
+
+
+def test_parameters_outside_of_the_search_space_are_drawn_at_random() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        params = suggest(trial, GRID)
+        return cost(params), gain(params) + 0.01 * trial.suggest_float("other", 0, 1)
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=10)
+    assert len({trial.params["other"] for trial in study.trials}) == 10
+    assert all_different(study.trials)
+
+
+def test_enqueued_trials_are_run_as_they_are_and_count_as_seen() -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    for kind in "aab":
+        study.enqueue_trial({"width": 0, "kind": kind})
+    study.optimize(Objective(TWELVE), n_trials=100)
+    assert [trial.params for trial in study.trials[:3]] == [{"width": 0, "kind": kind} for kind in "aab"]
+    assert len(study.trials) == 13
+    assert all_different(study.trials[1:])
+
+
+def test_what_waits_in_the_queue_is_not_suggested() -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    trials = [study.ask() for _ in range(11)]
+    study.enqueue_trial({"width": 0, "kind": "b"})
+    params = [suggest(trial, TWELVE) for trial in trials]
+    assert {"width": 0, "kind": "b"} not in params
+    assert len({tuple(each.items()) for each in params}) == 11
+
+
+def test_what_an_enqueued_trial_leaves_open_is_suggested() -> None:
+    study = run(TWELVE, 7, 0)
+    for _ in range(5):
+        study.enqueue_trial({"kind": "b"})
+    study.optimize(Objective(TWELVE), n_trials=5)
+    assert [trial.params["kind"] for trial in study.trials[7:]] == ["b"] * 5
+    # Five of them cannot be different: of four widths all are tried, then one again.
+    assert {trial.params["width"] for trial in study.trials if trial.params["kind"] == "b"} == {0, 1, 2, 3}
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_an_enqueued_value_outside_of_the_space_is_kept_and_learned_nothing_from() -> None:
+    study = run(GRID, PROBES, 0)
+    study.enqueue_trial({"x": 20})
+    study.enqueue_trial({"x": 20, "y": 2, "z": 2, "kind": "a", "way": "a"})
+    study.optimize(Objective(GRID), n_trials=6)
+    assert [trial.params["x"] for trial in study.trials[PROBES:][:2]] == [20, 20]
+    assert all(2 <= trial.params["x"] <= 8 for trial in study.trials[PROBES + 2 :])
+    assert all_different(study.trials)
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+def test_it_samples_beside_fixed_parameters() -> None:
+    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
+    study = make_study(optuna.samplers.PartialFixedSampler({"kind": "b"}, sampler))
+    study.optimize(Objective(TWELVE), n_trials=3)
+    assert {trial.params["kind"] for trial in study.trials} == {"b"}
+    before = set(points(study.trials))
+    study.sampler = sampler
+    study.optimize(Objective(TWELVE), n_trials=50)
+    assert len(study.trials) == 3 + 12 - len(before)
+
+
+def test_all_types_of_dimensions_get_values_of_their_own() -> None:
+    for trial in run(MIXED, 12, 0).trials:
+        for name, dimension in MIXED.items():
+            assert dimension._contains(dimension.to_internal_repr(trial.params[name]))
+        assert [type(trial.params[name]) for name in MIXED] == [int, int, int, float, float, float, str]
+
+
+@functools.cache
+def usual(small: bool) -> list[tuple[Any, ...]]:
+    return points(run(GRID if small else MIXED, 9, 0, reference=200).trials)
+
+
+@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=2)))
+def test_directions_and_the_order_of_objectives_do_not_matter(
+    space: Space, order: tuple[int, int], signs: tuple[int, int]
+) -> None:
+    def values(params: dict[str, Any]) -> tuple[float, float]:
+        both = (signs[0] * cost(params), signs[1] * gain(params))
+        return both[order[0]], both[order[1]]
+
+    directions = ["minimize" if signs[0] > 0 else "maximize", "maximize" if signs[1] > 0 else "minimize"]
+    sampler = KnownObjectiveSampler(
+        space, lambda params: signs[0] * cost(params), index=order.index(0), reference=signs[0] * 200, seed=0
+    )
+    study = optuna.create_study(directions=[directions[i] for i in order], sampler=sampler)  # type: ignore[misc]
+    study.optimize(lambda trial: values(suggest(trial, space)), n_trials=9)
+    assert points(study.trials) == usual(space is GRID)
+
+
+def test_nothing_is_suggested_that_is_worse_than_the_reference_while_there_is_better() -> None:
+    limit = 15.0
+    study = run(GRID, 40, 0, reference=limit)
+    assert all(trial.values[0] < limit for trial in study.trials[PROBES:])
+
+
+def test_a_budget_of_the_known_objective_is_kept() -> None:
+    limit = 12.0
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = Objective(GRID)(trial)
+        trial.set_constraint("budget", values[0] - limit)
+        return values
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=40)
+    assert all(trial.values[0] <= limit for trial in study.trials[PROBES:])
+
+
+def test_a_budget_is_used_up() -> None:
+    limit = 12.0
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = Objective(GRID)(trial)
+        trial.set_constraint("budget", values[0] - limit)
+        return values
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=40)
+    assert any(trial.values[0] == limit for trial in study.trials[PROBES:])
+
+
+def test_a_floor_of_the_other_objective_is_aimed_at() -> None:
+    floor = 0.93
+    every = itertools.product(*(range(2, 9) for _ in "xyz"), "abc", "ab")
+    share = np.mean([gain(dict(zip(GRID, point, strict=True))) >= floor for point in every])
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = Objective(GRID)(trial)
+        trial.set_constraint("floor", floor - values[1])
+        return values
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=40)
+    feasible = [trial.values[1] >= floor for trial in study.trials[20:]]
+    assert share < 0.2
+    assert np.mean(feasible) > 0.6
+
+
+def test_infeasible_trials_are_not_on_the_front_and_a_constant_objective_bounds_nothing() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        params = suggest(trial, TWELVE)
+        trial.set_constraint("kind", 1.0 if params["kind"] == "a" else -1.0)
+        trial.set_constraint("constant", -0.5)
+        return cost(params), 0.5
+
+    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
+    study = make_study(sampler)
+    study.optimize(objective, n_trials=6)
+    data = sampler._history.read(study, study._storage.get_trial(study.ask()._trial_id), (1.0, 1.0), 0)
+    feasible = [trial.params["kind"] != "a" for trial in study.trials[:6]]
+    assert not all(feasible)
+    assert data.on_front.tolist() == feasible
+    rows, values = data.constraints["kind"]
+    assert (values <= 0).tolist() == feasible
+    assert rows.tolist() == data.rows.tolist()
+    # What is constant says where nothing is wrong, and is no bound either.
+    assert set(data.constraints) == {"kind", "constant"}
+    assert (data.least_gain, data.largest_cost) == (-math.inf, math.inf)
+
+
+def test_other_constraints_are_heeded() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = Objective(GRID)(trial)
+        trial.set_constraint("wide enough", 5.0 - trial.params["x"])
+        trial.set_constraint("kind", 1.0 if trial.params["kind"] == "c" else -1.0)
+        return values
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=50)
+    feasible = [all(value <= 0 for value in trial.constraints.values()) for trial in study.trials[20:]]
+    # The bare improvement prefers small points, of which few are feasible: 13 % of its suggestions were.
+    assert np.mean(feasible) > 0.25
+
+
+@pytest.mark.parametrize("name", list(MIXED))
+def test_a_space_of_one_dimension_is_searched(name: str) -> None:
+    study = run({name: MIXED[name]}, 12, 0)
+    assert all_different(study.trials)
+    assert len(study.trials) == min(12, SearchGrid({name: MIXED[name]}).cardinality)
+
+
+def test_dimensions_of_a_single_value_are_given_to_the_known_objective() -> None:
+    space: Space = {**TWELVE, "single": optuna.distributions.IntDistribution(5, 5)}
+    study = run(space, 100, 0)
+    assert len(study.trials) == 12
+    assert {trial.params["single"] for trial in study.trials} == {5}
