@@ -9,7 +9,9 @@ from pathlib import Path
 
 import optuna
 
-SAMPLERS = ("tpe", "nsgaii", "random", "gp")
+from qspinn_optuna import FrontPruner, MemoryAwareSampler, QuantizationSpace
+
+SAMPLERS = ("memory-aware", "tpe", "nsgaii", "random", "gp")
 
 
 def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
@@ -20,7 +22,12 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
         "--trials", type=count, default=30, help="trials to run now; 0 reports on those of earlier runs"
     )
     search.add_argument("--seed", type=seed, default=0, help="of the network, its input spikes and the sampler")
-    search.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what suggests configurations")
+    search.add_argument("--sampler", choices=SAMPLERS, default="memory-aware", help="what suggests configurations")
+    search.add_argument(
+        "--pruning-confidence",
+        type=confidence,
+        help="stop what cannot enter the front with this confidence, such as 0.95",
+    )
     search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
     search.add_argument("--mu", type=weight, default=0.1, help="what memory costs in the reward that selects a model")
     storage = parser.add_argument_group("storage and output")
@@ -31,9 +38,11 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+def make_sampler(name: str, space: QuantizationSpace, seed: int) -> optuna.samplers.BaseSampler:
     """The sampler with one of the names in ``SAMPLERS``."""
     match name:
+        case "memory-aware":
+            return MemoryAwareSampler(space, seed=seed)
         case "tpe":
             return optuna.samplers.TPESampler(multivariate=True, seed=seed)
         case "nsgaii":
@@ -42,6 +51,11 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.GPSampler(seed=seed)
         case _:
             return optuna.samplers.RandomSampler(seed=seed)
+
+
+def make_pruner(confidence: float | None) -> FrontPruner | None:
+    """The pruner of this confidence, if one is given."""
+    return None if confidence is None else FrontPruner(confidence)
 
 
 def output_file(text: str) -> Path:
@@ -81,6 +95,14 @@ def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be a fraction between 0 and 1, got {text} (0.01 is one point)")
+    return value
+
+
+def confidence(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, both excluded, got {text} (0.95 is usual)")
     return value
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import event_data
 import optuna
-from command_line import make_sampler, positive, study_parser
+from command_line import make_pruner, make_sampler, positive, study_parser
 from report import report
 
 from qspinn_optuna import Family, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
@@ -96,10 +96,16 @@ def search(
     """Begin the study, or go on with it."""
     study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
-    study.sampler = make_sampler(arguments.sampler, arguments.seed + len(study.trials))
+    study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
     if not study.trials:
         enqueue_probes(study, space)
-    objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
+    objective = QuantizationObjective(
+        workload,
+        space,
+        accuracy_floor=floor,
+        seed=arguments.seed,
+        pruner=make_pruner(arguments.pruning_confidence),
+    )
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     return study

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import optuna
-from command_line import make_sampler, positive, study_parser
+from command_line import make_pruner, make_sampler, positive, study_parser
 from report import report
 
 from qspinn_optuna import (
@@ -72,13 +72,19 @@ def run(arguments: argparse.Namespace) -> None:
     space = make_space(workload)
     study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
-    study.sampler = make_sampler(arguments.sampler, arguments.seed + len(study.trials))
+    study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
     if not study.trials:
         enqueue_probes(study, space)
     print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
     floor = max(0.0, workload.baseline - arguments.accuracy_drop)
     print(f"float network: {workload.baseline:.2%} on held-out images; feasible from {floor:.2%}", flush=True)
-    objective = QuantizationObjective(workload, space, accuracy_floor=floor, seed=arguments.seed)
+    objective = QuantizationObjective(
+        workload,
+        space,
+        accuracy_floor=floor,
+        seed=arguments.seed,
+        pruner=make_pruner(arguments.pruning_confidence),
+    )
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     report(arguments, workload, study, floor)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from evaluation_table import final_counts
+
 from qspinn_optuna import QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.datasets import mnist_from_folder
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
@@ -30,7 +32,7 @@ def main() -> None:
         workload = STDPWorkload(data, STDPSettings(minimum_input_spikes=spikes), seed=arguments.seed)
         space = QuantizationSpace(workload.parameters, WIDTHS)
         config = space.uniform(8, Scheme.PTQ, Rounding.NEAREST)
-        *_, (correct, seen) = workload.evaluate(config, arguments.seed)
+        *_, (correct, seen) = final_counts(workload.evaluate(config, arguments.seed))
         print(
             f"| {spikes:g} | {len(workload.kept_inputs)} | {space.footprint(config).compression:.1f}x "
             f"| {correct / seen:.2%} ({workload.baseline:.2%}) |",

@@ -1,0 +1,268 @@
+"""The benchmarks of samplers and pruners: what they measure by is exact, and their scripts run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import compare_pruning
+import compare_samplers
+import evaluation_table
+import numpy as np
+import pytest
+import torch
+from compare_samplers import CountingWorkload
+from evaluation_table import EvaluationTable, choices_of, make_table, params_of_row
+from synthetic_problems import SYNTHETIC_PROBLEMS, Cliffs, Front, SyntheticProblem
+
+from qspinn_optuna import InexactError, QuantizationConfig, QuantizationSpace
+from tests.fake_workload import SEEN, FakeWorkload, fake_space
+
+TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
+"""Layers of a problem with 1,536 configurations at most."""
+
+
+@pytest.fixture
+def _threads() -> Iterator[None]:
+    """Scripts limit the threads of their process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def configurations(space: QuantizationSpace) -> list[QuantizationConfig]:
+    choices = choices_of(space)
+    return [space.config(dict(zip(choices, values, strict=True))) for values in itertools.product(*choices.values())]
+
+
+def fake_table() -> EvaluationTable:
+    space = fake_space()
+    correct = np.arange(2 * space.cardinality, dtype=np.int32).reshape(-1, 2)
+    correct[3] = -1
+    return EvaluationTable(space, correct, np.array([500, SEEN], np.int32), 0.95, {"of": "nothing"})
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", list(SYNTHETIC_PROBLEMS))
+def test_the_front_of_a_problem_is_that_of_all_its_configurations(name: str, seed: int) -> None:
+    problem = SYNTHETIC_PROBLEMS[name](seed, TINY[name], (1, 4))
+    everything = configurations(problem.space)
+    memory = np.array([problem.space.footprint(config).kib for config in everything])
+    accuracy = np.array([problem.truth(config) for config in everything])
+    beaten = [
+        np.any((memory <= m) & (accuracy >= a) & ((memory < m) | (accuracy > a)))
+        for m, a in zip(memory, accuracy, strict=True)
+    ]
+    expected = np.unique(np.stack([memory, accuracy])[:, ~np.array(beaten)], axis=1)
+    np.testing.assert_allclose([problem.front.memory_kib, problem.front.accuracy], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(SYNTHETIC_PROBLEMS))
+def test_problems_are_as_large_as_promised_and_their_fronts_reach_the_baseline(name: str) -> None:
+    problem = SYNTHETIC_PROBLEMS[name](0)
+    assert len(problem.parameters) >= 8
+    assert problem.space.cardinality >= 2e10
+    assert len(problem.front) > 100
+    assert problem.front.accuracy[-1] == pytest.approx(problem.baseline, abs=0.01)
+
+
+@pytest.mark.parametrize("name", list(SYNTHETIC_PROBLEMS))
+def test_counts_are_those_of_the_configuration_and_spread_as_samples_do(name: str) -> None:
+    problem: SyntheticProblem = SYNTHETIC_PROBLEMS[name](0)
+    config = problem.space.uniform(8, problem.space.schemes[0], problem.space.roundings[0])
+    counts = list(problem.evaluate(config, 0))
+    assert counts == list(problem.evaluate(config, 0))
+    assert [seen for _, seen in counts] == list(range(2_000, 20_001, 2_000))
+    measured = [list(problem.evaluate(config, seed))[-1][0] / 20_000 for seed in range(200)]
+    truth = problem.truth(config)
+    deviation = (truth * (1 - truth) / 20_000) ** 0.5
+    assert np.mean(measured) == pytest.approx(truth, abs=4 * deviation / 200**0.5)
+    assert np.std(measured) == pytest.approx(deviation, rel=0.25)
+
+
+def test_a_wider_weight_can_fall_off_a_cliff() -> None:
+    problem = Cliffs(0, 1)
+    params = problem.space.params(problem.space.uniform(8, *(problem.space.schemes[0], problem.space.roundings[0])))
+    accuracy = [problem.truth(problem.space.config(params | {"bits.layer0.weight": bits})) for bits in range(1, 17)]
+    top = int(np.argmax(accuracy))
+    assert 0 < top < 15
+    assert accuracy[top + 1 :] == [problem.chance] * (15 - top)
+
+
+def test_hypervolume_is_the_area_that_the_points_dominate() -> None:
+    rng = np.random.default_rng(0)
+    memory, accuracy = rng.integers(1, 24, 8), rng.integers(0, 20, 8) / 20
+    # Cells of a grid on whose lines all points lie.
+    cells = [
+        any(m <= column and a >= (row + 1) / 20 for m, a in zip(memory, accuracy, strict=True))
+        for column in range(20)
+        for row in range(2, 20)
+    ]
+    front = Front.of(memory.astype(float), accuracy)
+    assert front.hypervolume(20.0, 0.1) == pytest.approx(np.mean(cells))
+    assert Front.of([], []).hypervolume(20.0, 0.1) == 0
+
+
+def test_of_equal_points_the_front_keeps_one() -> None:
+    front = Front.of([1.0, 1.0, 2.0, 2.0, 3.0], [0.5, 0.5, 0.5, 0.7, 0.6])
+    assert (front.memory_kib.tolist(), front.accuracy.tolist()) == ([1.0, 2.0], [0.5, 0.7])
+
+
+def test_rows_and_params_are_inverse() -> None:
+    table = fake_table()
+    rows = [table.row(params_of_row(table.space, row)) for row in range(table.space.cardinality)]
+    assert rows == list(range(table.space.cardinality))
+
+
+def test_a_saved_table_is_read_back(tmp_path: Path) -> None:
+    table = fake_table()
+    table.save(tmp_path / "table.npz")
+    loaded = EvaluationTable.load(tmp_path / "table.npz")
+    assert loaded.space.to_dict() == table.space.to_dict()
+    np.testing.assert_array_equal(loaded.correct, table.correct)
+    assert (loaded.baseline, loaded.describe()) == (table.baseline, table.describe())
+    assert [path.name for path in tmp_path.iterdir()] == ["table.npz"]
+
+
+def test_a_table_counts_what_was_measured_and_refuses_what_was_refused() -> None:
+    table = fake_table()
+    config = table.space.config(params_of_row(table.space, 5))
+    looks = [list(table.evaluate(config, seed)) for seed in range(300)]
+    assert {tuple(seen for _, seen in look) for look in looks} == {(500, SEEN)}
+    assert {look[-1] for look in looks} == {(11, SEEN)}
+    assert np.mean([look[0][0] for look in looks]) == pytest.approx(11 * 500 / SEEN, abs=0.5)
+    with pytest.raises(InexactError):
+        list(table.evaluate(table.space.config(params_of_row(table.space, 3)), 0))
+    assert np.flatnonzero(np.isnan(table.accuracy)).tolist() == [3]
+
+
+def test_an_interrupted_table_goes_on_and_a_table_of_another_workload_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "table.npz"
+    space, workload = fake_space((2, 3)), FakeWorkload()
+    correct = np.array([[c for c, _ in workload.evaluate(config, 0)] for config in configurations(space)], np.int32)
+    unfinished = correct.copy()
+    unfinished[7:] = -2
+    known = 17
+    unfinished[0] = known  # no evaluation gives it: it stays only if it is not evaluated again
+    seen = np.array([500, SEEN], np.int32)
+    description = {"workload": "fake"}
+    EvaluationTable(space, unfinished, seen, 0.95, description).save(tmp_path / "table.npz.unfinished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation_table, "ProcessPoolExecutor", InThisProcess)
+        patch.setattr(evaluation_table, "as_completed", list)
+        patch.setattr("os.nice", lambda _: 0)
+        table = make_table(FakeWorkload, {"weight": (2, 3), "membrane": (2, 3)}, path, 1)
+    np.testing.assert_array_equal(table.correct[1:], correct[1:])
+    assert table.correct[0].tolist() == [known, known]
+    assert [file.name for file in tmp_path.iterdir()] == ["table.npz"]
+    EvaluationTable(space, unfinished, seen, 0.95, {"workload": "other"}).save(tmp_path / "table.npz.unfinished")
+    with pytest.raises(ValueError, match="of another workload"):
+        make_table(FakeWorkload, {"weight": (2, 3), "membrane": (2, 3)}, path, 1)
+
+
+def test_samples_are_counted_as_far_as_they_are_asked_for() -> None:
+    workload = CountingWorkload(FakeWorkload())
+    space = fake_space()
+    config = space.uniform(8, space.schemes[0], space.roundings[0])
+    looks = workload.evaluate(config, 0)
+    next(looks)
+    assert workload.samples == SEEN // 2
+    list(workload.evaluate(config, 0))
+    assert workload.samples == SEEN // 2 + SEEN
+
+
+def test_the_true_front_leaves_no_regret() -> None:
+    problem = compare_samplers.make_problem("logistic", 0)
+    everything = problem.hypervolume(problem.front)
+    assert 0 < everything < 1
+    shuffled = np.random.default_rng(0).permutation(len(problem.front))
+    again = Front.of(problem.front.memory_kib[shuffled], problem.front.accuracy[shuffled])
+    assert problem.hypervolume(again) == everything
+    assert problem.hypervolume(Front.of(again.memory_kib[1:], again.accuracy[1:])) < everything
+
+
+@pytest.mark.usefixtures("_threads")
+def test_a_table_is_searched_without_regret_at_the_end_and_what_it_refuses_is_no_sample(tmp_path: Path) -> None:
+    space, workload = fake_space((2, 3)), FakeWorkload()
+    correct = np.array([[c for c, _ in workload.evaluate(config, 0)] for config in configurations(space)], np.int32)
+    correct[5] = -1
+    EvaluationTable(space, correct, np.array([500, SEEN], np.int32), 0.95, {}).save(tmp_path / "table.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_samplers, "table_path", lambda _: tmp_path / "table.npz")
+        run = compare_samplers.run_study(("mnist", "random", 0, 200))
+    assert run.regret[0] > run.regret[-1] == 0
+    assert sum(run.samples) == SEEN * (space.cardinality - 1)
+    assert run.repeated.count(False) == space.cardinality
+
+
+@pytest.mark.usefixtures("_threads")
+def test_the_comparison_writes_its_curves_and_goes_on_where_it_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare_samplers.py", "--problems", "logistic", "--samplers", "random", "tpe", "--trials", "5"]
+    command += ["--processes", "1", "--output", str(tmp_path)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*command, "--seeds", "1"])
+        compare_samplers.main()
+        first = (tmp_path / "runs" / "tpe.jsonl").read_text()
+        (tmp_path / "runs" / "tpe.jsonl").write_text(first + '{"problem": "logi')  # interrupted
+        patch.setattr(sys, "argv", [*command, "--seeds", "2"])
+        compare_samplers.main()
+        lines = (tmp_path / "runs" / "tpe.jsonl").read_text().splitlines()
+        assert (lines[0], len(lines)) == (first.strip(), 2)
+        patch.setattr(compare_samplers, "run_study", None)  # everything is stored: nothing is run
+        compare_samplers.main()
+    curves = json.loads((tmp_path / "curves.json").read_text())
+    summary = curves["problems"]["logistic"]["tpe"]
+    assert summary["seeds"] == 2
+    assert len(summary["regret"]["mean"]) == len(summary["regret_by_samples"]["samples"]) == 5
+    assert summary["regret"]["mean"] == sorted(summary["regret"]["mean"], reverse=True)
+    assert (summary["samples_per_trial"], summary["duplicates"]) == (20_000, 0)
+    assert "Plotly.newPlot" in (tmp_path / "curves.html").read_text()
+    assert "| logistic | TPE |" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_threads")
+def test_without_a_pruner_nothing_is_saved_or_lost() -> None:
+    outcome = compare_pruning.run_study(("noise-power", "random", 0, 20, None))
+    assert (outcome.samples, outcome.stopped, outcome.wrong) == (1.0, 0.0, 0)
+    assert outcome.found == outcome.suggested
+
+
+@pytest.mark.usefixtures("_threads")
+def test_pruning_saves_samples_of_the_same_study() -> None:
+    outcome = compare_pruning.run_study(("noise-power", "random", 0, 20, 0.95))
+    reference = compare_pruning.run_study(("noise-power", "random", 0, 20, None))
+    assert 0 < outcome.samples < 1
+    assert outcome.stopped > 0
+    # Random suggestions do not depend on what was measured.
+    assert (outcome.front, outcome.suggested) == (reference.front, reference.found)
+
+
+class InThisProcess:
+    """A pool that evaluates at once."""
+
+    def __init__(self, *_: object, initializer: Callable[..., None], initargs: tuple[object, ...]) -> None:
+        initializer(*initargs)
+
+    def __enter__(self) -> InThisProcess:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def submit(self, function: Callable[[int], object], row: int) -> Result:
+        return Result(function(row))
+
+
+class Result:
+    """What a pool promises."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def result(self) -> object:
+        return self.value
