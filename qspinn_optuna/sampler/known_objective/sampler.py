@@ -42,7 +42,7 @@ _CLIMBS, _CLIMBED, _NEIGHBOURS = 3, 20, 25
 _NEIGHBOURS_DRAWN = 100
 
 _FIRST_STEPS, _STEPS = 30, 12
-_FIT_COST = 3e9
+_FIT_COST = 1e9
 """Multiplications that a fit may take: a long study makes fewer steps, each from where the last fit ended."""
 
 _NEIGHBOUR_EVERY = 4
