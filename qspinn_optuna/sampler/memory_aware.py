@@ -60,7 +60,13 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             for name, distribution in space.distributions.items()
             if isinstance(distribution, IntDistribution) and not distribution.single()
         }
-        super().__init__(space.distributions, self._memory_kib, reference=footprint.baseline_kib, seed=seed)
+        # NOTE: not the 32-bit original itself, which is far away: the least gain in accuracy at the wide end would count
+        # for all the memory up to there, and the narrow end, which one searches for, would be neglected. On the
+        # tabulated network the regret after 50 trials was fifteen times as high.
+        widest = {name: _last(distribution) for name, distribution in space.distributions.items()}
+        widest_kib = space.footprint(space.config(widest)).kib
+        reference = min(footprint.baseline_kib, widest_kib)
+        super().__init__(space.distributions, self._memory_kib, reference=reference, seed=seed)
 
     def _kib_with(self, name: str, width: int) -> float:
         """Memory with the narrowest widths, but for one dimension."""
@@ -111,6 +117,11 @@ class MemoryAwareSampler(KnownObjectiveSampler):
 def _first(distribution: BaseDistribution) -> Any:
     """The narrowest width, or the first choice."""
     return distribution.low if isinstance(distribution, IntDistribution) else distribution.to_external_repr(0)
+
+
+def _last(distribution: BaseDistribution) -> Any:
+    """The widest width, or the first choice."""
+    return distribution.high if isinstance(distribution, IntDistribution) else distribution.to_external_repr(0)
 
 
 def _observation(correct: int, seen: int) -> Observation:

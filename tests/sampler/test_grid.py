@@ -39,7 +39,8 @@ def floats(draw: st.DrawFn) -> FloatDistribution:
 
 def choices() -> st.SearchStrategy[CategoricalDistribution]:
     values = st.none() | st.booleans() | st.text(max_size=3) | st.floats(allow_nan=False)
-    return st.lists(values, min_size=1, max_size=5, unique_by=repr).map(CategoricalDistribution)
+    # Equal choices, such as False and 0.0, are one to Optuna.
+    return st.lists(values, min_size=1, max_size=5, unique=True).map(CategoricalDistribution)
 
 
 def spaces() -> st.SearchStrategy[dict[str, BaseDistribution]]:
