@@ -60,9 +60,9 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             for name, distribution in space.distributions.items()
             if isinstance(distribution, IntDistribution) and not distribution.single()
         }
-        # NOTE: not the 32-bit original itself, which is far away: the least gain in accuracy at the wide end would count
-        # for all the memory up to there, and the narrow end, which one searches for, would be neglected. On the
-        # tabulated network the regret after 50 trials was fifteen times as high.
+        # NOTE: not the 32-bit original, which is far away: a little accuracy gained at the wide end would count for all
+        # the memory up to there, and the narrow end, where one searches, would be neglected. On the tabulated network
+        # the regret after 50 trials was fifteen times as high.
         widest = {name: _last(distribution) for name, distribution in space.distributions.items()}
         widest_kib = space.footprint(space.config(widest)).kib
         reference = min(footprint.baseline_kib, widest_kib)
