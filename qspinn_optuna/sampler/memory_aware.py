@@ -14,11 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from qspinn_optuna.sampler.known_objective import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.history import Observation
+from qspinn_optuna.sampler.known_objective.sampler import PROBES
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import check_directions, measurements, space_of
-
-_PROBE_WIDTHS = (1.0, 0.5, 0.25, 0.75, 0.125, 0.0)
-"""Uniform widths at which a study begins, as fractions from the narrowest to the widest of the space."""
 
 _NOISE = 0.005
 """Standard deviation of the accuracy between networks that are quantized alike, roughly: partial counts that are
@@ -104,7 +102,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             return super()._probes()
         low, high = min(value.low for value in widths), max(value.high for value in widths)
         rows = []
-        for turn, fraction in enumerate(_PROBE_WIDTHS):
+        for turn, fraction in enumerate(PROBES):
             scheme = self._space.schemes[turn % len(self._space.schemes)]
             rounding = self._space.roundings[-(turn + 1) % len(self._space.roundings)]
             uniform = self._space.uniform(round(low + fraction * (high - low)), scheme, rounding)

@@ -24,7 +24,7 @@ from .saturating import SaturatingEnsemble
 
 Floats = NDArray[np.float64]
 
-_PROBES = (1.0, 0.5, 0.25, 0.75, 0.125, 0.0)
+PROBES = (1.0, 0.5, 0.25, 0.75, 0.125, 0.0)
 """Fractions of all ranges at which a study begins."""
 
 _ENUMERATED = 4_096
@@ -217,7 +217,7 @@ class KnownObjectiveSampler(BaseSampler):
 
     def _probes(self) -> list[Rows]:
         """Where a study begins."""
-        return [self._grid.spread(fraction, turn) for turn, fraction in enumerate(_PROBES)]
+        return [self._grid.spread(fraction, turn) for turn, fraction in enumerate(PROBES)]
 
     def _suggest(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """Choose, and tell other workers before they choose the same."""
@@ -248,7 +248,7 @@ class KnownObjectiveSampler(BaseSampler):
         signs = [-1.0 if direction is StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
         cost_sign, gain_sign = signs[self._index], -signs[1 - self._index]
         data = self._history.read(study, trial, (cost_sign, gain_sign), self._index, self._further_observations(study))
-        if len(data.gains) < len(_PROBES):
+        if len(data.gains) < len(PROBES):
             yield from (self._hold(row[None], fixed)[0] for row in self._probes())
         if len(data.gains) == 0:
             yield from self._hold(self._grid.draw(_DRAWN, self._rng), fixed)
