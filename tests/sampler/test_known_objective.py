@@ -21,7 +21,7 @@ from qspinn_optuna.sampler.known_objective import sampler as sampler_module
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
-from qspinn_optuna.sampler.known_objective.sampler import _PROBES
+from qspinn_optuna.sampler.known_objective.sampler import PROBES as FRACTIONS
 from tests.sampler.problems import (
     GRID,
     MIXED,
@@ -37,7 +37,7 @@ from tests.sampler.problems import (
     volume,
 )
 
-PROBES = len(_PROBES)
+PROBES = len(FRACTIONS)
 
 
 def run(space: Space, trials: int, seed: int, **options: Any) -> optuna.Study:
