@@ -24,6 +24,7 @@ class Candidate:
         memory_kib: Its memory.
         compression: How many times smaller than the 32-bit original it is.
         accuracy: Its accuracy, a fraction.
+        samples: On how many samples that was measured; None if its trial does not say.
     """
 
     trial_number: int
@@ -31,6 +32,14 @@ class Candidate:
     memory_kib: float
     compression: float
     accuracy: float
+    samples: int | None = None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the accuracy, from the number of samples; None if that is not known."""
+        if self.samples is None:
+            return None
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.samples)
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as JSON keeps it; ``rounding`` is one for all parameters, or one for each."""
@@ -126,7 +135,8 @@ def _config(trial: FrozenTrial) -> QuantizationConfig:
 def _candidate(trial: FrozenTrial) -> Candidate:
     config = _config(trial)
     memory_kib, accuracy = trial.values
-    return Candidate(trial.number, config, memory_kib, trial.user_attrs["footprint"]["compression"], accuracy)
+    compression, samples = trial.user_attrs["footprint"]["compression"], trial.user_attrs.get("seen")
+    return Candidate(trial.number, config, memory_kib, compression, accuracy, samples)
 
 
 def _why_empty(name: str, finished: list[FrozenTrial], accuracy_floor: float | None) -> str:

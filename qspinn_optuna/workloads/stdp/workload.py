@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import warnings
@@ -26,7 +27,7 @@ from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
 
 _BATCH = 1_000
-"""Images between two partial results."""
+"""Images between two partial results, once so many are seen; before, after an eighth, a quarter and a half of them."""
 
 # Numbers of the first images, far from those of training, so that every set has spikes of its own.
 _LABELS = 1_000_000_000
@@ -84,7 +85,7 @@ class STDPWorkload:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.training_looks = check_looks(tuple(training_looks))
         self.kept_inputs = self._find_kept_inputs()
-        self._spikes: dict[tuple[int, int, int], SpikeTrains] = {}
+        self._spikes: dict[tuple[int, int, int, int], SpikeTrains] = {}
 
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
@@ -213,7 +214,7 @@ class STDPWorkload:
         self, network: _Network, split: LabeledImages, first_image: int, seed: int, label_images: int | None = None
     ) -> Iterator[tuple[int, int]]:
         """Label the neurons, by the first of the label images if so told, then count correct answers by batches."""
-        for key in [key for key in tuple(self._spikes) if key[2] != seed]:
+        for key in [key for key in tuple(self._spikes) if key[-1] != seed]:
             self._spikes.pop(key, None)
         inputs = self.kept_inputs if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
         training = self.data.train
@@ -232,27 +233,35 @@ class STDPWorkload:
     ) -> Iterator[NDArray[np.int32]]:
         """Spikes of the neurons, one batch of images after the other."""
 
-        def respond(first: int) -> NDArray[np.int32]:
-            return network.count_spikes(self._trains(split, first, inputs, first_image, seed), seed)
+        def respond(batch: range) -> NDArray[np.int32]:
+            return network.count_spikes(self._trains(split, batch, inputs, first_image, seed), seed)
 
         pool = ThreadPoolExecutor(self.threads)
         try:
-            yield from pool.map(respond, range(0, len(split), _BATCH))
+            yield from pool.map(respond, _batches(len(split)))
         finally:
             pool.shutdown(cancel_futures=True)
 
     def _trains(
-        self, split: LabeledImages, first: int, inputs: NDArray[np.intp], first_image: int, seed: int
+        self, split: LabeledImages, batch: range, inputs: NDArray[np.intp], first_image: int, seed: int
     ) -> SpikeTrains:
         """Input spikes of a batch, kept for the trials to come: they take as long to draw as to respond to."""
-        key = (first_image + first, len(inputs), seed)
+        key = (first_image + batch.start, len(batch), len(inputs), seed)
         trains = self._spikes.get(key)
         if trains is None:
-            images = split.images[first : first + _BATCH, inputs]
-            trains = encode_images(images, self.settings.steps, self.settings.input_rate, seed, first_image + first)
+            images = split.images[batch.start : batch.stop, inputs]
+            first = first_image + batch.start
+            trains = encode_images(images, self.settings.steps, self.settings.input_rate, seed, first)
             if first_image != _TEST:
                 self._spikes[key] = trains
         return trains
+
+
+def _batches(images: int) -> list[range]:
+    """Small ones first: many a network is so bad that a hundred images tell."""
+    starts = {0, *(_BATCH // part for part in (8, 4, 2)), *range(_BATCH, images, _BATCH)}
+    edges = [*sorted(start for start in starts if start < images), images]
+    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def _last(counts: Iterator[tuple[int, int]]) -> float:
