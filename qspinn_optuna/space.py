@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import optuna
@@ -23,6 +24,15 @@ Ties = Literal["family", "layer"] | Mapping[str, str]
 """Which parameters share their width; see :class:`QuantizationSpace`."""
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class WidthReport(Protocol):
+    """Something that knows which widths are worth a search, such as a report of significance."""
+
+    @property
+    def worth_searching(self) -> Mapping[str, tuple[int, int]]:
+        """First and last width of dimensions, by their names without "bits."."""
+        ...
 
 
 class QuantizationSpace:
@@ -156,6 +166,29 @@ class QuantizationSpace:
         params |= dict.fromkeys(self._rounding_names.values(), Rounding(rounding).value)
         params |= {name: min(max(width, low), high) for name, (low, high) in self._widths.items()}
         return self.config(params)
+
+    def narrow(self, report: WidthReport) -> QuantizationSpace:
+        """The same space with only those widths that ``report`` finds worth a search; others stay as they are.
+
+        Raises:
+            ValueError: If the report is of parameters that the space does not search, or of no width that it has.
+        """
+        widths = dict(self._widths)
+        for parameter, (first, last) in report.worth_searching.items():
+            name = f"bits.{parameter}"
+            if name not in widths:
+                known = [known.removeprefix("bits.") for known in widths]
+                raise ValueError(f"report must be of widths of this space, {known}, got {parameter!r}.")
+            low, high = max(first, widths[name][0]), min(last, widths[name][1])
+            if low > high:
+                raise ValueError(
+                    f"report must find widths of {parameter!r} within {widths[name]} worth a search, "
+                    f"got {(first, last)}."
+                )
+            widths[name] = (low, high)
+        narrowed = copy.copy(self)
+        narrowed._widths = widths
+        return narrowed
 
     def footprint(self, config: QuantizationConfig) -> Footprint:
         """Memory of a configuration, without evaluating it."""

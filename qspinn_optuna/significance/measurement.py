@@ -1,0 +1,207 @@
+"""Lower one parameter at a time and watch the accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tqdm import tqdm
+
+from qspinn_optuna.config import InexactError, Scheme
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.pruning import cannot_reach, upper_bound
+from qspinn_optuna.pruning.sequential import check_confidence
+from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, params_at, searched_widths
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.workloads import TrainingProgress, Workload
+
+
+def measure_significance(
+    workload: Workload,
+    space: QuantizationSpace,
+    *,
+    tolerance: float = 0.01,
+    confidence: float = 0.95,
+    seed: int = 0,
+    stop_early: bool = True,
+    show_progress: bool = False,
+) -> SignificanceReport:
+    """Lower one parameter at a time, all others at their widest, with every scheme and rounding of ``space``.
+
+    A width is accurate enough if it has at most ``tolerance`` less than ``workload.baseline``, as the trials of a study
+    are that has this for its ``accuracy_floor``. Stopping early, the narrowest such width is found by halving, since
+    accuracy is near to monotone in every width, and from where the rounding before had it; the narrowest width of the
+    space is measured as well, to know what the parameter can spoil. An evaluation ends as soon as it is clear on which
+    side of the floor it will end, by a test that holds at every look: see :func:`~qspinn_optuna.pruning.cannot_reach`,
+    which assumes samples in random order.
+
+    What only costs: give a space with ``schemes=(Scheme.PTQ,)`` where in-training quantization takes long.
+
+    Args:
+        workload: What is measured.
+        space: The widths, schemes and roundings; made of the workload's parameters.
+        tolerance: What may be lost, a fraction: 0.01 is one point.
+        confidence: Of the points' intervals, which hold at every look, and of every end that is early.
+        seed: Of what is random in an evaluation: that of a study's objective, to measure what its trials measure.
+        stop_early: Whether to stop where the answer is clear; otherwise every width is evaluated on all samples.
+        show_progress: Whether to show a progress bar.
+
+    Raises:
+        TypeError: If ``space`` is no space.
+        ValueError: If ``tolerance`` or ``confidence`` is outside its range, the space has no width to choose, or the
+            workload refuses the widest configuration of every scheme and rounding.
+    """
+    if not isinstance(space, QuantizationSpace):
+        raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 1):
+        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
+    widths = searched_widths(space)
+    if not widths:
+        raise ValueError("space must have a parameter with more than one width, got none: there is nothing to lower.")
+    probe = _Probe(workload, space, workload.baseline - tolerance, check_confidence(confidence), seed, stop_early)
+    curves: list[WidthCurve] = []
+    refusals: list[str] = []
+    guesses: dict[str, int] = {}
+    combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
+    with tqdm(total=len(combinations) * len(widths), unit="curve", disable=not show_progress, leave=False) as bar:
+        for scheme, rounding in combinations:
+            widest = probe.measure(scheme, rounding, *_any_widest(widths))
+            if widest is None:
+                refusals.append(f"{scheme} with {rounding}: {probe.refusal}")
+                continue
+            for name, (low, high) in widths.items():
+                curve = probe.curve(scheme, rounding, name, range(low, high + 1), guesses.get(name))
+                if curve.narrowest is not None:
+                    guesses[name] = curve.narrowest
+                curves.append(curve)
+                bar.update()
+    if not curves:
+        raise ValueError(f"The workload refuses the widest widths of the space: {'; '.join(refusals)}")
+    return SignificanceReport(tuple(curves), workload.baseline, tolerance, confidence, probe.evaluations, probe.samples)
+
+
+@dataclass
+class _Probe:
+    """Evaluates configurations, each once, as far as it takes."""
+
+    workload: Workload
+    space: QuantizationSpace
+    floor: float
+    confidence: float
+    seed: int
+    stop_early: bool
+    evaluations: int = 0
+    samples: int = 0
+    refusal: str = ""
+    _total: int | None = None
+    _known: dict[tuple[Any, ...], WidthPoint | None] = field(default_factory=dict)
+
+    def curve(self, scheme: Scheme, rounding: Rounding, name: str, widths: range, guess: int | None) -> WidthCurve:
+        """The curve of one parameter, as far as it takes."""
+        points: dict[int, WidthPoint] = {}
+
+        def suffices(width: int) -> bool:
+            point = self.measure(scheme, rounding, name, width)
+            if point is not None:
+                points[width] = point
+            # One that was cut off is, too, on the side of the floor on which it would have ended.
+            return point is not None and point.accuracy >= self.floor
+
+        if self.stop_early:
+            narrowest = _narrowest(suffices, widths, guess)
+            suffices(widths[0])
+        else:
+            passing = [width for width in reversed(widths) if suffices(width)]
+            narrowest = _end_of_run(passing, widths[-1])
+        by_width = tuple(points[width] for width in sorted(points))
+        return WidthCurve(name, scheme, rounding, by_width, narrowest)
+
+    def measure(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
+        """One point; None if the workload refuses it."""
+        params = params_at(self.space, scheme, rounding, name, width)
+        key = tuple(params.values())
+        if key not in self._known:
+            try:
+                correct, seen = self._count(params)
+            except InexactError as error:
+                self.refusal = str(error)
+                self._known[key] = None
+            else:
+                self._known[key] = self._point(width, correct, seen)
+        point = self._known[key]
+        # NOTE: the widest point is that of every parameter; its width is another for each.
+        return None if point is None else replace(point, width=width)
+
+    def _count(self, params: dict[str, Any]) -> tuple[int, int]:
+        correct, seen = 0, 0
+        self.evaluations += 1
+        looks = self.workload.evaluate(self.space.config(params), self.seed)
+        try:
+            for look in looks:
+                if isinstance(look, TrainingProgress):
+                    continue
+                correct, seen = look
+                if self._is_clear(correct, seen):
+                    break
+            else:
+                self._total = seen
+        finally:
+            # A generator ends its threads and contexts then, not at some later time.
+            if isinstance(looks, Generator):
+                looks.close()
+        if not 0 <= correct <= seen or seen == 0:
+            raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
+        self.samples += seen
+        return correct, seen
+
+    def _is_clear(self, correct: int, seen: int) -> bool:
+        """Whether an evaluation will end over the floor, or under it. The first one is seen to its end."""
+        if not self.stop_early or self._total is None or seen >= self._total:
+            return False
+        needed = self._needed(self._total)
+        # Half of what may go wrong for each side.
+        confidence = 1 - (1 - self.confidence) / 2
+        return cannot_reach(correct, seen, needed, confidence, self._total) or cannot_reach(
+            seen - correct, seen, self._total - needed + 1, confidence, self._total
+        )
+
+    def _needed(self, total: int) -> int:
+        """Correct answers of ``total`` that are enough."""
+        return math.ceil(self.floor * total - 1e-9)
+
+    def _point(self, width: int, correct: int, seen: int) -> WidthPoint:
+        confidence = 1 - (1 - self.confidence) / 2
+        low = 1 - upper_bound(seen - correct, seen, confidence)
+        return WidthPoint(width, correct / seen, low, upper_bound(correct, seen, confidence), correct, seen)
+
+
+def _narrowest(suffices: Callable[[int], bool], widths: range, guess: int | None) -> int | None:
+    """The narrowest width that suffices, if wider ones do all; None if the widest does not."""
+    if not suffices(widths[-1]):
+        return None
+    failing, passing = widths[0] - 1, widths[-1]
+    if guess is not None:
+        for width in (guess, guess - 1, guess + 1):
+            if failing < width < passing:
+                failing, passing = (failing, width) if suffices(width) else (width, passing)
+    while passing - failing > 1:
+        middle = (failing + passing) // 2
+        failing, passing = (failing, middle) if suffices(middle) else (middle, passing)
+    return passing
+
+
+def _end_of_run(passing: list[int], widest: int) -> int | None:
+    """The end of the unbroken run of widths, from the widest down."""
+    narrowest = None
+    for expected, width in zip(range(widest, -1, -1), passing, strict=False):
+        if width != expected:
+            break
+        narrowest = width
+    return narrowest
+
+
+def _any_widest(widths: dict[str, tuple[int, int]]) -> tuple[str, int]:
+    name, (_, high) = next(iter(widths.items()))
+    return name, high

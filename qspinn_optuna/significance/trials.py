@@ -1,0 +1,126 @@
+"""Which parameters matter, from the trials that a study has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.sampler.known_objective.grid import SearchGrid
+from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
+from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
+from qspinn_optuna.study import check_directions
+
+_FEWEST_TRIALS = 10
+_STEPS = 60
+_MEMBERS = 40
+
+
+def significance_from_study(
+    study: optuna.Study, *, tolerance: float = 0.01, confidence: float = 0.9, seed: int = 0
+) -> SignificanceReport:
+    """Estimate, without measuring anything, what every width alone does.
+
+    A model of the accuracy that saturates in every width, the one by which :class:`~qspinn_optuna.MemoryAwareSampler`
+    suggests, is fitted to the finished trials; its curves are those of one width, all others at their widest, where a
+    search seldom goes. So the intervals, which are those of the model's fits, matter more than the lines. The report
+    also has Optuna's importances (PED-ANOVA) of every dimension for the accuracy: they tell what varied results in the
+    trials that there are.
+
+    Args:
+        study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
+        tolerance: What a model may lose against the best of the widest ones to be accurate enough, a fraction.
+        confidence: Part of the fits that the intervals hold.
+        seed: Of the fits.
+
+    Raises:
+        ValueError: If the study has other objectives, other parameters than widths, roundings and a scheme, or fewer
+            than ten finished trials of one and the same space.
+    """
+    check_directions(study)
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.9, got {confidence!r}.")
+    trials = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if math.isfinite(trial.values[1])
+    ]
+    distributions = _distributions(study.study_name, trials)
+    grid = SearchGrid(distributions)
+    rows = np.array([grid.encode(trial.params) for trial in trials])
+    accuracies = np.array([trial.values[1] for trial in trials])
+    ensemble = SaturatingEnsemble(grid.units, grid.categories, members=_MEMBERS, seed=seed)
+    ensemble.fit(*grid.features(rows), accuracies, np.ones(len(rows)), _STEPS)
+
+    def predict(settings: list[dict[str, Any]]) -> NDArray[np.float64]:
+        encoded = np.array([grid.encode(params) for params in settings])
+        return ensemble.predict(*grid.features(encoded)).clip(0, 1)
+
+    choices = _choices(distributions)
+    widest = {name: value.high for name, value in distributions.items() if isinstance(value, IntDistribution)}
+    baseline = float(np.median(predict([{**widest, **choice} for choice in choices]), axis=0).max())
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    curves = []
+    for choice in choices:
+        for name, distribution in distributions.items():
+            if not isinstance(distribution, IntDistribution) or distribution.single():
+                continue
+            widths = range(distribution.low, distribution.high + 1)
+            predicted = predict([{**widest, **choice, name: width} for width in widths])
+            middle, (low, high) = np.median(predicted, axis=0), np.quantile(predicted, tails, axis=0)
+            points = tuple(
+                WidthPoint(*point) for point in zip(widths, middle.tolist(), low.tolist(), high.tolist(), strict=True)
+            )
+            scheme, rounding = Scheme(choice["scheme"]), Rounding(next(v for k, v in choice.items() if k != "scheme"))
+            sufficient = [point.width for point in points if point.accuracy >= baseline - tolerance]
+            curves.append(
+                WidthCurve(name.removeprefix("bits."), scheme, rounding, points, min(sufficient, default=None))
+            )
+    importances = optuna.importance.get_param_importances(study, target=_loss)
+    return SignificanceReport(tuple(curves), baseline, tolerance, confidence, importances=dict(importances))
+
+
+def _loss(trial: FrozenTrial) -> float:
+    """Low where the accuracy is high: the importances are for reaching low values."""
+    return -float(trial.values[1])
+
+
+def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDistribution]:
+    """The space of the trials."""
+    if len(trials) < _FEWEST_TRIALS:
+        raise ValueError(
+            f"Study {name!r} has {len(trials)} finished trials, and {_FEWEST_TRIALS} are the fewest that can tell: run "
+            "study.optimize first, or measure with measure_significance."
+        )
+    distributions = trials[0].distributions
+    ours = all(key == "scheme" or key.partition(".")[0] in ("rounding", "bits") for key in distributions)
+    if not ours or "scheme" not in distributions:
+        raise ValueError(f"Study {name!r} was made by another program: its parameters are {sorted(distributions)}.")
+    for trial in trials:
+        if trial.distributions != distributions:
+            raise ValueError(
+                f"Study {name!r} must be of one space, got trials {trials[0].number} and {trial.number} of different "
+                "ones."
+            )
+    return distributions
+
+
+def _choices(distributions: Mapping[str, BaseDistribution]) -> list[dict[str, Any]]:
+    """Every scheme with every rounding, the same for all families."""
+    categorical = {k: v.choices for k, v in distributions.items() if isinstance(v, CategoricalDistribution)}
+    roundings = {name: choices for name, choices in categorical.items() if name != "scheme"}
+    return [
+        {"scheme": scheme, **dict.fromkeys(roundings, rounding)}
+        for scheme in categorical["scheme"]
+        for rounding in next(iter(roundings.values()))
+    ]
