@@ -142,23 +142,29 @@ def load_splits(recipe: Recipe, root: Path, *, pool: bool, seed: int) -> FrameSp
         pool: Whether the data set's training and test recordings are pooled and split anew.
         seed: Of the split, and of which gestures are reversed.
     """
-    train, users = _load(recipe, root, train=True)
-    test, _ = _load(recipe, root, train=False)
     if pool:
-        everything = LabeledFrames(
-            np.concatenate([train.frames, test.frames]), np.concatenate([train.labels, test.labels])
-        )
+        everything = load_pooled(recipe, root)
         sizes = [round(part * len(everything)) for part in POOLED_PARTS]
         parts = random_split(everything, (*sizes, len(everything) - sum(sizes)), seed)
-    elif recipe.dataset is EventDataset.DVS_GESTURE:
-        kept, held_out = split_by_user(users, TUNING_USERS, seed)
-        parts = [train[kept], train[held_out], test]
     else:
-        size = round(0.9 * len(train))
-        parts = [*random_split(train, (size, len(train) - size), seed), test]
+        train, users = _load(recipe, root, train=True)
+        test, _ = _load(recipe, root, train=False)
+        if recipe.dataset is EventDataset.DVS_GESTURE:
+            kept, held_out = split_by_user(users, TUNING_USERS, seed)
+            parts = [train[kept], train[held_out], test]
+        else:
+            size = round(0.9 * len(train))
+            parts = [*random_split(train, (size, len(train) - size), seed), test]
     if recipe.time_reversal:
         parts = [reverse_half(part, TIME_REVERSED_GESTURES, seed + k) for k, part in enumerate(parts)]
     return FrameSplits(parts[0], parts[1], parts[2], recipe.dataset.class_names)
+
+
+def load_pooled(recipe: Recipe, root: Path) -> LabeledFrames:
+    """Frames of a folder, training and test in one."""
+    train, _ = _load(recipe, root, train=True)
+    test, _ = _load(recipe, root, train=False)
+    return LabeledFrames(np.concatenate([train.frames, test.frames]), np.concatenate([train.labels, test.labels]))
 
 
 def make_workload(

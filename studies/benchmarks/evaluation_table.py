@@ -21,6 +21,7 @@ from qspinn_optuna import (
     Deployment,
     InexactError,
     ParameterSpec,
+    QFormat,
     QuantizationConfig,
     QuantizationSpace,
     Rounding,
@@ -212,15 +213,15 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _space_to_dict(space: QuantizationSpace) -> dict[str, Any]:
     parameters = [asdict(parameter) for parameter in space.parameters]
-    for parameter in parameters:
-        if parameter.pop("formats"):
-            raise NotImplementedError(f"Parameter {parameter['name']!r} has formats of its own, which are not kept.")
     bits = {name: (values[0], values[-1]) for name, values in choices_of(space).items() if name.startswith("bits.")}
     return {"parameters": parameters, "bits": bits, "schemes": space.schemes, "roundings": space.roundings}
 
 
 def _space_from_dict(content: Mapping[str, Any]) -> QuantizationSpace:
-    parameters = [ParameterSpec(**parameter) for parameter in content["parameters"]]
+    parameters = [
+        ParameterSpec(**{**parameter, "formats": [QFormat(**fmt) for fmt in parameter.get("formats", ())]})
+        for parameter in content["parameters"]
+    ]
     bits = {name.removeprefix("bits."): tuple(widths) for name, widths in content["bits"].items()}
     schemes = [Scheme(scheme) for scheme in content["schemes"]]
     return QuantizationSpace(parameters, bits, schemes, [Rounding(rounding) for rounding in content["roundings"]])
