@@ -1,0 +1,29 @@
+"""One model of the front: by which rule, and how sure that is."""
+
+from __future__ import annotations
+
+from qspinn_optuna.selection.budget import BudgetSelector
+from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.function import FunctionSelector
+from qspinn_optuna.selection.knee import KneeSelector
+from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
+from qspinn_optuna.selection.selector import Selector
+from qspinn_optuna.selection.storing import store_choice, stored_choice
+from qspinn_optuna.selection.sweep import Reign, sweep_mu
+from qspinn_optuna.selection.tolerance import ToleranceSelector
+from qspinn_optuna.selection.trade_off import TradeOffSelector
+
+__all__ = [
+    "BudgetSelector",
+    "Choice",
+    "FunctionSelector",
+    "KneeSelector",
+    "OneStandardErrorSelector",
+    "Reign",
+    "Selector",
+    "ToleranceSelector",
+    "TradeOffSelector",
+    "store_choice",
+    "stored_choice",
+    "sweep_mu",
+]

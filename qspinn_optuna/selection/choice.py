@@ -1,0 +1,138 @@
+"""What a selector chose, and why."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.front import Candidate
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that a selector chose.
+
+    Args:
+        candidate: The candidate.
+        reward: Its score by the rule; each selector says what that is.
+        rule: By what rule it was chosen, such as "most accurate within 8 KiB".
+        rivals: Candidates that might have been chosen as well: what decided against them is within the standard error
+            of the evaluation, see :func:`~.noise.difference_error`. Each selector says what decides. Candidates whose
+            number of samples is unknown are never among them.
+    """
+
+    candidate: Candidate
+    reward: float
+    rule: str = ""
+    rivals: tuple[Candidate, ...] = ()
+
+    @property
+    def config(self) -> QuantizationConfig:
+        """Its quantization."""
+        return self.candidate.config
+
+    @property
+    def memory_kib(self) -> float:
+        """Its memory."""
+        return self.candidate.memory_kib
+
+    @property
+    def compression(self) -> float:
+        """How many times smaller than the 32-bit original it is."""
+        return self.candidate.compression
+
+    @property
+    def accuracy(self) -> float:
+        """Its accuracy, a fraction."""
+        return self.candidate.accuracy
+
+    @property
+    def trial_number(self) -> int:
+        """Number of its trial."""
+        return self.candidate.trial_number
+
+    def to_dict(self) -> dict[str, Any]:
+        """The choice as JSON keeps it; :meth:`from_dict` reads it back.
+
+        ``config`` is the whole configuration, with its formats, as :meth:`QuantizationConfig.from_dict` reads it.
+        ``rivals`` are trial numbers, and ``rival_candidates`` the same candidates in full.
+        """
+        return {
+            **_candidate_to_dict(self.candidate),
+            "reward": self.reward,
+            "rule": self.rule,
+            "rivals": [rival.trial_number for rival in self.rivals],
+            "rival_candidates": [_candidate_to_dict(rival) for rival in self.rivals],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Choice:
+        """The choice that :meth:`to_dict` wrote; entries that it does not write are ignored.
+
+        Raises:
+            ValueError: If ``data`` is not such a dict, or contradicts itself.
+        """
+        try:
+            rivals = tuple(_candidate_from_dict(entry) for entry in data["rival_candidates"])
+            choice = cls(_candidate_from_dict(data), float(data["reward"]), str(data["rule"]), rivals)
+        except KeyError as error:
+            raise ValueError(f"data must be what Choice.to_dict returns, got a dict without {error}.") from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ValueError(f"data must be what Choice.to_dict returns: {error}") from error
+        # The configuration stands there twice, in full and as a user reads it; an edit of one is found here, too.
+        for name, value in choice.to_dict().items():
+            if data.get(name) != value:
+                raise ValueError(
+                    f"data must be what Choice.to_dict returns: {name!r} must be {value!r} by the other entries, "
+                    f"got {data.get(name)!r}."
+                )
+        return choice
+
+    def save(self, path: str | Path) -> None:
+        """Write the choice as JSON, whole or not at all; :meth:`load` reads it back.
+
+        Raises:
+            OSError: If the file cannot be written.
+            ValueError: If the choice has a number that JSON does not know, such as NaN.
+        """
+        path = Path(path)
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        partial = path.with_name(f"{path.name}.partial")
+        try:
+            partial.write_text(f"{text}\n", encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Choice:
+        """The choice that :meth:`save` wrote.
+
+        Raises:
+            OSError: If the file cannot be read.
+            ValueError: If it is of another kind, or damaged.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except ValueError as error:  # Those of the JSON and Unicode decoders are such, too.
+            raise ValueError(f"path must be a file that Choice.save wrote, got {str(path)!r}: {error}") from error
+
+
+def _candidate_to_dict(candidate: Candidate) -> dict[str, Any]:
+    return {**candidate.to_dict(), "samples": candidate.samples, "config": candidate.config.to_dict()}
+
+
+def _candidate_from_dict(data: Mapping[str, Any]) -> Candidate:
+    return Candidate(
+        operator.index(data["trial"]),
+        QuantizationConfig.from_dict(data["config"]),
+        float(data["memory_kib"]),
+        float(data["compression"]),
+        float(data["accuracy"]),
+        None if data["samples"] is None else operator.index(data["samples"]),
+    )

@@ -1,0 +1,58 @@
+"""A rule of one's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.ranking import choose
+from qspinn_optuna.selection.selector import check_front
+
+
+@dataclass(frozen=True)
+class FunctionSelector:
+    """Selects the candidate to which a function gives the largest score, which is the reward.
+
+    Of equal scores the smaller model wins, then the earlier trial. Rivals are candidates whose score the winner would
+    not exceed if its accuracy were lower by the standard error of the difference: the function is called with such a
+    copy of the winner, too, and one that does not look at the accuracy has no rivals but its ties.
+
+    Example::
+
+        FunctionSelector(lambda candidate: candidate.accuracy * math.log2(candidate.compression)).select(front)
+
+    Args:
+        function: Score of a candidate, a finite number.
+
+    Raises:
+        TypeError: If ``function`` cannot be called.
+    """
+
+    function: Callable[[Candidate], float]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"function must give the score of a Candidate, got {self.function!r}.")
+
+    def select(self, front: ParetoFront) -> Choice:
+        """The choice among the candidates of ``front``.
+
+        Raises:
+            TypeError: If ``front`` is no front, or a score no number.
+            ValueError: If it is empty, a number of it cannot be, or a score is not finite.
+        """
+        check_front(front)
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return choose(front, self._score, f"largest score by {name}")
+
+    def _score(self, candidate: Candidate) -> float:
+        score = self.function(candidate)
+        if not isinstance(score, Real):
+            raise TypeError(f"function must return a number, got {score!r} for trial {candidate.trial_number}.")
+        if not math.isfinite(score):
+            raise ValueError(f"function must return a finite number, got {score!r} for trial {candidate.trial_number}.")
+        return float(score)

@@ -1,0 +1,74 @@
+"""The smallest that is good enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.noise import difference_error
+from qspinn_optuna.selection.ranking import smaller_first
+from qspinn_optuna.selection.selector import check_front
+
+_ROUNDING = 1e-9
+"""Less than the answer to one sample makes, and more than the rounding of a difference: 0.95 - 0.94 exceeds 0.01."""
+
+
+@dataclass(frozen=True)
+class ToleranceSelector:
+    """Selects the smallest candidate whose accuracy is at most ``tolerance`` under the best one's.
+
+    Of equal memories the earlier trial wins. The reward is the compression, which is what the rule makes large. Rivals
+    are candidates that would have been preferred and miss the tolerance by no more than the standard error of the
+    difference to the best: measured again, they may keep it. Larger ones are none: that they are more accurate is what
+    the tolerance gives away.
+
+    Args:
+        tolerance: Accuracy to give up, a fraction: 0.01 is one point.
+
+    Raises:
+        ValueError: If it is not a fraction of at least 0 and less than 1.
+    """
+
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tolerance, int | float) or not 0 <= self.tolerance < 1:
+            raise ValueError(
+                f"tolerance must be a fraction of at least 0 and less than 1, such as 0.01 for one point, "
+                f"got {self.tolerance!r}."
+            )
+
+    def select(self, front: ParetoFront) -> Choice:
+        """The choice among the candidates of ``front``.
+
+        Raises:
+            TypeError: If ``front`` is no front.
+            ValueError: If it is empty, or a number of it cannot be.
+        """
+        check_front(front)
+        rule = f"smallest within {100 * self.tolerance:.2f} points of the best accuracy"
+        return smallest_within(front, self.tolerance, rule)
+
+
+def most_accurate(front: ParetoFront) -> Candidate:
+    """The candidate with the best accuracy; of equal ones the smaller, then the earlier."""
+    return min(front, key=lambda candidate: (-candidate.accuracy, *smaller_first(candidate)))
+
+
+def smallest_within(front: ParetoFront, tolerance: float, rule: str) -> Choice:
+    """The smallest candidate that is at most ``tolerance`` less accurate than the best, and its rivals."""
+    best = most_accurate(front)
+    # By how much every candidate misses the tolerance.
+    missing = [best.accuracy - candidate.accuracy - tolerance for candidate in front]
+    within = [candidate for candidate, miss in zip(front, missing, strict=True) if miss <= _ROUNDING]
+    winner = min(within, key=smaller_first)
+    rivals = [
+        candidate
+        for candidate, miss in zip(front, missing, strict=True)
+        if miss > _ROUNDING
+        and smaller_first(candidate) < smaller_first(winner)
+        and (error := difference_error(best, candidate)) is not None
+        and miss <= error
+    ]
+    return Choice(winner, winner.compression, rule, tuple(rivals))

@@ -1,0 +1,49 @@
+"""What memory costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.ranking import choose
+from qspinn_optuna.selection.selector import check_front
+
+
+@dataclass(frozen=True)
+class TradeOffSelector:
+    """Selects the candidate with the largest reward: accuracy - mu * memory / memory of the 32-bit original.
+
+    The trade-off of Putra and Shafique (IJCNN 2021, https://arxiv.org/abs/2107.01807). Of equal rewards the smaller
+    model wins, then the earlier trial. Rivals are candidates whose reward is lower by no more than the standard error
+    of the difference of the accuracies: memory is known exactly.
+
+    Args:
+        mu: What memory costs: mu = 0.1 gives up a tenth of a point of accuracy for a hundredth of the original memory,
+            mu = 0 asks for accuracy alone.
+
+    Raises:
+        ValueError: If ``mu`` is negative or not finite.
+    """
+
+    mu: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mu, int | float) or not (math.isfinite(self.mu) and self.mu >= 0):
+            raise ValueError(f"mu must be a finite number of at least 0, got {self.mu!r}.")
+
+    def select(self, front: ParetoFront) -> Choice:
+        """The choice among the candidates of ``front``.
+
+        Raises:
+            TypeError: If ``front`` is no front.
+            ValueError: If it is empty, or a number of it cannot be.
+        """
+        check_front(front)
+        baseline_kib = front.baseline_kib
+        return choose(
+            front,
+            lambda candidate: candidate.accuracy - self.mu * candidate.memory_kib / baseline_kib,
+            f"reward accuracy - {self.mu:g} * memory / {baseline_kib:.1f} KiB",
+        )
