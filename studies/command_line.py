@@ -9,7 +9,15 @@ from pathlib import Path
 
 import optuna
 
-from qspinn_optuna import FrontPruner, MemoryAwareSampler, QuantizationSpace
+from qspinn_optuna import FrontPruner, MemoryAwareSampler, QuantizationSpace, TradeOffSelector, Workload
+from qspinn_optuna.selection import (
+    BudgetSelector,
+    KneeSelector,
+    OneStandardErrorSelector,
+    Selector,
+    ToleranceSelector,
+)
+from qspinn_optuna.significance import measure_significance, record_significance, recorded_significance, seed_study
 
 SAMPLERS = ("memory-aware", "tpe", "nsgaii", "random", "gp")
 
@@ -29,7 +37,19 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
         help="stop what cannot enter the front with this confidence, such as 0.95",
     )
     search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
-    search.add_argument("--mu", type=weight, default=0.1, help="what memory costs in the reward that selects a model")
+    search.add_argument(
+        "--measure-significance",
+        action="store_true",
+        help="before the search, lower one width at a time: the sampler begins with what suffices",
+    )
+    selection = parser.add_argument_group("selection of a model of the front").add_mutually_exclusive_group()
+    selection.add_argument("--mu", type=weight, default=0.1, help="largest accuracy - mu * memory / 32-bit memory")
+    selection.add_argument("--within", type=fraction, metavar="PART", help="smallest within this of the best accuracy")
+    selection.add_argument(
+        "--within-standard-error", action="store_true", help="smallest within a standard error of the best accuracy"
+    )
+    selection.add_argument("--budget-kib", type=weight, metavar="KIB", help="most accurate within this memory")
+    selection.add_argument("--knee", action="store_true", help="where the front bends most")
     storage = parser.add_argument_group("storage and output")
     storage.add_argument("--storage", default="sqlite:///qspinn.db", help="URL of the database of studies")
     storage.add_argument("--study-name", default=study_name, help="name of the study; run again, it goes on")
@@ -51,6 +71,34 @@ def make_sampler(name: str, space: QuantizationSpace, seed: int) -> optuna.sampl
             return optuna.samplers.GPSampler(seed=seed)
         case _:
             return optuna.samplers.RandomSampler(seed=seed)
+
+
+def make_selector(arguments: argparse.Namespace) -> Selector:
+    """What the command line says about the choice."""
+    if arguments.within is not None:
+        return ToleranceSelector(arguments.within)
+    if arguments.within_standard_error:
+        return OneStandardErrorSelector()
+    if arguments.budget_kib is not None:
+        return BudgetSelector(arguments.budget_kib)
+    return KneeSelector() if arguments.knee else TradeOffSelector(arguments.mu)
+
+
+def measure_first(
+    arguments: argparse.Namespace, study: optuna.Study, workload: Workload, space: QuantizationSpace
+) -> None:
+    """Measure significance if that is asked for and the study has none, and begin with what it promises."""
+    if not arguments.measure_significance or recorded_significance(study) is not None:
+        return
+    found = measure_significance(
+        workload, space, tolerance=arguments.accuracy_drop, seed=arguments.seed, show_progress=True
+    )
+    record_significance(study, space, found)
+    seed_study(study, space, found)
+    print(f"\nSignificance, from {found.evaluations} evaluations; accuracy lost per bit, in points:")
+    for name in found.ranking:
+        enough = found.narrowest.get(name)
+        print(f"  {name}: {100 * found.loss_per_bit[name]:.2f}, {f'{enough} bits' if enough else 'nothing'} suffices")
 
 
 def make_pruner(confidence: float | None) -> FrontPruner | None:

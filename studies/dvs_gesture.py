@@ -15,7 +15,7 @@ from pathlib import Path
 
 import event_data
 import optuna
-from command_line import make_pruner, make_sampler, positive, study_parser
+from command_line import make_pruner, make_sampler, measure_first, positive, study_parser
 from report import report
 
 from qspinn_optuna import Family, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
@@ -106,6 +106,7 @@ def search(
         seed=arguments.seed,
         pruner=make_pruner(arguments.pruning_confidence),
     )
+    measure_first(arguments, study, workload, space)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     return study

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import optuna
-from command_line import make_pruner, make_sampler, positive, study_parser
+from command_line import make_pruner, make_sampler, measure_first, positive, study_parser
 from report import report
 
 from qspinn_optuna import (
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         pruner=make_pruner(arguments.pruning_confidence),
     )
+    measure_first(arguments, study, workload, space)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     report(arguments, workload, study, floor)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
+from command_line import make_selector
 from optuna.trial import TrialState
 
 from qspinn_optuna import Candidate, Choice, ParetoFront, QuantizationConfig, Scheme, TradeOffSelector
+from qspinn_optuna.dashboard import publish
 from qspinn_optuna.front import is_feasible
 from qspinn_optuna.visualization import plot_front
 
@@ -53,7 +56,9 @@ def report(
         controls: Test accuracies of other networks, to compare with.
     """
     front = ParetoFront.from_study(study, accuracy_floor=floor)
-    choice = TradeOffSelector(arguments.mu).select(front)
+    selector = make_selector(arguments)
+    choice = selector.select(front)
+    mu = selector.mu if isinstance(selector, TradeOffSelector) else None
     by_scheme = choices_by_scheme(arguments, workload, study, floor)
     # The best of all is the best of its scheme.
     test_accuracy = by_scheme[choice.config.scheme.value]["test_accuracy"]
@@ -68,10 +73,13 @@ def report(
         }
         write_json(arguments.json, content)
     html = arguments.html or Path(f"{arguments.study_name.replace('/', '-')}.html")
-    plot_front(study, front, choice, workload.baseline, floor).write_html(html, include_plotlyjs=True)
+    figure = plot_front(study, front, choice, workload.baseline, floor, mu=mu)
+    figure.write_html(html, include_plotlyjs=True)
+    command = shlex.join(["python", *sys.argv])
+    publish(study, choice, baseline_accuracy=workload.baseline, accuracy_floor=floor, mu=mu, command=command)
     finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     print(f"\nPareto front of {finished} trials\n{front_table(front)}\n")
-    print(f"Chosen with mu = {arguments.mu:g}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
+    print(f"Chosen: {choice.rule}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
     for scheme, other in by_scheme.items():
         if other["trial"] != choice.trial_number:
             print(
@@ -80,7 +88,7 @@ def report(
             )
     for name, accuracy in (controls or {}).items():
         print(f"Control: {name}, {accuracy:.2%} on the test set")
-    print(f"\nFigure: {html}\nAll trials: optuna-dashboard {shlex.quote(arguments.storage)}")
+    print(f"\nFigure: {html}\nAll of it: optuna-dashboard {shlex.quote(arguments.storage)}")
 
 
 def choices_by_scheme(
@@ -92,7 +100,10 @@ def choices_by_scheme(
     choices: dict[str, dict[str, Any]] = {}
     for scheme in sorted(schemes):
         front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
-        choice = TradeOffSelector(arguments.mu).select(front)
+        try:
+            choice = make_selector(arguments).select(front)
+        except ValueError:  # Nothing of this scheme is small enough.
+            continue
         choices[scheme.value] = {**choice.to_dict(), "test_accuracy": workload.test(choice.config, arguments.seed)}
     return choices
 
@@ -141,9 +152,17 @@ def describe_choice(choice: Choice, test_accuracy: float, test_baseline: float) 
     return (
         f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, {bits}\n"
         f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits; reward {choice.reward:.4f}\n"
+        f"{_rivals(choice)}"
         f"  accuracy {choice.accuracy:.2%} on held-out samples, {test_accuracy:.2%} on the test set "
         f"(float: {test_baseline:.2%}, {100 * (test_accuracy - test_baseline):+.2f} points)"
     )
+
+
+def _rivals(choice: Choice) -> str:
+    if not choice.rivals:
+        return ""
+    numbers = ", ".join(f"{rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
+    return f"  within the standard error, these might be chosen as well: trials {numbers}\n"
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.front import ParetoFront, is_feasible
 from qspinn_optuna.selection import Choice
+from qspinn_optuna.visualization.checks import check_choice, check_fraction, check_front, finished_trials
+from qspinn_optuna.visualization.controls import is_uniform_width, is_weight_only, weight_dimensions
+from qspinn_optuna.visualization.hover import describe_candidate, describe_stopped, describe_trial
+from qspinn_optuna.visualization.iso_reward import add_iso_rewards
+from qspinn_optuna.visualization.style import CHOICE_COLOR, CROWD, INK, PURPLE, SCHEMES, SKY, apply_style, memory_axis
 
-# Okabe and Ito's colours, told apart by colour-blind people too, with a symbol each.
-_SCHEMES = {"ptq": ("#0072B2", "circle"), "itq": ("#D55E00", "diamond")}
-_CHOICE = "#009E73"
-_NEUTRAL = "#808080"
-
-_POWERS = [2.0**exponent for exponent in range(-6, 21)]
-_POWERS_TEXT = [f"{power:g}" for power in _POWERS]
+_TALLEST_FRONT = 12.0
+"""Points of accuracy up to which all of a front is sure to be in view."""
 
 
 def plot_front(
@@ -24,94 +26,181 @@ def plot_front(
     choice: Choice | None = None,
     baseline_accuracy: float | None = None,
     accuracy_floor: float | None = None,
+    mu: float | None = None,
 ) -> go.Figure:
     """Accuracy against memory: all finished trials, the front as a staircase, and the choice.
+
+    Trials of uniform width and such that narrow nothing but weights have a frame: they are what one would try without
+    a search. Trials that a pruner stopped while they were evaluated are small crosses at their accuracy so far. The
+    axis of accuracy shows the front and twice its height below, 36 points at most; zoom out to see what failed badly.
 
     Args:
         study: The study.
         front: Its front.
         choice: The chosen candidate, marked if given.
-        baseline_accuracy: Accuracy of the float network, drawn as a line if given.
-        accuracy_floor: Accuracy under which models are infeasible, drawn as a line if given, instead of the
-            constraints that trials keep.
+        baseline_accuracy: Accuracy of the float network, a fraction, drawn as a line if given.
+        accuracy_floor: Accuracy under which models are infeasible, a fraction, drawn as a line if given, instead of
+            the constraints that trials keep.
+        mu: What memory costs in the reward, whose lines of equal value are drawn if given.
+
+    Raises:
+        TypeError: If ``study``, ``front`` or ``choice`` is something else.
+        ValueError: If the study has nothing to show or is of another program, the front is empty, or a number is
+            outside its range.
     """
+    check_front(front)
+    check_choice(choice)
+    check_fraction("baseline_accuracy", baseline_accuracy)
+    check_fraction("accuracy_floor", accuracy_floor)
+    trials = finished_trials(study)
+    memories = [trial.values[0] for trial in trials] + [candidate.memory_kib for candidate in front]
+    ends = (min(memories), max(memories))
+    low, high = _accuracy_range(front, baseline_accuracy)
     figure = go.Figure()
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    for scheme, (color, symbol) in _SCHEMES.items():
+    _add_stopped(figure, study, ends)
+    _add_trials(figure, trials, accuracy_floor)
+    _add_controls(figure, trials, weight_dimensions(study))
+    if mu is not None:
+        add_iso_rewards(figure, front, choice, mu, ends, high - low)
+    _add_staircase(figure, front, ends[1])
+    if choice is not None:
+        _add_choice(figure, choice)
+    _add_level(figure, ends, baseline_accuracy, "float network", "dash")
+    _add_level(figure, ends, accuracy_floor, "accuracy floor", "dot")
+    apply_style(figure, f"{study.study_name}: accuracy against memory", _summary(front, choice), height=620)
+    figure.update_xaxes(memory_axis(memories))
+    figure.update_yaxes(title={"text": "accuracy on held-out samples (%)"}, range=[low, high])
+    return figure
+
+
+def _summary(front: ParetoFront, choice: Choice | None) -> str:
+    models = f"{len(front)} model{'s' if len(front) > 1 else ''} on the front, {front.baseline_kib:,.4g} KiB in 32 bits"
+    if choice is None:
+        return models
+    return f"{models}; chosen: {choice.compression:.2f}x smaller, {choice.accuracy:.2%}"
+
+
+def _add_trials(figure: go.Figure, trials: Sequence[FrozenTrial], accuracy_floor: float | None) -> None:
+    size, opaque, faded = (5, 0.5, 0.15) if len(trials) > CROWD else (8, 0.9, 0.45)
+    for scheme, mark in SCHEMES.items():
         members = [trial for trial in trials if trial.params.get("scheme") == scheme]
+        if not members:
+            continue
+        feasible = [is_feasible(trial, accuracy_floor) for trial in members]
+        faint = "" if all(feasible) else " (faint: under the floor)"
+        figure.add_trace(
+            go.Scatter(
+                x=[trial.values[0] for trial in members],
+                y=[100 * trial.values[1] for trial in members],
+                mode="markers",
+                marker={
+                    "color": mark.color,
+                    "symbol": mark.symbol,
+                    "size": size,
+                    "opacity": [opaque if ok else faded for ok in feasible],
+                    "line": {"width": 0},
+                },
+                name=f"{scheme.upper()}{faint}",
+                text=[describe_trial(trial) for trial in members],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+
+
+def _add_controls(figure: go.Figure, trials: Sequence[FrozenTrial], weights: set[str]) -> None:
+    """Frames around the trials that a search should beat; the points below them answer the mouse."""
+    uniform = [trial for trial in trials if is_uniform_width(trial)]
+    weight_only = [trial for trial in trials if is_weight_only(trial, weights)]
+    for members, name, color, symbol, size in (
+        (uniform, "uniform width", SKY, "square-open", 15),
+        (weight_only, "only weights narrowed", PURPLE, "circle-open", 17),
+    ):
         if members:
-            figure.add_trace(_scatter(members, scheme, color, symbol, accuracy_floor))
+            figure.add_trace(
+                go.Scatter(
+                    x=[trial.values[0] for trial in members],
+                    y=[100 * trial.values[1] for trial in members],
+                    mode="markers",
+                    marker={"color": color, "symbol": symbol, "size": size, "line": {"width": 2}},
+                    name=name,
+                    hoverinfo="skip",
+                )
+            )
+
+
+def _add_stopped(figure: go.Figure, study: optuna.Study, ends: tuple[float, float]) -> None:
+    """Trials that were stopped while they were evaluated, as far as they are as large as finished ones."""
+    pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    stopped = [
+        trial
+        for trial in pruned
+        if trial.user_attrs.get("seen") and ends[0] <= trial.user_attrs["footprint"]["kib"] <= ends[1]
+    ]
+    if stopped:
+        figure.add_trace(
+            go.Scatter(
+                x=[trial.user_attrs["footprint"]["kib"] for trial in stopped],
+                y=[100 * trial.user_attrs["correct"] / trial.user_attrs["seen"] for trial in stopped],
+                mode="markers",
+                marker={"color": INK, "symbol": "x-thin-open", "size": 6},
+                name="stopped early, accuracy so far",
+                text=[describe_stopped(trial) for trial in stopped],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+
+
+def _add_staircase(figure: go.Figure, front: ParetoFront, last_kib: float) -> None:
+    """The front, as far to the right as trials go: more memory than its last member takes is no better."""
+    memories = [candidate.memory_kib for candidate in front]
+    accuracies = [100 * candidate.accuracy for candidate in front]
     figure.add_trace(
         go.Scatter(
-            x=[candidate.memory_kib for candidate in front],
-            y=[100 * candidate.accuracy for candidate in front],
+            x=[*memories, last_kib],
+            y=[*accuracies, accuracies[-1]],
             mode="lines",
-            line={"color": _NEUTRAL, "width": 2, "shape": "hv"},
+            line={"color": INK, "width": 2, "shape": "hv"},
             name="Pareto front",
             hoverinfo="skip",
         )
     )
-    if choice is not None:
+
+
+def _add_choice(figure: go.Figure, choice: Choice) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=[choice.memory_kib],
+            y=[100 * choice.accuracy],
+            mode="markers",
+            marker={"color": CHOICE_COLOR, "symbol": "star", "size": 19},
+            name=f"chosen: trial {choice.trial_number}",
+            text=[
+                f"<b>chosen{f': {choice.rule}' if choice.rule else ''}</b><br>{describe_candidate(choice.candidate)}"
+            ],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+
+
+def _add_level(figure: go.Figure, ends: tuple[float, float], accuracy: float | None, text: str, dash: str) -> None:
+    if accuracy is not None:
         figure.add_trace(
             go.Scatter(
-                x=[choice.memory_kib],
-                y=[100 * choice.accuracy],
-                mode="markers+text",
-                marker={"color": _CHOICE, "symbol": "star", "size": 20, "line": {"width": 1, "color": "white"}},
-                text=[f"{choice.compression:.1f}x smaller, {choice.accuracy:.2%}"],
-                textposition="top right",
-                name=f"chosen: trial {choice.trial_number}",
-                hoverinfo="skip",
+                x=list(ends),
+                y=[100 * accuracy] * 2,
+                mode="lines",
+                line={"color": CHOICE_COLOR if dash == "dot" else INK, "width": 1.5, "dash": dash},
+                name=f"{text} {accuracy:.2%}",
+                hovertemplate=f"{text} {accuracy:.2%}<extra></extra>",
             )
         )
-    for accuracy, dash, text in ((baseline_accuracy, "dash", "float network"), (accuracy_floor, "dot", "floor")):
-        if accuracy is not None:
-            figure.add_hline(
-                y=100 * accuracy,
-                line={"dash": dash, "width": 1, "color": _NEUTRAL},
-                annotation={"text": f"{text} {accuracy:.2%}", "font": {"color": _NEUTRAL}},
-                annotation_position="top right",
-            )
-    figure.update_layout(
-        title={"text": f"{study.study_name}: accuracy against memory"},
-        xaxis={"title": {"text": "memory (KiB)"}, "type": "log", "tickvals": _POWERS, "ticktext": _POWERS_TEXT},
-        yaxis={
-            "title": {"text": "accuracy on held-out samples (%)"},
-            "range": _accuracy_range(front, baseline_accuracy),
-        },
-        legend={"orientation": "h", "y": -0.2},
-        height=560,
-    )
-    return figure
 
 
-def _scatter(
-    trials: list[FrozenTrial], scheme: str, color: str, symbol: str, accuracy_floor: float | None
-) -> go.Scatter:
-    feasible = [is_feasible(trial, accuracy_floor) for trial in trials]
-    return go.Scatter(
-        x=[trial.values[0] for trial in trials],
-        y=[100 * trial.values[1] for trial in trials],
-        mode="markers",
-        marker={"color": color, "symbol": symbol, "size": 9, "opacity": [0.9 if ok else 0.3 for ok in feasible]},
-        name=f"{scheme.upper()} (faint: under the floor)",
-        text=[_describe(trial) for trial in trials],
-        hovertemplate="%{text}<extra></extra>",
-    )
-
-
-def _describe(trial: FrozenTrial) -> str:
-    """The whole configuration of a trial, as hover text."""
-    lines = [f"<b>trial {trial.number}</b>", f"{trial.values[0]:.2f} KiB, {trial.values[1]:.2%}"]
-    lines += [f"{name} = {value}" for name, value in trial.params.items()]
-    return "<br>".join(lines)
-
-
-def _accuracy_range(front: ParetoFront, baseline_accuracy: float | None) -> list[float]:
-    """From a little under the front to a little over it: trials that failed badly would flatten the rest."""
+def _accuracy_range(front: ParetoFront, baseline_accuracy: float | None) -> tuple[float, float]:
+    """From a little under the front to a little over it, percent: trials that failed badly would flatten the rest."""
     shown = [100 * candidate.accuracy for candidate in front]
     if baseline_accuracy is not None:
         shown.append(100 * baseline_accuracy)
-    low, high = min(shown), max(shown)
-    margin = max(1.0, high - low)
-    return [low - 2 * margin, min(100.0, high + margin)]
+    high = max(shown)
+    span = min(max(high - min(shown), 1.0), _TALLEST_FRONT)
+    return max(high - 3 * span, -0.02 * span), min(100 + 0.1 * span, high + 0.5 * span)

@@ -1,38 +1,136 @@
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.trial import TrialState
 
-from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector
+from qspinn_optuna import Choice, ParetoFront, QuantizationObjective, TradeOffSelector
+from qspinn_optuna.study import DIRECTIONS
 from qspinn_optuna.visualization import plot_front
+from qspinn_optuna.visualization.controls import is_uniform_width
 from tests.fake_workload import FakeWorkload, fake_space
+from tests.visualization.traces import named, points
 
 
-@pytest.fixture(scope="module")
-def study() -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(QuantizationObjective(FakeWorkload(), fake_space(), accuracy_floor=0.8), n_trials=30)
-    return study
+@pytest.fixture
+def choice(front: ParetoFront) -> Choice:
+    return TradeOffSelector(0.1).select(front)
 
 
-def test_every_finished_trial_is_shown_with_its_configuration(study: optuna.Study) -> None:
-    figure = plot_front(study, ParetoFront.from_study(study))
-    markers = [trace for trace in figure.data if trace.mode == "markers"]
-    shown = sorted(point for trace in markers for point in zip(trace.x, trace.y, strict=True))
-    assert shown == sorted((trial.values[0], 100 * trial.values[1]) for trial in study.trials)
+def point(trial: optuna.trial.FrozenTrial) -> tuple[float, float]:
+    return trial.values[0], 100 * trial.values[1]
+
+
+def test_every_finished_trial_is_shown_with_its_configuration(study: optuna.Study, front: ParetoFront) -> None:
+    figure = plot_front(study, front)
+    markers = [trace for trace in figure.data if trace.name.startswith(("PTQ", "ITQ"))]
+    assert sorted(point for trace in markers for point in points(trace)) == sorted(map(point, study.trials))
     texts = [text for trace in markers for text in trace.text]
     for trial in study.trials:
         text = next(text for text in texts if f"trial {trial.number}<" in text)
         assert all(f"{name} = {value}" in text for name, value in trial.params.items())
 
 
-def test_the_staircase_and_the_choice_are_those_of_the_front(study: optuna.Study) -> None:
-    front = ParetoFront.from_study(study)
-    choice = TradeOffSelector(0.1).select(front)
+def test_the_staircase_goes_on_to_the_largest_trial(study: optuna.Study, front: ParetoFront) -> None:
+    staircase = named(plot_front(study, front), "Pareto front")
+    assert list(staircase.x) == [*(member.memory_kib for member in front), max(t.values[0] for t in study.trials)]
+    accuracies = [100 * member.accuracy for member in front]
+    assert list(staircase.y) == [*accuracies, accuracies[-1]]
+
+
+def test_the_choice_and_the_levels_are_marked(study: optuna.Study, front: ParetoFront, choice: Choice) -> None:
     figure = plot_front(study, front, choice, baseline_accuracy=0.95, accuracy_floor=0.8)
-    lines = {trace.name: trace for trace in figure.data}
-    assert list(lines["Pareto front"].x) == [candidate.memory_kib for candidate in front]
-    assert list(lines[f"chosen: trial {choice.trial_number}"].x) == [choice.memory_kib]
-    assert sorted(shape.y0 for shape in figure.layout.shapes) == [80.0, 95.0]
+    star = named(figure, f"chosen: trial {choice.trial_number}")
+    assert points(star) == [(choice.memory_kib, 100 * choice.accuracy)]
+    assert all(f"{name}: " in star.text[0] for name in choice.config.parameters)
+    assert set(named(figure, "float network 95.00%").y) == {95.0}
+    assert set(named(figure, "accuracy floor 80.00%").y) == {80.0}
+    assert f"chosen: {choice.compression:.2f}x smaller" in figure.layout.title.text
     assert "KiB" in figure.layout.xaxis.title.text
+    assert "%" in figure.layout.yaxis.title.text
+
+
+def test_iso_reward_lines_have_one_reward_each_and_one_goes_through_the_choice(
+    study: optuna.Study, front: ParetoFront
+) -> None:
+    mu = 0.4
+    choice = TradeOffSelector(mu).select(front)
+    lines = [trace for trace in plot_front(study, front, choice, mu=mu).data if trace.legendgroup == "reward"]
+    rewards = [[y / 100 - mu * x / front.baseline_kib for x, y in points(line)] for line in lines]
+    assert all(max(line) - min(line) < 1e-12 for line in rewards)
+    assert any(line[0] == pytest.approx(choice.reward, abs=1e-12) for line in rewards)
+    assert sum(line.showlegend for line in lines) == 1
+
+
+def test_controls_are_framed(study: optuna.Study, front: ParetoFront) -> None:
+    figure = plot_front(study, front)
+    uniform = [trial for trial in study.trials if trial.params["bits.weight"] == trial.params["bits.membrane"]]
+    weight_only = [trial for trial in study.trials if trial.params["bits.membrane"] == 8]
+    assert points(named(figure, "uniform width")) == [point(trial) for trial in uniform]
+    assert points(named(figure, "only weights narrowed")) == [point(trial) for trial in weight_only]
+    assert 0 < len(uniform) < len(weight_only) < len(study.trials)
+
+
+def test_uniform_widths_end_where_ranges_do() -> None:
+    study = optuna.create_study(directions=DIRECTIONS)
+    ranges: dict[str, BaseDistribution] = {
+        "bits.narrow": IntDistribution(1, 4),
+        "bits.wide": IntDistribution(3, 9),
+    }
+    attributes: dict[str, Any] = {"config": {}, "footprint": {}}
+    for widths, uniform in {(4, 7): True, (3, 7): False, (2, 3): True, (1, 4): False, (3, 3): True}.items():
+        trial = optuna.trial.create_trial(
+            values=[1.0, 0.5],
+            params=dict(zip(ranges, widths, strict=True)),
+            distributions=ranges,
+            user_attrs=attributes,
+        )
+        study.add_trial(trial)
+        assert is_uniform_width(study.trials[-1]) is uniform
+
+
+def test_a_study_that_does_not_know_its_space_has_no_weight_only_trials() -> None:
+    study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=5)
+    figure = plot_front(study, ParetoFront.from_study(study))
+    assert "only weights narrowed" not in [trace.name for trace in figure.data]
+
+
+def test_stopped_trials_are_shown_at_what_they_had(pruned_study: optuna.Study) -> None:
+    stopped = pruned_study.get_trials(states=(TrialState.PRUNED,))
+    finished = pruned_study.get_trials(states=(TrialState.COMPLETE,))
+    largest = max(trial.values[0] for trial in finished)
+    shown = [trial for trial in stopped if trial.user_attrs["footprint"]["kib"] <= largest]
+    crosses = named(plot_front(pruned_study, ParetoFront.from_study(pruned_study)), "stopped early, accuracy so far")
+    assert points(crosses) == [
+        (trial.user_attrs["footprint"]["kib"], 100 * trial.user_attrs["correct"] / trial.user_attrs["seen"])
+        for trial in shown
+    ]
+    assert shown
+    assert "of the first 500 samples" in crosses.text[0]
+
+
+def test_ticks_of_memory_are_plain_and_in_view(study: optuna.Study, front: ParetoFront) -> None:
+    axis = plot_front(study, front).layout.xaxis
+    low, high = (10**end for end in axis.range)
+    assert sum(low <= tick <= high for tick in axis.tickvals) >= 3
+    assert [float(text) for text in axis.ticktext] == list(axis.tickvals)
+    assert {0.25, 0.5, 1.0} <= set(axis.tickvals)
+
+
+@pytest.mark.parametrize("argument", ["baseline_accuracy", "accuracy_floor"])
+@pytest.mark.parametrize("value", [math.nan, -0.1, 95.0])
+def test_levels_must_be_fractions(study: optuna.Study, front: ParetoFront, argument: str, value: float) -> None:
+    levels: dict[str, Any] = {argument: value}
+    with pytest.raises(ValueError, match=f"{argument} must be a fraction"):
+        plot_front(study, front, **levels)
+
+
+@pytest.mark.parametrize("mu", [math.nan, math.inf, -0.1, "0.1"])
+def test_mu_must_be_a_finite_number(study: optuna.Study, front: ParetoFront, mu: float) -> None:
+    with pytest.raises(ValueError, match="mu must be a finite number"):
+        plot_front(study, front, mu=mu)

@@ -1,0 +1,7 @@
+"""Studies as optuna-dashboard shows them."""
+
+from __future__ import annotations
+
+from qspinn_optuna.dashboard.publish import publish
+
+__all__ = ["publish"]

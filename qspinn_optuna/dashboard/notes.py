@@ -1,0 +1,125 @@
+"""What the notes of a study and its trials say, in Markdown."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.selection import Choice
+
+BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
+"""Around what is replaced when a study is published again. No viewer shows them; the dashboard does show comments."""
+
+
+def with_section(note: str, section: str) -> str:
+    """A note with our section in place of the earlier one, or after what people wrote."""
+    marked = f"{BEGIN}\n\n{section}\n\n{END}"
+    before, begin, rest = note.partition(BEGIN)
+    if not begin:
+        return f"{note.rstrip()}\n\n{marked}" if note.strip() else marked
+    _, end, after = rest.partition(END)
+    return before + marked + (after if end else "")
+
+
+def choice_note(
+    study: optuna.Study,
+    front: ParetoFront,
+    choice: Choice,
+    baseline_accuracy: float | None = None,
+    command: str | None = None,
+) -> str:
+    """The choice, how sure it is, how to have it again, and what else was to be had."""
+    title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
+    against = f" (float: {baseline_accuracy:.2%})" if baseline_accuracy is not None else ""
+    lines = [
+        f"# {title}{against}",
+        f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
+        f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not told'}.",
+        "",
+        *_config_table(choice.config),
+        "",
+    ]
+    if choice.rivals:
+        rivals = ", ".join(f"trial {rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
+        lines += [f"Within the standard error of the evaluation, these might have been chosen as well: {rivals}.", ""]
+    lines += ["## Have it again", ""]
+    if command:
+        lines += [f"The study is made, and goes on, by `{command}`.", ""]
+    lines += [
+        "```python",
+        "import optuna",
+        "from qspinn_optuna.selection import stored_choice",
+        f"study = optuna.load_study(study_name={study.study_name!r}, storage=...)",
+        "config = stored_choice(study).config",
+        "```",
+        "",
+        "## All models that are worth having",
+        "",
+        "The feasible Pareto front. The dashboard's own list of best trials ignores constraints.",
+        "",
+        *_table(
+            ["trial", "scheme", "KiB", "times smaller", "accuracy"],
+            [
+                [
+                    f"**{candidate.trial_number}**" if candidate == choice.candidate else str(candidate.trial_number),
+                    candidate.config.scheme.value,
+                    f"{candidate.memory_kib:.2f}",
+                    f"{candidate.compression:.2f}",
+                    f"{candidate.accuracy:.2%}",
+                ]
+                for candidate in front
+            ],
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def no_front_note(reason: str) -> str:
+    """What to read where there is nothing to choose."""
+    return f"# Nothing to choose yet\n\n{reason}"
+
+
+def trial_note(trial: FrozenTrial) -> str:
+    """The footprint of a finished trial, and its formats."""
+    footprint = trial.user_attrs["footprint"]
+    config = QuantizationConfig.from_dict(trial.user_attrs["config"])
+    total = sum(footprint["by_parameter"].values())
+    rows = []
+    for name, bits in sorted(footprint["by_parameter"].items(), key=lambda entry: -entry[1]):
+        quantization = config.parameters.get(name)
+        rows.append(
+            [
+                f"`{name}`",
+                "fixed" if quantization is None else str(quantization.format),
+                "" if quantization is None else quantization.rounding.value,
+                f"{bits / 8 / 1024:.3f}",
+                f"{bits / total:.1%}",
+            ]
+        )
+    return "\n".join(
+        [
+            f"**{footprint['kib']:.2f} KiB**, {footprint['compression']:.2f}x smaller than "
+            f"{footprint['baseline_kib']:.1f} KiB in 32 bits. Quantized {_SCHEMES[config.scheme.value]}.",
+            "",
+            *_table(["parameter", "format", "rounding", "KiB", "share"], rows),
+        ]
+    )
+
+
+_SCHEMES = {"ptq": "after training", "itq": "in training"}
+
+
+def _config_table(config: QuantizationConfig) -> list[str]:
+    return _table(
+        ["parameter", "bits", "format", "rounding"],
+        [
+            [f"`{name}`", str(quantization.format.bits), str(quantization.format), quantization.rounding.value]
+            for name, quantization in config.parameters.items()
+        ],
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

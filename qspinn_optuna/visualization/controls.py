@@ -1,0 +1,53 @@
+"""Trials that a search should beat: what one would try without it."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.distributions import IntDistribution
+from optuna.trial import FrozenTrial
+
+from qspinn_optuna.parameters import Family
+from qspinn_optuna.study import space_of
+
+_WIDTH = "bits."
+
+
+def is_uniform_width(trial: FrozenTrial) -> bool:
+    """Whether all widths are the same, or the end of their range nearest to it, as ``space.uniform`` gives them."""
+    ranges = _width_ranges(trial)
+    widths = {name: trial.params[name] for name in ranges}
+    return bool(widths) and any(
+        all(widths[name] == min(max(common, low), high) for name, (low, high) in ranges.items())
+        for common in set(widths.values())
+    )
+
+
+def is_weight_only(trial: FrozenTrial, weight_dimensions: set[str]) -> bool:
+    """Whether nothing but weights is narrower than the space allows.
+
+    Args:
+        trial: The trial.
+        weight_dimensions: Names of the dimensions that are widths of weights.
+    """
+    return bool(weight_dimensions) and all(
+        trial.params[name] == high for name, (_, high) in _width_ranges(trial).items() if name not in weight_dimensions
+    )
+
+
+def weight_dimensions(study: optuna.Study) -> set[str]:
+    """Dimensions that are widths of weights and of nothing else; none if the study does not know its space."""
+    space = space_of(study)
+    families: dict[str, set[str]] = {}
+    for parameter in (space or {}).get("parameters", {}).values():
+        dimension = parameter["dimensions"][0]
+        if dimension is not None:
+            families.setdefault(dimension, set()).add(parameter["family"])
+    return {dimension for dimension, members in families.items() if members == {Family.WEIGHT.value}}
+
+
+def _width_ranges(trial: FrozenTrial) -> dict[str, tuple[int, int]]:
+    return {
+        name: (distribution.low, distribution.high)
+        for name, distribution in trial.distributions.items()
+        if name.startswith(_WIDTH) and isinstance(distribution, IntDistribution)
+    }

@@ -1,0 +1,92 @@
+"""The figure of what takes the memory."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import optuna
+import plotly.graph_objects as go
+
+from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.selection import Choice
+from qspinn_optuna.visualization.checks import check_choice, check_front, finished_trials
+from qspinn_optuna.visualization.hover import describe_candidate
+from qspinn_optuna.visualization.members import column_axis, column_labels
+from qspinn_optuna.visualization.style import CHOICE_MARK, PALETTE, apply_style
+
+_PATTERNS = ("", "/", "x", "-", ".", "|", "+", "\\")
+"""One for every round of the palette."""
+
+_BITS_PER_KIB = 8 * 1024
+
+
+def plot_footprint(
+    study: optuna.Study,
+    front: ParetoFront,
+    choice: Choice | None = None,
+    by: Literal["parameter", "family"] = "parameter",
+) -> go.Figure:
+    """Memory of every member of a front, in KiB, stacked by what takes it; what takes most lies at the bottom.
+
+    The 32-bit original is named in the title, since its bar would dwarf the others.
+
+    Args:
+        study: The study, whose trials keep their footprints.
+        front: Its front.
+        choice: The chosen candidate, whose bar has a star if given.
+        by: What the bars are made of.
+
+    Raises:
+        TypeError: If ``study``, ``front`` or ``choice`` is something else.
+        ValueError: If the study has no finished trial or is of another program, the front is empty or of another
+            study, or ``by`` is neither.
+    """
+    if by not in ("parameter", "family"):
+        raise ValueError(f'by must be "parameter" or "family", got {by!r}.')
+    check_front(front)
+    check_choice(choice)
+    bits = _bits_of_members(study, front, by)
+    names = {name for member in bits for name in member}
+    ordered = sorted(names, key=lambda name: (-max(member.get(name, 0) for member in bits), name))
+    labels = column_labels(front, choice)
+    figure = go.Figure()
+    for number, name in enumerate(ordered):
+        figure.add_trace(
+            go.Bar(
+                x=labels,
+                y=[member.get(name, 0) / _BITS_PER_KIB for member in bits],
+                name=name,
+                marker={
+                    "color": PALETTE[number % len(PALETTE)],
+                    "pattern": {"shape": _PATTERNS[number // len(PALETTE) % len(_PATTERNS)]},
+                    "line": {"width": 0},
+                },
+                text=[_describe(name, member, candidate) for member, candidate in zip(bits, front, strict=True)],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    starred = "" if choice is None else f"; {CHOICE_MARK}: the choice"
+    apply_style(
+        figure,
+        f"{study.study_name}: memory by {by}",
+        f"the 32-bit original takes {front.baseline_kib:,.4g} KiB{starred}",
+        height=560,
+    )
+    figure.update_layout(barmode="stack", bargap=0.25, legend={"traceorder": "normal"})
+    figure.update_xaxes(column_axis(front))
+    figure.update_yaxes(title={"text": "memory (KiB)"}, rangemode="tozero")
+    return figure
+
+
+def _bits_of_members(study: optuna.Study, front: ParetoFront, by: str) -> list[dict[str, int]]:
+    footprints = {trial.number: trial.user_attrs["footprint"] for trial in finished_trials(study)}
+    unknown = [candidate.trial_number for candidate in front if candidate.trial_number not in footprints]
+    if unknown:
+        raise ValueError(f"front must be of study {study.study_name!r}, which has no finished trials {unknown}.")
+    return [footprints[candidate.trial_number][f"by_{by}"] for candidate in front]
+
+
+def _describe(name: str, bits: dict[str, int], candidate: Candidate) -> str:
+    own, total = bits.get(name, 0), sum(bits.values())
+    return f"<b>{name}: {own:,} bits, {own / total:.1%} of the model</b><br>{describe_candidate(candidate)}"

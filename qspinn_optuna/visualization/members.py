@@ -1,0 +1,33 @@
+"""The columns of figures that compare the members of a front."""
+
+from __future__ import annotations
+
+from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.selection import Choice
+from qspinn_optuna.visualization.style import CHOICE_MARK
+
+_UPRIGHT = 12
+"""Columns up to which their labels have room side by side."""
+
+
+def column_labels(front: ParetoFront, choice: Choice | None) -> list[str]:
+    """Compression, accuracy and trial of every member, the choice with a star."""
+    return [_label(candidate, choice, "<br>" if len(front) <= _UPRIGHT else ", ") for candidate in front]
+
+
+def column_axis(front: ParetoFront) -> dict[str, object]:
+    """An axis of such labels, upright while they have room."""
+    return {
+        "title": {"text": "member of the front: compression, accuracy, trial"},
+        "type": "category",
+        "tickangle": None if len(front) <= _UPRIGHT else -90,
+        "showgrid": False,
+    }
+
+
+def _label(candidate: Candidate, choice: Choice | None, separator: str) -> str:
+    parts = (f"{candidate.compression:.1f}x", f"{candidate.accuracy:.1%}", f"trial {candidate.trial_number}")
+    label = separator.join(parts)
+    if choice is not None and choice.trial_number == candidate.trial_number:
+        return f"<b>{CHOICE_MARK} {label}</b>"
+    return label

@@ -1,0 +1,113 @@
+"""The look that all figures share: legible on light and dark pages, for colour-blind people too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding
+
+# Okabe and Ito's colours, without the two that vanish on one of the pages, yellow and black.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
+
+INK = "#787878"
+"""Of text and neutral lines: a contrast above 4 to white and to near-black alike."""
+
+_GRID = "rgba(128, 128, 128, 0.25)"
+_CLEAR = "rgba(0, 0, 0, 0)"
+
+CROWD = 1_000
+"""Points from which on they are smaller and fainter."""
+
+CHOICE_COLOR = GREEN
+CHOICE_MARK = "★"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one of a few kinds is drawn: a colour, and a symbol and a dash to tell it without colours."""
+
+    color: str
+    symbol: str
+    dash: str = "solid"
+
+
+SCHEMES = {Scheme.PTQ: Mark(BLUE, "circle", "solid"), Scheme.ITQ: Mark(VERMILLION, "diamond", "dash")}
+ROUNDINGS = {
+    Rounding.TRUNCATION: Mark(ORANGE, "triangle-down"),
+    Rounding.NEAREST: Mark(GREEN, "circle"),
+    Rounding.STOCHASTIC: Mark(PURPLE, "square"),
+}
+
+_AXIS = {
+    "gridcolor": _GRID,
+    "linecolor": _GRID,
+    "tickcolor": _GRID,
+    "zeroline": False,
+    "automargin": True,
+    "title": {"standoff": 8},
+}
+
+_TEMPLATE = go.layout.Template(
+    layout={
+        "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR,
+        "font": {"color": INK, "size": 12},
+        "colorway": PALETTE,
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 16}},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "bgcolor": _CLEAR},
+        "hoverlabel": {"align": "left"},
+        "modebar": {"orientation": "v", "bgcolor": _CLEAR, "color": INK, "activecolor": BLUE},
+        "annotationdefaults": {"font": {"color": INK, "size": 12}},
+    }
+)
+
+
+def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) -> None:
+    """Give a figure its titles, and the look.
+
+    Args:
+        figure: The figure, changed in place.
+        title: What it shows, a short line.
+        subtitle: What one should see or know, in smaller letters; lines do not break by themselves, and narrow pages
+            show some 70 letters.
+        height: In pixels; the width is that of the page.
+    """
+    text = f"{title}<br><span style='font-size:12px'>{subtitle}</span>"
+    # NOTE: the buttons stand in the margin on the right, where they cover neither titles nor data.
+    margin = {"l": 64, "r": 44, "t": 78 + 16 * subtitle.count("<br>"), "b": 56}
+    figure.update_layout(template=_TEMPLATE, title={"text": text, "font": {"size": 16}}, height=height, margin=margin)
+    figure.update_annotations(font={"color": INK, "size": 12})
+
+
+def memory_axis(values: Iterable[float]) -> dict[str, Any]:
+    """A logarithmic axis of memory with plain powers of two, and steps between them if there are few.
+
+    Args:
+        values: What is shown, KiB, positive.
+    """
+    shown = list(values)
+    low, high = min(shown), max(shown)
+    margin = max(0.04 * math.log2(high / low), 0.05)
+    first, last = math.log2(low) - margin, math.log2(high) + margin
+    powers = range(math.floor(first) - 1, math.ceil(last) + 2)
+    few, many = 3, 14
+    parts = 8 if last - first < 1 else 4 if last - first < few else 1
+    stride = math.ceil(len(powers) / many)
+    ticks = [2.0**power * (1 + part / parts) for power in powers[::stride] for part in range(parts)]
+    return {
+        "title": {"text": "memory (KiB)"},
+        "type": "log",
+        "range": [first * math.log10(2), last * math.log10(2)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }

@@ -1,0 +1,123 @@
+"""The figure of what the reward's mu chooses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.selection import Reign, sweep_mu
+from qspinn_optuna.visualization.checks import check_front
+from qspinn_optuna.visualization.hover import describe_candidate
+from qspinn_optuna.visualization.style import INK, SCHEMES, apply_style
+
+_BEYOND = 10.0
+"""How many times the outermost limits the axis goes further: the first and last winner win without end."""
+
+_ROOM_FOR_LABEL = 0.06
+"""Part of the axis that the number of a trial takes."""
+
+
+def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
+    """Which member of a front has the largest reward for which mu: its compression, and below it its accuracy.
+
+    The numbers are those of the trials. The first winner wins down to mu = 0, the last one however large mu is.
+
+    Args:
+        front: The front.
+
+    Raises:
+        TypeError: If ``front`` is something else.
+        ValueError: If it is empty or has values that are not finite.
+    """
+    check_front(front)
+    winners = sweep_mu(front)
+    first, last = _mu_range(winners)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for row, values in enumerate(
+        (
+            [winner.candidate.compression for winner in winners],
+            [100 * winner.candidate.accuracy for winner in winners],
+        ),
+        1,
+    ):
+        spans = [(max(winner.low, first), min(winner.high, last)) for winner in winners]
+        _add_steps(figure, spans, values, row)
+        _add_winners(figure, winners, spans, values, row, math.log(last / first))
+    apply_style(
+        figure,
+        "What is chosen for which mu",
+        f"{len(winners)} of {len(front)} models of the front win somewhere; numbers: trials",
+        height=560,
+    )
+    limits = [math.log10(first), math.log10(last)]
+    figure.update_xaxes(type="log", range=limits, tickformat="~g", dtick=1)
+    figure.update_xaxes(title={"text": "mu (reward = accuracy - mu * memory / 32-bit memory)"}, row=2)
+    figure.update_yaxes(title={"text": "compression (x)"}, row=1)
+    figure.update_yaxes(title={"text": "accuracy (%)"}, row=2)
+    return figure
+
+
+def _mu_range(winners: Sequence[Reign]) -> tuple[float, float]:
+    """What the axis shows, from the limits between winners."""
+    limits = [limit for winner in winners for limit in (winner.low, winner.high) if 0 < limit < math.inf]
+    if not limits:
+        return 0.01, 1.0
+    return min(limits) / _BEYOND, max(limits) * _BEYOND
+
+
+def _add_steps(figure: go.Figure, spans: Sequence[tuple[float, float]], values: Sequence[float], row: int) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=[end for span in spans for end in span],
+            y=[value for value in values for _ in range(2)],
+            mode="lines",
+            line={"color": INK, "width": 2},
+            showlegend=False,
+            hoverinfo="skip",
+        ),
+        row,
+        1,
+    )
+
+
+def _add_winners(
+    figure: go.Figure,
+    winners: Sequence[Reign],
+    spans: Sequence[tuple[float, float]],
+    values: Sequence[float],
+    row: int,
+    width: float,
+) -> None:
+    """A point in the middle of every step, in the colour of its scheme, with the number of its trial if it has room."""
+    for scheme, mark in SCHEMES.items():
+        members = [place for place, winner in enumerate(winners) if winner.candidate.config.scheme is scheme]
+        if not members:
+            continue
+        roomy = {place for place in members if math.log(spans[place][1] / spans[place][0]) > _ROOM_FOR_LABEL * width}
+        figure.add_trace(
+            go.Scatter(
+                x=[math.sqrt(math.prod(spans[place])) for place in members],
+                y=[values[place] for place in members],
+                mode="markers+text",
+                marker={"color": mark.color, "symbol": mark.symbol, "size": 9},
+                text=[str(winners[place].candidate.trial_number) if place in roomy else "" for place in members],
+                textposition="top center",
+                cliponaxis=False,
+                name=scheme.upper(),
+                legendgroup=scheme.value,
+                showlegend=row == 1,
+                customdata=[_describe(winners[place]) for place in members],
+                hovertemplate="%{customdata}<extra></extra>",
+            ),
+            row,
+            1,
+        )
+
+
+def _describe(winner: Reign) -> str:
+    high = "any larger one" if math.isinf(winner.high) else f"{winner.high:.4g}"
+    return f"<b>mu from {winner.low:.4g} to {high}</b><br>{describe_candidate(winner.candidate)}"

@@ -1,0 +1,192 @@
+"""Against a running optuna-dashboard: what it serves is what users see."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import optuna
+import optuna_dashboard
+import pytest
+
+from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector, open_study
+from qspinn_optuna.dashboard import publish
+from qspinn_optuna.selection import stored_choice
+from qspinn_optuna.significance import measure_significance, record_significance
+from tests.fake_workload import FakeWorkload, fake_space
+
+FLOOR = 0.9
+
+NUMBER = 0
+"""Of the study in its storage."""
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture(name="study")
+def make_study() -> optuna.Study:
+    return finished_study(optuna.storages.InMemoryStorage())
+
+
+def finished_study(storage: str | optuna.storages.BaseStorage) -> optuna.Study:
+    space, workload = fake_space(), FakeWorkload()
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = open_study("published", storage, space, sampler)
+    study.optimize(QuantizationObjective(workload, space, accuracy_floor=FLOOR), n_trials=12)
+    record_significance(study, space, measure_significance(workload, space))
+    return study
+
+
+@pytest.fixture(name="url")
+def serve(study: optuna.Study) -> Iterator[str]:
+    """A dashboard on the study's storage."""
+    server = make_server("127.0.0.1", 0, optuna_dashboard.wsgi(study._storage), handler_class=Silent)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_is_published_is_in_the_database(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    choice = publish(finished_study(storage))
+    study = optuna.load_study(study_name="published", storage=storage)
+    assert stored_choice(study) == choice
+    assert "All models" in optuna_dashboard.get_note(study)
+
+
+def fetch(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url) as answer:
+        content: dict[str, Any] = json.load(answer)
+    return content
+
+
+def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -> None:
+    front = ParetoFront.from_study(study)
+    choice = TradeOffSelector(0.1).select(front)
+    assert publish(study, choice, baseline_accuracy=0.95, mu=0.1, command="python study.py --trials 20") == choice
+    detail = fetch(f"{url}/api/studies/{NUMBER}")
+    figures = {entry["id"]: json.loads(entry["graph_object"]) for entry in detail["plotly_graph_objects"]}
+    assert set(figures) == {
+        f"qspinn-{name}"
+        for name in (
+            "front",
+            "bit-allocation",
+            "footprint",
+            "winner-by-mu",
+            "hypervolume",
+            "schemes-and-roundings",
+            "significance",
+        )
+    }
+    assert all(figure["data"] for figure in figures.values())
+    note = detail["note"]["body"]
+    assert f"trial {choice.trial_number}" in note
+    assert "python study.py --trials 20" in note
+    assert f"{choice.compression:.1f}x smaller" in note
+    # The feasible front, whole: the dashboard's own list is another.
+    listed = [line.split("|")[1].strip(" *") for line in note.splitlines() if line.startswith("| ")]
+    assert [int(cell) for cell in listed if cell.isdigit()] == [candidate.trial_number for candidate in front]
+    assert all(candidate.accuracy >= FLOOR for candidate in front)
+
+
+def test_every_finished_trial_has_its_footprint(study: optuna.Study, url: str) -> None:
+    publish(study)
+    for trial in fetch(f"{url}/api/studies/{NUMBER}")["trials"]:
+        note = trial["note"]["body"]
+        footprint = study.trials[trial["number"]].user_attrs["footprint"]
+        assert f"**{footprint['kib']:.2f} KiB**" in note
+        assert "`weight`" in note
+        assert "`membrane`" in note
+
+
+def test_published_again_what_people_wrote_stays(study: optuna.Study) -> None:
+    optuna_dashboard.save_note(study, "My own remark.")
+    publish(study)
+    first = optuna_dashboard.get_note(study)
+    assert first.startswith("My own remark.")
+    optuna_dashboard.save_note(study, f"{first}\nAnother one.")
+    front = ParetoFront.from_study(study)
+    choice = TradeOffSelector(0.0).select(front)
+    publish(study, choice)
+    again = optuna_dashboard.get_note(study)
+    assert again.startswith("My own remark.")
+    assert again.endswith("Another one.")
+    assert again.count("# All models") == 1
+    assert f"**trial {choice.trial_number}**" in again
+
+
+def test_notes_of_trials_that_people_wrote_stay(study: optuna.Study, url: str) -> None:
+    publish(study)
+    detail = fetch(f"{url}/api/studies/{NUMBER}")
+    first = detail["trials"][0]
+    request = urllib.request.Request(
+        f"{url}/api/studies/{NUMBER}/{first['trial_id']}/note",
+        data=json.dumps({"body": "Mine.", "version": first["note"]["version"] + 1}).encode(),
+        headers={"Content-Type": "application/json"},
+        method="PUT",
+    )
+    urllib.request.urlopen(request).close()
+    publish(study)
+    assert fetch(f"{url}/api/studies/{NUMBER}")["trials"][0]["note"]["body"] == "Mine."
+
+
+def test_the_choice_is_kept_and_stays_until_another_is_given(study: optuna.Study) -> None:
+    front = ParetoFront.from_study(study)
+    choice = TradeOffSelector(0.0).select(front)
+    publish(study, choice)
+    assert stored_choice(study) == choice
+    assert publish(study) == choice
+
+
+def test_without_a_feasible_trial_the_note_says_how_far_the_best_is(study: optuna.Study) -> None:
+    assert publish(study, accuracy_floor=1.0) is None
+    assert "points under the accuracy floor" in optuna_dashboard.get_note(study)
+
+
+def test_a_study_without_trials_is_refused(tmp_path: Path) -> None:
+    study = open_study("empty", f"sqlite:///{tmp_path}/empty.db", fake_space())
+    with pytest.raises(ValueError, match="no finished trial to publish"):
+        publish(study)
+    with pytest.raises(ValueError, match="must minimize memory"):
+        publish(optuna.create_study())
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_the_page_shows_the_note(study: optuna.Study, url: str, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    choice = publish(study)
+    assert choice is not None
+    page = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--no-zygote",
+            "--disable-gpu",
+            "--disable-crash-reporter",
+            f"--user-data-dir={tmp_path}/profile",
+            "--virtual-time-budget=25000",
+            "--dump-dom",
+            f"{url}/dashboard/studies/{NUMBER}/note",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    assert f"{choice.compression:.1f}x smaller" in page
