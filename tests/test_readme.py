@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+FOUND = re.findall(r"(<!-- goes on -->\n)?```python\n(.*?)```", README, flags=re.DOTALL)
+STUDY = next(example for _, example in FOUND if "ParetoFront.from_study" in example)
+EXAMPLES = [STUDY + example if goes_on else example for goes_on, example in FOUND]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
