@@ -56,7 +56,7 @@ def code_cells(notebook: Any) -> list[Any]:
 def shows(source: str) -> bool:
     """Whether a cell prints, or ends with a value."""
     last = ast.parse(source).body[-1]
-    return "print(" in source or isinstance(last, ast.Expr) and "plot_" in ast.unparse(last)
+    return "print(" in source or (isinstance(last, ast.Expr) and "plot_" in ast.unparse(last))
 
 
 def test_every_notebook_is_run_here() -> None:
