@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +87,10 @@ def significance_from_study(
             curves.append(
                 WidthCurve(name.removeprefix("bits."), scheme, rounding, points, min(sufficient, default=None))
             )
-    importances = optuna.importance.get_param_importances(study, target=_loss)
+    with warnings.catch_warnings():
+        # That importances are for low targets: ours is low where the accuracy is high.
+        warnings.simplefilter("ignore", UserWarning)
+        importances = optuna.importance.get_param_importances(study, target=_loss)
     return SignificanceReport(tuple(curves), baseline, tolerance, confidence, importances=dict(importances))
 
 
