@@ -53,7 +53,7 @@ def test_the_report_has_the_documented_form_and_the_controls(folder: Path) -> No
     assert {"baseline_accuracy", "front", "choice", "controls"} <= content.keys()
     fields = {"trial", "scheme", "rounding", "bits", "memory_kib", "compression", "accuracy"}
     assert all(member.keys() == fields for member in content["front"])
-    assert content["choice"].keys() == fields | {"reward", "test_accuracy"}
+    assert fields | {"reward", "rule", "rivals", "config", "test_accuracy"} <= content["choice"].keys()
     assert len(content["controls"]) == 4
 
 
