@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.study import check_directions
+from qspinn_optuna.study import check_directions, is_feasible
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,6 @@ def _nondominated(trials: list[FrozenTrial]) -> list[FrozenTrial]:
         if not front or trial.values[1] > front[-1].values[1]:
             front.append(trial)
     return front
-
-
-def is_feasible(trial: FrozenTrial, accuracy_floor: float | None = None) -> bool:
-    """Whether a finished trial reaches the floor; without one, whether it keeps its own constraints."""
-    if accuracy_floor is not None:
-        return bool(trial.values[1] >= accuracy_floor)
-    return all(value <= 0 for value in trial.constraints.values())
 
 
 def _config(trial: FrozenTrial) -> QuantizationConfig:

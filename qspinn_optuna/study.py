@@ -14,6 +14,7 @@ import sqlalchemy
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from qspinn_optuna.space import QuantizationSpace
 
@@ -130,6 +131,13 @@ def check_directions(study: optuna.Study) -> None:
             f"Study {study.study_name!r} must minimize memory and maximize accuracy, in that order, "
             f"got directions {directions}: give another study name."
         )
+
+
+def is_feasible(trial: FrozenTrial, accuracy_floor: float | None = None) -> bool:
+    """Whether a finished trial reaches the floor; without one, whether it keeps its own constraints."""
+    if accuracy_floor is not None:
+        return bool(trial.values[1] >= accuracy_floor)
+    return all(value <= 0 for value in trial.constraints.values())
 
 
 def _open_storage(url: str) -> RDBStorage:

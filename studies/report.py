@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from qspinn_optuna import Candidate, Choice, ParetoFront, QuantizationConfig, Scheme, TradeOffSelector
 from qspinn_optuna.dashboard import publish
-from qspinn_optuna.front import is_feasible
+from qspinn_optuna.study import is_feasible
 from qspinn_optuna.visualization import plot_front
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.front import is_feasible
+from qspinn_optuna.study import is_feasible
 
 
 @dataclass(frozen=True)

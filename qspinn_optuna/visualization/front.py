@@ -8,8 +8,9 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.front import ParetoFront, is_feasible
+from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice
+from qspinn_optuna.study import is_feasible
 from qspinn_optuna.visualization.checks import check_choice, check_fraction, check_front, finished_trials
 from qspinn_optuna.visualization.controls import is_uniform_width, is_weight_only, weight_dimensions
 from qspinn_optuna.visualization.hover import describe_candidate, describe_stopped, describe_trial

@@ -11,7 +11,8 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from qspinn_optuna.front import ParetoFront, is_feasible
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.study import is_feasible
 from qspinn_optuna.visualization.checks import check_fraction, finished_trials
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import BLUE, INK, apply_style
