@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -44,8 +45,8 @@ def main() -> None:
         sys.exit(f"mnist_stdp.py: error: {error}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, or these arguments."""
     parser = study_parser(__doc__ or "", study_name="mnist-stdp")
     network = parser.add_argument_group("network and data")
     network.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
@@ -59,10 +60,10 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument(
         "--on-device-learning", action="store_true", help="quantize a device that learns, without float weights"
     )
-    arguments = parser.parse_args()
-    if arguments.download and arguments.data_dir is None:
+    parsed = parser.parse_args(arguments)
+    if parsed.download and parsed.data_dir is None:
         parser.error("--download needs --data-dir, the folder to download to")
-    return arguments
+    return parsed
 
 
 def run(arguments: argparse.Namespace) -> None:
