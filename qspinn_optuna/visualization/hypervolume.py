@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,13 @@ from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.study import is_feasible
 from qspinn_optuna.visualization.checks import check_fraction, finished_trials
 from qspinn_optuna.visualization.hover import describe_trial
-from qspinn_optuna.visualization.style import BLUE, INK, apply_style
+from qspinn_optuna.visualization.style import BLUE, INK, PALETTE, apply_style
+
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross")
+
+_ROOM = 0.025
+"""Part of the axis on either side of what is drawn: the radius of a point."""
 
 
 @dataclass
@@ -58,46 +64,91 @@ class GrowingHypervolume:
 
 
 def plot_hypervolume(
-    study: optuna.Study, against: Literal["trials", "seconds"] = "trials", *, reference_accuracy: float = 0.0
+    study: optuna.Study | Mapping[str, optuna.Study] | Sequence[optuna.Study],
+    against: Literal["trials", "seconds"] = "trials",
+    *,
+    reference_accuracy: float = 0.0,
 ) -> go.Figure:
-    """The hypervolume of a search as it goes on, best so far.
+    """The hypervolume of a search as it goes on, best so far, or of several searches beside each other.
 
     It is the share that feasible trials dominate of the rectangle from no memory to that of the 32-bit original, and
     from ``reference_accuracy`` to 1. Points are the trials that enlarged it, the first of which begins the line.
 
+    Beside each other, each search has its last hypervolume in the legend.
+
     Args:
-        study: The study.
+        study: The study, or several of one network: a mapping from the names that the legend shows, or a sequence,
+            whose studies have their own names there.
         against: "trials", by their number, or "seconds", summed up over all ended trials, stopped and failed ones too,
             in the order in which they ended. What several workers did at once is summed up as well; waiting between
             runs is not.
         reference_accuracy: Where accuracy begins to count, such as that of chance, a fraction under 1.
 
     Raises:
-        TypeError: If ``study`` is no study.
-        ValueError: If ``against`` is neither, ``reference_accuracy`` no fraction under 1, or the study is of another
-            program or has no feasible trial.
+        TypeError: If ``study`` is something else.
+        ValueError: If ``against`` is neither, ``reference_accuracy`` no fraction under 1, or a study is of another
+            program or has no feasible trial; if there are none, two of a name, or such of different 32-bit memory.
     """
     if against not in ("trials", "seconds"):
         raise ValueError(f'against must be "trials" or "seconds", got {against!r}.')
     check_fraction("reference_accuracy", reference_accuracy)
     if reference_accuracy is None or reference_accuracy >= 1:
         raise ValueError(f"reference_accuracy must be a fraction under 1, got {reference_accuracy!r}.")
-    finished = {trial.number: trial for trial in finished_trials(study)}
-    # Refuses a study without a feasible trial, and says what the best one lacks.
-    baseline_kib = ParetoFront.from_study(study).baseline_kib
-    positions = _trial_positions(study) if against == "trials" else _second_positions(study)
-    history = _history(positions, finished, GrowingHypervolume(baseline_kib, reference_accuracy))
-    figure = _drawn(history, baseline_kib * (1 - reference_accuracy))
+    named = _named_studies(study)
+    baseline_kib = _common_baseline(named)
+    histories = {
+        name: _history(member, against, GrowingHypervolume(baseline_kib, reference_accuracy))
+        for name, member in named.items()
+    }
+    whole = baseline_kib * (1 - reference_accuracy)
+    figure = _drawn(histories, whole)
+    what = f"{next(iter(named))}: hypervolume" if len(named) == 1 else f"Hypervolume of {len(named)} searches"
     apply_style(
         figure,
-        f"{study.study_name}: hypervolume",
+        what,
         f"what feasible trials dominate of 0-{baseline_kib:,.4g} KiB x {reference_accuracy:.0%}-100% accuracy",
         height=460,
     )
     titles = {"trials": "trial number", "seconds": "seconds of all trials, summed up (s)"}
-    figure.update_xaxes(title={"text": titles[against]}, rangemode="tozero")
+    last = max(history[-1].position for history in histories.values()) or 1.0
+    # Some room on the left, so that a point at 0 does not stand on the labels of the other axis.
+    figure.update_xaxes(title={"text": titles[against]}, range=[-_ROOM * last, (1 + _ROOM) * last])
     figure.update_yaxes(title={"text": "hypervolume (%)"})
     return figure
+
+
+def _named_studies(
+    study: optuna.Study | Mapping[str, optuna.Study] | Sequence[optuna.Study],
+) -> dict[str, optuna.Study]:
+    """Studies that can be drawn, by the names that are shown."""
+    if isinstance(study, Mapping):
+        named = [(str(name), member) for name, member in study.items()]
+    elif isinstance(study, Sequence) and not isinstance(study, str):
+        named = [(getattr(member, "study_name", ""), member) for member in study]
+    else:
+        named = [(getattr(study, "study_name", ""), study)]
+    if not named:
+        raise ValueError("study must be a study, or at least one of several, got none.")
+    for _, member in named:
+        finished_trials(member)
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"study must have different names to tell studies apart, got {twice} more than once: give a mapping from "
+            "names to studies."
+        )
+    return dict(named)
+
+
+def _common_baseline(named: Mapping[str, optuna.Study]) -> float:
+    """Memory of the 32-bit original of all studies."""
+    # Refuses a study without a feasible trial, and says what the best one lacks.
+    baselines = {name: ParetoFront.from_study(member).baseline_kib for name, member in named.items()}
+    if len(set(baselines.values())) > 1:
+        told = ", ".join(f"{baseline_kib:,.4g} KiB in {name!r}" for name, baseline_kib in baselines.items())
+        raise ValueError(f"study must be several of one network, got different memories in 32 bits: {told}.")
+    return next(iter(baselines.values()))
 
 
 @dataclass(frozen=True)
@@ -129,9 +180,11 @@ def _second_positions(study: optuna.Study) -> Iterable[tuple[float, int]]:
 
 
 def _history(
-    positions: Iterable[tuple[float, int]], finished: dict[int, FrozenTrial], hypervolume: GrowingHypervolume
+    study: optuna.Study, against: Literal["trials", "seconds"], hypervolume: GrowingHypervolume
 ) -> list[_Step]:
     """What the line shows, from the first trial that dominates something."""
+    finished = {trial.number: trial for trial in finished_trials(study)}
+    positions = _trial_positions(study) if against == "trials" else _second_positions(study)
     steps = []
     for position, number in positions:
         trial = finished.get(number)
@@ -141,7 +194,13 @@ def _history(
     return steps
 
 
-def _drawn(history: list[_Step], whole: float) -> go.Figure:
+def _drawn(histories: Mapping[str, list[_Step]], whole: float) -> go.Figure:
+    """One study, or several beside each other."""
+    if len(histories) > 1:
+        return go.Figure(
+            [_beside(place, name, history, whole) for place, (name, history) in enumerate(histories.items())]
+        )
+    (history,) = histories.values()
     improvements = [step for step in history if step.improver is not None]
     return go.Figure(
         [
@@ -160,12 +219,34 @@ def _drawn(history: list[_Step], whole: float) -> go.Figure:
                 marker={"color": BLUE, "symbol": "circle", "size": 8},
                 cliponaxis=False,
                 name="trial that enlarged it",
-                text=[
-                    f"{100 * step.area / whole:.2f}%<br>{describe_trial(step.improver)}"
-                    for step in improvements
-                    if step.improver is not None
-                ],
+                text=[_describe(step, whole) for step in improvements],
                 hovertemplate="%{text}<extra></extra>",
             ),
         ]
     )
+
+
+def _beside(place: int, name: str, history: list[_Step], whole: float) -> go.Scatter:
+    """A line with a colour, a dash and a symbol of its own; the dashes move on when the colours begin again."""
+    color = PALETTE[place % len(PALETTE)]
+    look = (place + place // len(PALETTE)) % len(_DASHES)
+    return go.Scatter(
+        x=[step.position for step in history],
+        y=[100 * step.area / whole for step in history],
+        mode="lines+markers",
+        line={"color": color, "width": 2, "shape": "hv", "dash": _DASHES[look]},
+        marker={
+            "symbol": _SYMBOLS[look],
+            "size": [6 if step.improver else 0 for step in history],
+            "line": {"width": 0},
+        },
+        cliponaxis=False,
+        name=f"{name}: {100 * history[-1].area / whole:.2f}%",
+        text=[f"<b>{name}</b>: {_describe(step, whole)}" for step in history],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _describe(step: _Step, whole: float) -> str:
+    share = f"{100 * step.area / whole:.2f}%"
+    return share if step.improver is None else f"{share}<br>{describe_trial(step.improver)}"

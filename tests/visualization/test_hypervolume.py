@@ -108,3 +108,68 @@ def test_the_reference_must_be_a_fraction_under_one(timed: optuna.Study, referen
 def test_there_are_two_axes_to_choose_from(timed: optuna.Study) -> None:
     with pytest.raises(ValueError, match='against must be "trials" or "seconds"'):
         plot_hypervolume(timed, "hours")  # type: ignore[arg-type]
+
+
+def test_a_point_at_the_beginning_is_beside_the_labels_of_the_other_axis(timed: optuna.Study) -> None:
+    """Its radius is 4 pixels; panels are some 250 wide at least."""
+    low, high = plot_hypervolume(timed).layout.xaxis.range
+    assert (0 - low) / (high - low) > 4 / 250
+    assert high > 4
+    alone = optuna.create_study(directions=DIRECTIONS)
+    alone.add_trial(trial(5.0, 0.5, 0, 30))
+    low, high = plot_hypervolume(alone).layout.xaxis.range
+    assert low < 0 < high
+
+
+def one_trial(name: str, memory_kib: float = 5.0, accuracy: float = 0.5) -> optuna.Study:
+    study = optuna.create_study(study_name=name, directions=DIRECTIONS)
+    study.add_trial(trial(memory_kib, accuracy, 0, 30))
+    return study
+
+
+def test_several_searches_have_a_line_each_against_the_same_reference(timed: optuna.Study) -> None:
+    figure = plot_hypervolume({"first": timed, "second": one_trial("x")})
+    assert [trace.name for trace in figure.data] == ["first: 39.00%", "second: 25.00%"]
+    first, second = figure.data
+    assert points(first) == points(named(plot_hypervolume(timed), "best so far"))
+    assert points(second) == [(0, 25.0)]
+    assert first.line.color != second.line.color
+    assert first.line.dash != second.line.dash
+    assert first.marker.symbol != second.marker.symbol
+    assert [size > 0 for size in first.marker.size] == [True, True, False, False, True]
+    assert first.text[0].startswith("<b>first</b>: 25.00%")
+    assert "2 searches" in figure.layout.title.text
+
+
+def test_a_sequence_of_studies_goes_by_their_names() -> None:
+    figure = plot_hypervolume([one_trial("a"), one_trial("b", accuracy=0.8)], "seconds", reference_accuracy=0.3)
+    assert [trace.name for trace in figure.data] == [f"a: {100 / 7:.2f}%", f"b: {250 / 7:.2f}%"]
+    with pytest.raises(ValueError, match=r"\['a'\] more than once: give a mapping"):
+        plot_hypervolume([one_trial("a"), one_trial("a")])
+
+
+def test_many_searches_are_told_apart() -> None:
+    figure = plot_hypervolume([one_trial(str(number)) for number in range(20)])
+    assert len({(trace.line.color, trace.line.dash) for trace in figure.data}) == 20
+
+
+def test_one_of_several_looks_like_a_study_alone(timed: optuna.Study) -> None:
+    assert plot_hypervolume({"mine": timed}).data == plot_hypervolume(timed).data
+    assert "mine: hypervolume" in plot_hypervolume({"mine": timed}).layout.title.text
+
+
+def test_searches_that_cannot_be_compared_are_refused(timed: optuna.Study) -> None:
+    with pytest.raises(ValueError, match="at least one of several, got none"):
+        plot_hypervolume([])
+    with pytest.raises(TypeError, match=r"must be an optuna\.Study, got int"):
+        plot_hypervolume({"first": timed, "second": 2})  # type: ignore[dict-item]
+    larger = trial(5.0, 0.5, 0, 30)
+    larger.user_attrs["footprint"]["baseline_kib"] = 20.0
+    other = optuna.create_study(directions=DIRECTIONS)
+    other.add_trial(larger)
+    with pytest.raises(ValueError, match="10 KiB in 'first', 20 KiB in 'second'"):
+        plot_hypervolume({"first": timed, "second": other})
+    infeasible = optuna.create_study(study_name="floored", directions=DIRECTIONS)
+    infeasible.add_trial(trial(5.0, 0.5, 0, 30, lack=0.1))
+    with pytest.raises(ValueError, match="'floored' has no feasible trial"):
+        plot_hypervolume([timed, infeasible])
