@@ -15,7 +15,12 @@ from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.style import INK, SCHEMES, apply_style
 
 _BEYOND = 10.0
-"""How many times the outermost limits the axis goes further: the first and last winner win without end."""
+"""How many times the outermost limits the axis goes further at most: the first and last winner win without end."""
+
+_THOUSAND = 1_000
+
+_TOLD = 2
+"""Winners outside of the axis that are named, the last ones."""
 
 _ROOM_FOR_LABEL = 0.06
 """Part of the axis that the number of a trial takes."""
@@ -24,7 +29,9 @@ _ROOM_FOR_LABEL = 0.06
 def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     """Which member of a front has the largest reward for which mu: its compression, and below it its accuracy.
 
-    The numbers are those of the trials. The first winner wins down to mu = 0, the last one however large mu is.
+    The numbers are those of the trials. The first winner wins down to mu = 0. The axis ends at the mu from which on no
+    reward is positive, as even the best model's memory costs more than its accuracy is worth; who wins there is told
+    above.
 
     Args:
         front: The front.
@@ -34,9 +41,11 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
         ValueError: If it is empty or has values that are not finite.
     """
     check_front(front)
-    winners = sweep_mu(front)
-    first, last = _mu_range(winners)
+    reigns = sweep_mu(front)
+    first, last = _mu_range(front, reigns)
+    winners = [reign for reign in reigns if reign.low < last]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    spans = [(max(winner.low, first), min(winner.high, last)) for winner in winners]
     for row, values in enumerate(
         (
             [winner.candidate.compression for winner in winners],
@@ -44,13 +53,14 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
         ),
         1,
     ):
-        spans = [(max(winner.low, first), min(winner.high, last)) for winner in winners]
         _add_steps(figure, spans, values, row)
         _add_winners(figure, winners, spans, values, row, math.log(last / first))
+        figure.update_yaxes(range=_range_with_labels(values), row=row)
     apply_style(
         figure,
         "What is chosen for which mu",
-        f"{len(winners)} of {len(front)} models of the front win somewhere; numbers: trials",
+        f"{len(reigns)} of {len(front)} models of the front win somewhere; numbers: trials"
+        f"{_beyond(reigns[len(winners) :], last)}",
         height=560,
     )
     limits = [math.log10(first), math.log10(last)]
@@ -61,12 +71,27 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     return figure
 
 
-def _mu_range(winners: Sequence[Reign]) -> tuple[float, float]:
-    """What the axis shows, from the limits between winners."""
-    limits = [limit for winner in winners for limit in (winner.low, winner.high) if 0 < limit < math.inf]
+def _mu_range(front: ParetoFront, reigns: Sequence[Reign]) -> tuple[float, float]:
+    """What the axis shows: the limits between winners, as far as there is a positive reward."""
+    limits = [reign.low for reign in reigns if reign.low > 0]
     if not limits:
         return 0.01, 1.0
-    return min(limits) / _BEYOND, max(limits) * _BEYOND
+    worthless = max(front.baseline_kib * candidate.accuracy / candidate.memory_kib for candidate in front)
+    last = min(max(limits) * _BEYOND, worthless)
+    return min(*limits, last) / _BEYOND, last
+
+
+def _beyond(reigns: Sequence[Reign], last: float) -> str:
+    """Who wins outside of the axis."""
+    if not reigns:
+        return ""
+    told = [f"trial {reign.candidate.trial_number} from {_plain(reign.low)} on" for reign in reigns[-_TOLD:]]
+    more = f"{len(reigns) - _TOLD} more, " if len(reigns) > _TOLD else ""
+    return f"<br>over mu = {last:.3g} no reward is positive; there win {more}{', '.join(told)}"
+
+
+def _plain(mu: float) -> str:
+    return f"{mu:.3g}" if mu < _THOUSAND else f"{mu:,.0f}"
 
 
 def _add_steps(figure: go.Figure, spans: Sequence[tuple[float, float]], values: Sequence[float], row: int) -> None:
@@ -116,6 +141,12 @@ def _add_winners(
             row,
             1,
         )
+
+
+def _range_with_labels(values: Sequence[float]) -> list[float]:
+    """With room for the numbers over the points."""
+    span = max(values) - min(values) or 0.1 * max(values) or 1.0
+    return [min(values) - 0.08 * span, max(values) + 0.22 * span]
 
 
 def _describe(winner: Reign) -> str:

@@ -31,10 +31,55 @@ def test_points_tell_range_and_configuration(front: ParetoFront) -> None:
     markers = [trace for trace in figure.data if trace.mode == "markers+text"]
     texts = [text for trace in markers for text in trace.customdata]
     assert any("mu from 0 to" in text for text in texts)
-    assert any("any larger one" in text for text in texts)
     assert all("weight: " in text and "membrane: " in text for text in texts)
     low, high = (10**end for end in figure.layout.xaxis.range)
     assert all(low < x < high for trace in markers for x, _ in points(trace))
+
+
+def made(*members: tuple[float, float], of: ParetoFront) -> ParetoFront:
+    """A front of (memory, accuracy) with an original of 100 KiB."""
+    candidates = tuple(
+        dataclasses.replace(
+            of.candidates[0], trial_number=number, memory_kib=kib, compression=100 / kib, accuracy=accuracy
+        )
+        for number, (kib, accuracy) in enumerate(members)
+    )
+    return ParetoFront(candidates, 100.0)
+
+
+def last_mu(front: ParetoFront) -> float:
+    return float(10 ** plot_winner_by_mu(front).layout.xaxis.range[1])
+
+
+def test_the_axis_ends_where_no_reward_is_positive_and_tells_who_wins_beyond(front: ParetoFront) -> None:
+    """Trials 0 and 1 differ by 60 points for 1 / 100,000 of the memory: up to mu = 60,000 that is worth it."""
+    wide = made((10.0, 0.2), (10.001, 0.8), (50.0, 0.9), of=front)
+    figure = plot_winner_by_mu(wide)
+    assert last_mu(wide) == pytest.approx(8.0, rel=1e-3)
+    assert "over mu = 8 no reward is positive; there win trial 0 from 60,000 on" in figure.layout.title.text
+    assert "3 of 3 models" in figure.layout.title.text
+    assert {trace.y[-1] for trace in figure.data if trace.mode == "lines"} == {80.0, 100 / 10.001}
+    rewards = [member.accuracy - last_mu(wide) * member.memory_kib / 100 for member in wide]
+    assert max(rewards) == pytest.approx(0, abs=1e-9)
+
+
+def test_of_many_winners_beyond_the_last_are_named(front: ParetoFront) -> None:
+    steps = made(*((10.0 + 0.001 * n, 0.8 + 0.01 * n - 0.001 * n**2) for n in range(4)), (50.0, 0.9), of=front)
+    assert "there win 1 more, trial 1 from 700 on, trial 0 from 900 on" in plot_winner_by_mu(steps).layout.title.text
+
+
+def test_the_axis_ends_after_the_last_limit_where_that_is_small(front: ParetoFront) -> None:
+    """The limit is 0.1 / 0.4."""
+    gentle = made((10.0, 0.8), (50.0, 0.9), of=front)
+    assert last_mu(gentle) == pytest.approx(2.5)
+    assert "no reward" not in plot_winner_by_mu(gentle).layout.title.text
+    texts = [text for trace in plot_winner_by_mu(gentle).data for text in trace.customdata or ()]
+    assert any("mu from 0.25 to any larger one" in text for text in texts)
+
+
+def test_if_all_limits_lie_beyond_the_most_accurate_is_shown_alone(front: ParetoFront) -> None:
+    figure = plot_winner_by_mu(made((10.0, 0.2), (10.001, 0.8), of=front))
+    assert {trace.y for trace in figure.data if trace.mode == "lines"} == {(80.0, 80.0), (100 / 10.001,) * 2}
 
 
 def test_a_single_candidate_wins_everywhere(front: ParetoFront) -> None:
