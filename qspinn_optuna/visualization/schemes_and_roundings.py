@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
@@ -15,9 +16,18 @@ from qspinn_optuna.visualization.checks import finished_trials
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import CROWD, ROUNDINGS, SCHEMES, apply_style, memory_axis
 
-_PANEL_HEIGHT = 320
+_PANEL_HEIGHT = 250
+_GAP = 0.24
+"""Part of two panels that is between them: labels of three lines and a title have room in 450 pixels, too."""
+
 _TALLEST = 20.0
-"""Points of accuracy that the axis of the best trials spans at most."""
+"""Points of accuracy that the axes span at most, unless half of the trials would be outside."""
+
+_LOWEST = 5.0
+"""Points of accuracy that they span at least, if trials do."""
+
+_FAR_OUT = 3.0
+"""Tukey's: how many times the distance between the quartiles a trial is under the lower one to lie outside."""
 
 
 def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
@@ -25,8 +35,8 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
 
     First a box and the points of each pair with their number n: what was tried. A sampler tries more widths around what
     works, so boxes do not compare like with like; below is the best accuracy of each pair within a memory, which does.
-    Its axis ends 20 points under the best. Where each family has a rounding of its own, there are two such panels for
-    each.
+    Trials that failed badly are outside of the axes, and counted for each pair; zoom out to see them. Where each family
+    has a rounding of its own, there are two such panels for each.
 
     Args:
         study: The study.
@@ -46,27 +56,28 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
             for dimension in dimensions
             for title in (f"all trials, by {_words(dimension)}", f"best within a memory, by {_words(dimension)}")
         ],
-        vertical_spacing=100 / (_PANEL_HEIGHT * rows),
+        vertical_spacing=2 * _GAP / rows,
     )
+    accuracies = [100 * trial.values[1] for trial in trials]
+    low, high = _accuracy_range(accuracies)
     memories = [trial.values[0] for trial in trials]
     named: set[tuple[Scheme, Rounding]] = set()
     for row, dimension in zip(range(1, rows, 2), dimensions, strict=True):
         for scheme, rounding, members in _pairs(trials, dimension):
             new = (scheme, rounding) not in named
-            figure.add_trace(_box(scheme, rounding, members, len(trials) > CROWD), row, 1)
+            figure.add_trace(_box(scheme, rounding, members, low, len(trials) > CROWD), row, 1)
             figure.add_trace(_best_within_memory(scheme, rounding, members, max(memories), new), row + 1, 1)
             named.add((scheme, rounding))
     apply_style(
         figure,
         f"{study.study_name}: accuracy by scheme and rounding",
-        f"{len(trials):,} finished trials; n: trials of a pair",
-        height=_PANEL_HEIGHT * rows + 140,
+        f"{len(trials):,} finished trials; n: trials of a pair{_outside(accuracies, low)}",
+        height=_PANEL_HEIGHT * rows + 120,
     )
-    figure.update_yaxes(title={"text": "accuracy (%)"})
+    figure.update_yaxes(title={"text": "accuracy (%)"}, range=[low, high])
     for row in range(1, rows, 2):
         figure.update_xaxes(showgrid=False, row=row)
         figure.update_xaxes(memory_axis(memories), row=row + 1)
-        figure.update_yaxes(range=_range_of_best(trials), row=row + 1)
     return figure
 
 
@@ -95,8 +106,9 @@ def _pairs(trials: Sequence[FrozenTrial], dimension: str) -> Iterator[tuple[Sche
                 yield scheme, rounding, members
 
 
-def _box(scheme: Scheme, rounding: Rounding, members: Sequence[FrozenTrial], crowded: bool) -> go.Box:
-    label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}"
+def _box(scheme: Scheme, rounding: Rounding, members: Sequence[FrozenTrial], low: float, crowded: bool) -> go.Box:
+    outside = sum(100 * trial.values[1] < low for trial in members)
+    label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}{f', {outside} lower' if outside else ''}"
     color = ROUNDINGS[rounding].color
     points = {"size": 3, "opacity": 0.25} if crowded else {"size": 5, "opacity": 0.6}
     return go.Box(
@@ -139,9 +151,18 @@ def _best_within_memory(
     )
 
 
-def _range_of_best(trials: Sequence[FrozenTrial]) -> list[float]:
-    """Percent, from the worst trial but at most so far under the best one that differences can be seen."""
-    accuracies = [100 * trial.values[1] for trial in trials]
+def _accuracy_range(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Percent, from the worst trial that did not fail badly: others would flatten the rest."""
     high = max(accuracies)
-    span = min(max(high - min(accuracies), 1.0), _TALLEST)
-    return [high - 1.05 * span, high + 0.08 * span]
+    lower, median, upper = np.quantile(accuracies, (0.25, 0.5, 0.75))
+    fence = lower - _FAR_OUT * (upper - lower)
+    low = max(min(fence, high - _LOWEST), min(high - _TALLEST, median))
+    # What is shown ends at a trial, and spans a point at least.
+    low = min([accuracy for accuracy in accuracies if accuracy >= low] + [high - 1.0])
+    margin = 0.06 * (high - low)
+    return low - margin, high + margin
+
+
+def _outside(accuracies: Sequence[float], low: float) -> str:
+    lower = [accuracy for accuracy in accuracies if accuracy < low]
+    return f"; {len(lower)} lower than the axes, down to {min(lower):.1f}%" if lower else ""
