@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -10,18 +11,26 @@ from plotly.subplots import make_subplots
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.significance import SignificanceReport, WidthCurve
-from qspinn_optuna.visualization.style import INK, ROUNDINGS, Mark, apply_style
+from qspinn_optuna.visualization.style import INK, ROUNDINGS, apply_style
 
 _COLUMNS = 3
-_PANEL_HEIGHT = 230
+_COLUMNS_OF_PAIRS = 4
+_PANEL_HEIGHT = 200
+_GAP = 44
+"""Pixels between panels."""
+
+_APART = 0.15
+"""Bits between lines that would coincide."""
+
+_DASHES = {Rounding.TRUNCATION: "dot", Rounding.NEAREST: "solid", Rounding.STOCHASTIC: "dash"}
 
 
 def plot_significance(report: SignificanceReport) -> go.Figure:
     """Accuracy against the width of one parameter at a time, a panel a parameter, the most significant first.
 
-    A line for every rounding (and scheme, if there are several) with its confidence interval as a band; a ring marks
-    the narrowest width that is accurate enough, which is at the dashed line. What lies far under it is outside of the
-    panels; zoom out to see it.
+    A line for every rounding with its confidence intervals, a little beside each other where they would coincide; a
+    frame marks the narrowest width that is accurate enough, which is at the dashed line. Several schemes have
+    panels beside each other. What lies far under the dashed line is outside of the panels; zoom out to see it.
 
     Args:
         report: What was measured.
@@ -31,42 +40,56 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         ValueError: If it has no curves, a curve has no points, or an accuracy is not finite.
     """
     _check(report)
-    panels = list(report.ranking)
-    columns = min(_COLUMNS, len(panels))
+    schemes = list(dict.fromkeys(curve.scheme for curve in report.curves))
+    roundings = list(dict.fromkeys(curve.rounding for curve in report.curves))
+    panels = [(name, scheme) for name in report.ranking for scheme in schemes]
+    columns = min(_COLUMNS if len(schemes) == 1 else _COLUMNS_OF_PAIRS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = make_subplots(
         rows,
         columns,
         shared_yaxes=True,
-        subplot_titles=[f"{place}. {name}" for place, name in enumerate(panels, 1)],
-        horizontal_spacing=0.03,
-        vertical_spacing=60 / (_PANEL_HEIGHT * rows),
+        subplot_titles=_titles(report.ranking, schemes),
+        horizontal_spacing=0.02,
+        vertical_spacing=_GAP / (_PANEL_HEIGHT * rows),
     )
-    several = len({curve.scheme for curve in report.curves}) > 1
-    shown: set[str] = set()
     for curve in report.curves:
-        place = panels.index(curve.parameter)
-        row, column = place // columns + 1, place % columns + 1
-        name = f"{curve.scheme.upper()}, {curve.rounding}" if several else str(curve.rounding)
-        _add_curve(figure, curve, name, name not in shown, row, column)
-        shown.add(name)
+        place = panels.index((curve.parameter, curve.scheme))
+        beside = _APART * (roundings.index(curve.rounding) - (len(roundings) - 1) / 2)
+        figure.add_traces(_traces(curve, beside), place // columns + 1, place % columns + 1)
+    _name_once(figure)
     floor = report.baseline_accuracy - report.tolerance
     figure.add_hline(y=100 * floor, line={"color": INK, "width": 1.5, "dash": "dash"})
     apply_style(
         figure,
         "Significance: accuracy with one parameter narrowed",
         f"most significant first; dashed: accurate enough, {floor:.2%} (reference {report.baseline_accuracy:.2%})<br>"
-        f"ring: the narrowest such width; band: {report.confidence:.0%} confidence",
+        f"frame: the narrowest such width; bars: {report.confidence:.0%} confidence",
         height=_PANEL_HEIGHT * rows + 150,
     )
-    figure.update_xaxes(dtick=2, tickformat="d")
-    for place in range(len(panels)):
-        if place + columns >= len(panels):
-            title = {"text": "width (bits)"}
-            figure.update_xaxes(title=title, row=place // columns + 1, col=place % columns + 1)
+    widths = [point.width for curve in report.curves for point in curve.points]
+    ends = [min(widths) - 0.6, max(widths) + 0.6]
+    figure.update_xaxes(dtick=2, tick0=0, tickformat="d", range=ends, showticklabels=False)
+    for place in range(max(0, len(panels) - columns), len(panels)):
+        position = {"row": place // columns + 1, "col": place % columns + 1}
+        figure.update_xaxes(title={"text": "width (bits)"}, showticklabels=True, **position)
     figure.update_yaxes(range=_accuracy_range(report))
     figure.update_yaxes(title={"text": "accuracy (%)"}, col=1)
     return figure
+
+
+def _titles(ranking: Sequence[str], schemes: Sequence[Scheme]) -> list[str]:
+    """Of the panels; the scheme only if there are several."""
+    numbered = [f"{place}. {name}" for place, name in enumerate(ranking, 1)]
+    return numbered if len(schemes) == 1 else [f"{name}, {scheme.upper()}" for name in numbered for scheme in schemes]
+
+
+def _name_once(figure: go.Figure) -> None:
+    """Show each line in the legend once."""
+    named: set[str] = set()
+    for trace in figure.data:
+        trace.showlegend = trace.name == trace.legendgroup and trace.name not in named
+        named.add(trace.name)
 
 
 def _check(report: SignificanceReport) -> None:
@@ -93,75 +116,51 @@ def _check(report: SignificanceReport) -> None:
                 )
 
 
-def _add_curve(figure: go.Figure, curve: WidthCurve, name: str, in_legend: bool, row: int, column: int) -> None:
-    mark = _mark(curve)
+def _traces(curve: WidthCurve, beside: float) -> list[go.Scatter]:
+    """The line, drawn so many bits beside its widths, and the frame around a point, if there is one."""
+    rounding = Rounding(curve.rounding)
+    mark, name = ROUNDINGS[rounding], rounding.value
     points = sorted(curve.points, key=lambda point: point.width)
-    widths = [point.width for point in points]
-    accuracies = [100 * point.accuracy for point in points]
-    figure.add_trace(
-        go.Scatter(
-            x=widths + widths[::-1],
-            y=[100 * point.high for point in points] + [100 * point.low for point in reversed(points)],
-            mode="lines",
-            line={"width": 0},
-            fill="toself",
-            fillcolor=_translucent(mark.color),
-            legendgroup=name,
-            showlegend=False,
-            hoverinfo="skip",
-        ),
-        row,
-        column,
+    heading = f"<b>{curve.parameter}</b><br>{curve.scheme.upper()}, {name}"
+    line = go.Scatter(
+        x=[point.width + beside for point in points],
+        y=[100 * point.accuracy for point in points],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (point.high - point.accuracy) for point in points],
+            "arrayminus": [100 * (point.accuracy - point.low) for point in points],
+            "color": _translucent(mark.color),
+            "thickness": 1.5,
+            "width": 0,
+        },
+        mode="lines+markers",
+        line={"color": mark.color, "width": 1.5, "dash": _DASHES[rounding]},
+        marker={"symbol": mark.symbol, "size": 5},
+        name=name,
+        legendgroup=name,
+        text=[
+            f"{heading}<br>{point.width} bits, all others at their widest<br>{point.accuracy:.2%} "
+            f"({point.low:.2%} to {point.high:.2%}){'' if point.seen else ', predicted'}"
+            for point in points
+        ],
+        hovertemplate="%{text}<extra></extra>",
     )
-    heading = f"<b>{curve.parameter}</b><br>{curve.scheme.upper()}, {curve.rounding}"
-    figure.add_trace(
-        go.Scatter(
-            x=widths,
-            y=accuracies,
-            mode="lines+markers",
-            line={"color": mark.color, "width": 2, "dash": mark.dash},
-            marker={"symbol": mark.symbol, "size": 6},
-            name=name,
-            legendgroup=name,
-            showlegend=in_legend,
-            text=[
-                f"{heading}<br>{point.width} bits, all others at their widest<br>{point.accuracy:.2%} "
-                f"({point.low:.2%} to {point.high:.2%}){'' if point.seen else ', predicted'}"
-                for point in points
-            ],
-            hovertemplate="%{text}<extra></extra>",
-        ),
-        row,
-        column,
+    frame = go.Scatter(
+        x=[point.width + beside for point in points if point.width == curve.narrowest],
+        y=[100 * point.accuracy for point in points if point.width == curve.narrowest],
+        mode="markers",
+        marker={"color": mark.color, "symbol": f"{mark.symbol}-open", "size": 12, "line": {"width": 2}},
+        name=f"{name}: narrowest",
+        legendgroup=name,
+        hoverinfo="skip",
     )
-    if curve.narrowest in widths:
-        figure.add_trace(
-            go.Scatter(
-                x=[curve.narrowest],
-                y=[accuracies[widths.index(curve.narrowest)]],
-                mode="markers",
-                marker={"color": mark.color, "symbol": "circle-open", "size": 15, "line": {"width": 2}},
-                name=f"{name}: narrowest",
-                legendgroup=name,
-                showlegend=False,
-                hoverinfo="skip",
-            ),
-            row,
-            column,
-        )
-
-
-def _mark(curve: WidthCurve) -> Mark:
-    """The rounding gives the colour; networks quantized in training have open symbols and dashed lines."""
-    mark = ROUNDINGS[Rounding(curve.rounding)]
-    if Scheme(curve.scheme) is Scheme.ITQ:
-        return Mark(mark.color, f"{mark.symbol}-open", "dash")
-    return mark
+    return [line, frame] if frame.x else [line]
 
 
 def _translucent(color: str) -> str:
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.2)"
+    return f"rgba({red}, {green}, {blue}, 0.45)"
 
 
 def _accuracy_range(report: SignificanceReport) -> list[float]:

@@ -44,48 +44,69 @@ def lines_of(figure: Any, panel: int) -> list[Any]:
     return [trace for trace in figure.data if trace.mode == "lines+markers" and trace.xaxis == axis]
 
 
-def test_a_panel_has_a_line_and_a_band_for_every_rounding() -> None:
+def test_a_panel_has_a_line_with_intervals_for_every_rounding() -> None:
     figure = plot_significance(make_report())
     for panel, name in enumerate(("much", "some", "little")):
         lines = lines_of(figure, panel)
         assert [line.name for line in lines] == ["truncation", "nearest"]
         for line in lines:
-            assert list(line.x) == list(range(2, 9))
+            assert [round(x) for x in line.x] == list(range(2, 9))
             assert list(line.y) == pytest.approx([100 * accuracy(name, width) for width in range(2, 9)])
             assert name in line.text[0]
-            (band,) = [
-                trace
-                for trace in figure.data
-                if trace.fill == "toself" and trace.xaxis == line.xaxis and trace.legendgroup == line.name
-            ]
-            assert list(band.y[:7]) == pytest.approx([y + 1 for y in line.y])
-            assert list(band.y[:6:-1]) == pytest.approx([y - 2 for y in line.y])
+            assert list(line.error_y.array) == pytest.approx([1] * 7)
+            assert list(line.error_y.arrayminus) == pytest.approx([2] * 7)
+
+
+def test_lines_that_coincide_are_drawn_beside_each_other() -> None:
+    truncation, nearest = lines_of(plot_significance(make_report()), 0)
+    assert list(truncation.y) == list(nearest.y)
+    assert all(0.05 < right - left < 0.4 for left, right in zip(truncation.x, nearest.x, strict=True))
+    assert truncation.line.dash != nearest.line.dash
+    assert truncation.marker.symbol != nearest.marker.symbol
 
 
 def test_the_narrowest_width_and_the_tolerance_are_marked() -> None:
     figure = plot_significance(make_report())
-    rings = [trace for trace in figure.data if trace.mode == "markers"]
-    assert sorted(ring.x[0] for ring in rings) == [2, 2, 3, 3, 5, 5]
+    frames = [trace for trace in figure.data if trace.mode == "markers"]
+    assert sorted(round(frame.x[0]) for frame in frames) == [2, 2, 3, 3, 5, 5]
     assert {round(shape.y0, 9) for shape in figure.layout.shapes} == {89.0}
     assert len(figure.layout.shapes) == 3
 
 
-def test_without_a_narrowest_width_there_is_no_ring() -> None:
+def test_without_a_narrowest_width_there_is_no_frame() -> None:
     report = make_report()
     curves = tuple(dataclasses.replace(curve, narrowest=None) for curve in report.curves)
     figure = plot_significance(dataclasses.replace(report, curves=curves))
     assert [trace for trace in figure.data if trace.mode == "markers"] == []
 
 
-def test_several_schemes_are_told_apart_without_colours() -> None:
-    lines = lines_of(plot_significance(make_report(tuple(Scheme))), 0)
-    assert [line.name for line in lines] == ["PTQ, truncation", "PTQ, nearest", "ITQ, truncation", "ITQ, nearest"]
-    assert len({(line.line.dash, line.marker.symbol) for line in lines}) == 4
+def test_several_schemes_have_panels_beside_each_other() -> None:
+    figure = plot_significance(make_report(tuple(Scheme)))
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert titles[:6] == [
+        f"{name}, {scheme}" for name in ("1. much", "2. some", "3. little") for scheme in ("PTQ", "ITQ")
+    ]
+    for panel, title in enumerate(titles[:6]):
+        lines = lines_of(figure, panel)
+        assert [line.name for line in lines] == ["truncation", "nearest"]
+        _, name, scheme = title.replace(",", "").split()
+        assert all(f"<b>{name}</b><br>{scheme}, " in line.text[0] for line in lines)
+
+
+def test_all_panels_have_the_same_axes_and_the_lowest_ones_are_labelled() -> None:
+    figure = plot_significance(make_report(tuple(Scheme)))
+    axes = [figure.layout[f"xaxis{panel}" if panel > 1 else "xaxis"] for panel in range(1, 7)]
+    assert len({axis.range for axis in axes}) == 1
+    low, high = axes[0].range
+    assert low < 2 - 0.2
+    assert high > 8 + 0.2
+    assert [axis.showticklabels for axis in axes] == [False, False, True, True, True, True]
+    assert all("bits" in axis.title.text for axis in axes[2:])
 
 
 def test_the_legend_names_each_once() -> None:
-    shown = [trace.name for trace in plot_significance(make_report(tuple(Scheme))).data if trace.showlegend is True]
-    assert len(shown) == len(set(shown)) == 4
+    shown = [trace.name for trace in plot_significance(make_report(tuple(Scheme))).data if trace.showlegend]
+    assert shown == ["truncation", "nearest"]
 
 
 def broken(**changes: float) -> SignificanceReport:
