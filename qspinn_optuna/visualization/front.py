@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import optuna
 import plotly.graph_objects as go
@@ -15,7 +16,23 @@ from qspinn_optuna.visualization.checks import check_choice, check_fraction, che
 from qspinn_optuna.visualization.controls import is_uniform_width, is_weight_only, weight_dimensions
 from qspinn_optuna.visualization.hover import describe_candidate, describe_stopped, describe_trial
 from qspinn_optuna.visualization.iso_reward import add_iso_rewards
-from qspinn_optuna.visualization.style import CHOICE_COLOR, CROWD, INK, PURPLE, SCHEMES, SKY, apply_style, memory_axis
+from qspinn_optuna.visualization.style import (
+    CHOICE_COLOR,
+    CHOICE_MARK,
+    CROWD,
+    INK,
+    PURPLE,
+    SCHEMES,
+    SKY,
+    apply_style,
+    memory_axis,
+)
+
+_CELLS = 250
+"""Places beside each other that the mouse tells apart, and above each other."""
+
+_NAMED = 8
+"""Trials at the same point that are named."""
 
 _TALLEST_FRONT = 12.0
 """Points of accuracy up to which all of a front is sure to be in view."""
@@ -59,7 +76,7 @@ def plot_front(
     low, high = _accuracy_range(front, baseline_accuracy)
     figure = go.Figure()
     _add_stopped(figure, study, ends)
-    _add_trials(figure, trials, accuracy_floor)
+    _add_trials(figure, trials, accuracy_floor, _notes(trials, front, choice, (low, high)))
     _add_controls(figure, trials, weight_dimensions(study))
     if mu is not None:
         add_iso_rewards(figure, front, choice, mu, ends, high - low)
@@ -81,7 +98,40 @@ def _summary(front: ParetoFront, choice: Choice | None) -> str:
     return f"{models}; chosen: {choice.compression:.2f}x smaller, {choice.accuracy:.2%}"
 
 
-def _add_trials(figure: go.Figure, trials: Sequence[FrozenTrial], accuracy_floor: float | None) -> None:
+def _notes(
+    trials: Sequence[FrozenTrial], front: ParetoFront, choice: Choice | None, accuracies: tuple[float, float]
+) -> dict[int, str]:
+    """What the mouse tells beside the configuration: which trials are on the front, and which lie at the same point.
+
+    Only one of those answers the mouse.
+    """
+    memories = [math.log(trial.values[0]) for trial in trials]
+    across, up = (max(memories) - min(memories)) / _CELLS or 1.0, (accuracies[1] - accuracies[0]) / _CELLS
+    cells: dict[tuple[int, int], list[int]] = {}
+    places = {}
+    for trial, memory in zip(trials, memories, strict=True):
+        places[trial.number] = (round(memory / across), round(100 * trial.values[1] / up))
+        cells.setdefault(places[trial.number], []).append(trial.number)
+    notes = {number: _also_here(number, cells[place]) for number, place in places.items()}
+    for candidate in front:
+        on_front = (
+            f"{CHOICE_MARK} chosen" if choice and choice.trial_number == candidate.trial_number else "on the front"
+        )
+        notes[candidate.trial_number] = f"<br>{on_front}{notes.get(candidate.trial_number, '')}"
+    return notes
+
+
+def _also_here(number: int, numbers: Sequence[int]) -> str:
+    others = [str(other) for other in numbers if other != number]
+    if not others:
+        return ""
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return f"<br>at the same point: trial{'s' if len(others) > 1 else ''} {', '.join(others[:_NAMED])}{more}"
+
+
+def _add_trials(
+    figure: go.Figure, trials: Sequence[FrozenTrial], accuracy_floor: float | None, notes: Mapping[int, str]
+) -> None:
     size, opaque, faded = (5, 0.5, 0.15) if len(trials) > CROWD else (8, 0.9, 0.45)
     for scheme, mark in SCHEMES.items():
         members = [trial for trial in trials if trial.params.get("scheme") == scheme]
@@ -102,7 +152,7 @@ def _add_trials(figure: go.Figure, trials: Sequence[FrozenTrial], accuracy_floor
                     "line": {"width": 0},
                 },
                 name=f"{scheme.upper()}{faint}",
-                text=[describe_trial(trial) for trial in members],
+                text=[describe_trial(trial) + notes[trial.number] for trial in members],
                 hovertemplate="%{text}<extra></extra>",
             )
         )

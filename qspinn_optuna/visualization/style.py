@@ -23,6 +23,9 @@ INK = "#787878"
 _GRID = "rgba(128, 128, 128, 0.25)"
 _CLEAR = "rgba(0, 0, 0, 0)"
 
+_PANEL_TITLE = 16
+"""Pixels over the uppermost panels."""
+
 CROWD = 1_000
 """Points from which on they are smaller and fainter."""
 
@@ -61,7 +64,7 @@ _TEMPLATE = go.layout.Template(
         "plot_bgcolor": _CLEAR,
         "font": {"color": INK, "size": 12},
         "colorway": PALETTE,
-        "title": {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 16}},
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 23}},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "bgcolor": _CLEAR},
@@ -76,7 +79,7 @@ def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) ->
     """Give a figure its titles, and the look.
 
     Args:
-        figure: The figure, changed in place.
+        figure: The figure, changed in place; annotations that it has are titles of panels.
         title: What it shows, a short line.
         subtitle: What one should see or know, in smaller letters; lines do not break by themselves, and narrow pages
             show some 70 letters.
@@ -84,7 +87,8 @@ def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) ->
     """
     text = f"{title}<br><span style='font-size:12px'>{subtitle}</span>"
     # NOTE: the buttons stand in the margin on the right, where they cover neither titles nor data.
-    margin = {"l": 64, "r": 44, "t": 78 + 16 * subtitle.count("<br>"), "b": 56}
+    above = 62 + 16 * subtitle.count("<br>") + (_PANEL_TITLE if figure.layout.annotations else 0)
+    margin = {"l": 64, "r": 44, "t": above, "b": 56}
     figure.update_layout(template=_TEMPLATE, title={"text": text, "font": {"size": 16}}, height=height, margin=margin)
     figure.update_annotations(font={"color": INK, "size": 12})
 

@@ -35,6 +35,30 @@ def test_every_finished_trial_is_shown_with_its_configuration(study: optuna.Stud
         assert all(f"{name} = {value}" in text for name, value in trial.params.items())
 
 
+def test_trials_at_the_same_point_name_each_other(study: optuna.Study, front: ParetoFront, choice: Choice) -> None:
+    """Only one of them answers the mouse."""
+    again = optuna.create_study(directions=DIRECTIONS)
+    again.add_trials(study.trials)
+    twin, count = study.trials[choice.trial_number], len(study.trials)
+    again.add_trials([twin] * 12)
+    texts = {
+        int(text.removeprefix("<b>trial ").partition("<")[0]): text
+        for trace in plot_front(again, front, choice).data
+        if trace.name.startswith(("PTQ", "ITQ"))
+        for text in trace.text
+    }
+    others = [trial.number for trial in again.trials if trial.values == twin.values and trial.number != count]
+    named = ", ".join(map(str, others[:8]))
+    assert twin.number in others[:8]
+    assert f"at the same point: trials {named} and {len(others) - 8} more" in texts[count]
+    assert f" {count}, " in texts[twin.number].partition("at the same point: ")[2]
+    assert "★ chosen" in texts[twin.number]
+    rest = {member.trial_number for member in front} - {twin.number}
+    assert all("on the front" in texts[number] for number in rest)
+    lonely = {number for number, text in texts.items() if "same point" not in text}
+    assert len(lonely) > len(texts) / 3
+
+
 def test_the_staircase_goes_on_to_the_largest_trial(study: optuna.Study, front: ParetoFront) -> None:
     staircase = named(plot_front(study, front), "Pareto front")
     assert list(staircase.x) == [*(member.memory_kib for member in front), max(t.values[0] for t in study.trials)]
