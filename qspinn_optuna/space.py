@@ -50,7 +50,8 @@ class QuantizationSpace:
 
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
-        bits: First and last width of every parameter, as far as its ``max_bits`` goes; or a mapping from parameter
+        bits: First and last width of every parameter, as far as its ``max_bits`` goes, of tied parameters the smallest;
+            or a mapping from parameter
             names and families to widths, in which a name goes before its family.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
@@ -234,11 +235,14 @@ class QuantizationSpace:
             for width in (low, high):
                 parameter.format(width)
             dimension = self._width_names[parameter.name]
-            if collected.setdefault(dimension, (low, high)) != (low, high):
+            tied = collected.setdefault(dimension, (low, high))
+            if tied != (low, high) and isinstance(bits, Mapping):
                 raise ValueError(
-                    f"bits of the tied parameters in {dimension!r} must be the same, "
-                    f"got {collected[dimension]} and {(low, high)} for {parameter.name!r}."
+                    f"bits of the tied parameters in {dimension!r} must be the same, got {tied} and {(low, high)} for "
+                    f"{parameter.name!r}: name the same widths for all of them in bits, or do not tie them."
                 )
+            # Plain widths go as far as every parameter can: the first is common to all.
+            collected[dimension] = (low, min(tied[1], high))
         return collected
 
 

@@ -450,7 +450,7 @@ def test_other_members_of_the_same_groups_have_other_descriptions() -> None:
         ({"ties": {"lif.u": "g"}}, ["ties", "'lif.u'"]),
         (
             {"ties": {"fc.weight": "g", "lif.v": "g"}, "bits": {"weight": (2, 8), "membrane": (4, 8)}},
-            ["bits", "tied", "(2, 8)", "(4, 8)", "'lif.v'", "g"],
+            ["bits", "tied", "(2, 8)", "(4, 8)", "'lif.v'", "g", "name the same widths for all of them in bits"],
         ),
         ({"bits": (1, 8)}, ["'fc.weight'", "1 bit", "(-1.0, 1.0)"]),
         ({"parameters": []}, ["parameters", "none"]),
@@ -587,6 +587,22 @@ def test_a_uniform_choice_outside_the_space_is_told(argument: str, value: Any) -
 def test_widths_for_all_go_as_far_as_a_parameter_can() -> None:
     space = QuantizationSpace([replace(WEIGHT, max_bits=14), MEMBRANE], bits=(2, 16))
     assert widths(space) == {"bits.fc.weight": (2, 14), "bits.lif.v": (2, 16)}
+
+
+@given(st.lists(st.integers(6, 24), min_size=1, max_size=5), st.integers(1, 6), st.integers(6, 24))
+def test_tied_parameters_go_as_far_as_all_of_them_can(limits: list[int], low: int, high: int) -> None:
+    tied = [replace(MEMBRANE, name=f"lif.{number}", low=0.0, max_bits=limit) for number, limit in enumerate(limits)]
+    space = QuantizationSpace([WEIGHT, *tied], bits=(max(low, 2), high), ties="layer")
+    assert widths(space) == {"bits.fc": (max(low, 2), high), "bits.lif": (max(low, 2), min(high, *limits))}
+
+
+def test_tied_parameters_that_cannot_go_as_far_as_their_named_widths_are_refused() -> None:
+    tied = [replace(MEMBRANE, name="lif.a", max_bits=14), replace(MEMBRANE, name="lif.b")]
+    with pytest.raises(ValueError, match=r"bits of 'lif.a' must be at most 14.*got \(2, 16\)"):
+        QuantizationSpace(tied, bits={"membrane": (2, 16)}, ties="layer")
+    with pytest.raises(ValueError, match=r"\(2, 14\) and \(2, 16\) for 'lif.b': name the same widths for all of them"):
+        QuantizationSpace(tied, bits={"lif.a": (2, 14), "lif.b": (2, 16)}, ties="layer")
+    assert widths(QuantizationSpace(tied, bits={"membrane": (2, 14)}, ties="layer")) == {"bits.lif": (2, 14)}
 
 
 def test_widths_of_one_parameter_over_its_limit_are_refused() -> None:
