@@ -14,7 +14,7 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.study import check_directions, is_feasible
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Candidate:
     """A quantized network that was measured.
 
@@ -33,6 +33,17 @@ class Candidate:
     compression: float
     accuracy: float
     samples: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Candidate({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """In a few words."""
+        return (
+            f"trial {self.trial_number}: {self.config.scheme.value}, {self.compression:.2f}x, "
+            f"{100 * self.accuracy:.2f} %"
+        )
 
     @property
     def standard_error(self) -> float | None:

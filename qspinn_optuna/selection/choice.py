@@ -13,7 +13,7 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.front import Candidate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Choice:
     """The candidate that a selector chose.
 
@@ -30,6 +30,9 @@ class Choice:
     reward: float
     rule: str = ""
     rivals: tuple[Candidate, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Choice({self.candidate.summary}{f'; {self.rule}' if self.rule else ''})"
 
     @property
     def config(self) -> QuantizationConfig:

@@ -195,3 +195,9 @@ def test_a_damaged_choice_of_a_study_is_refused() -> None:
     study.set_user_attr("qspinn:choice", {"trial": 3})
     with pytest.raises(ValueError, match="User attribute 'qspinn:choice' of study 'chosen' holds no choice: data must"):
         stored_choice(study)
+
+
+def test_a_choice_is_one_readable_line(choice: Choice) -> None:
+    line = f"trial {choice.trial_number}: itq, {choice.compression:.2f}x, {100 * choice.accuracy:.2f} %"
+    assert repr(choice) == f"Choice({line}; {choice.rule})"
+    assert repr(replace(choice, rule="")) == f"Choice({line})"
