@@ -81,6 +81,14 @@ def no_front_note(reason: str) -> str:
     return f"# Nothing to choose yet\n\n{reason}"
 
 
+def few_trials_note(noted: int, finished: int) -> str:
+    """That not all trials have a note."""
+    return (
+        f"\n\nNotes on their footprints are with {noted:,} of {finished:,} finished trials: those of the front and "
+        "the newest. The user attributes of the others say the same."
+    )
+
+
 def trial_note(trial: FrozenTrial) -> str:
     """The footprint of a finished trial, and its formats."""
     footprint = trial.user_attrs["footprint"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.dashboard.notes import choice_note, no_front_note, trial_note, with_section
+from qspinn_optuna.dashboard.notes import choice_note, few_trials_note, no_front_note, trial_note, with_section
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, KneeSelector, store_choice, stored_choice
 from qspinn_optuna.significance import recorded_significance
@@ -27,6 +28,9 @@ from qspinn_optuna.visualization import (
 _CARD_HEIGHT = 450
 """Pixels."""
 
+_NOTED = 200
+"""Newest trials that get a note, beside those of the front."""
+
 
 def publish(
     study: optuna.Study,
@@ -37,8 +41,9 @@ def publish(
     mu: float | None = None,
     command: str | None = None,
 ) -> Choice | None:
-    """Show a study in optuna-dashboard: figures, a note with the choice, and a note on every finished trial.
+    """Show a study in optuna-dashboard: figures, a note with the choice, and notes on finished trials.
 
+    The trials of the front and the 200 newest have a note on their footprint; each takes some writes to the database.
     What is published is kept in the study, so that a plain ``optuna-dashboard sqlite:///qspinn.db`` has it. Published
     again, it takes the place of what was there; what people wrote into the notes stays. The figure and the table of
     the front are of feasible trials, while the dashboard's own list of the best ignores constraints.
@@ -64,6 +69,7 @@ def publish(
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not finished:
         raise ValueError(f"Study {study.study_name!r} has no finished trial to publish: run study.optimize first.")
+    front: ParetoFront | None = None
     figures = {"hypervolume": plot_hypervolume(study), "schemes-and-roundings": plot_schemes_and_roundings(study)}
     try:
         front = ParetoFront.from_study(study, accuracy_floor=accuracy_floor)
@@ -79,26 +85,38 @@ def publish(
             "winner-by-mu": plot_winner_by_mu(front),
         }
         text = choice_note(study, front, choice, baseline_accuracy, command)
+    noted = _worth_a_note(finished, front)
+    if len(noted) < len(finished):
+        text += few_trials_note(len(noted), len(finished))
     report = recorded_significance(study)
     if report is not None:
         figures["significance"] = plot_significance(report)
     for name, figure in figures.items():
         dashboard.save_plotly_graph_object(study, _fitted(figure), graph_object_id=f"qspinn-{name}")
     dashboard.save_note(study, with_section(dashboard.get_note(study), text))
-    _note_trials(dashboard, study, finished)
+    _note_trials(dashboard, study, noted)
     return choice
 
 
-def _note_trials(dashboard: Any, study: optuna.Study, finished: list[optuna.trial.FrozenTrial]) -> None:
+def _worth_a_note(finished: Sequence[FrozenTrial], front: ParetoFront | None) -> list[FrozenTrial]:
+    """The newest trials, and those of the front however old they are."""
+    numbers = {trial.number for trial in finished[-_NOTED:]} | {member.trial_number for member in front or ()}
+    return [trial for trial in finished if trial.number in numbers]
+
+
+def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
     """Add a note to trials that have none."""
-    noted = study._storage.get_study_system_attrs(study._study_id)
-    for trial in finished:
-        if f"dashboard:{trial._trial_id}:note_ver" in noted or "footprint" not in trial.user_attrs:
+    storage = study._storage
+    kept = storage.get_study_system_attrs(study._study_id)
+    # NOTE: what has no note has no earlier one to look for, for which the dashboard would read all figures and notes of
+    # the study, twice a trial.
+    writing = SimpleNamespace(get_study_system_attrs=lambda _: {}, set_study_system_attr=storage.set_study_system_attr)
+    for trial in trials:
+        if f"dashboard:{trial._trial_id}:note_ver" in kept or "footprint" not in trial.user_attrs:
             continue
         # NOTE: finished trials are frozen, and the dashboard asks for running ones, of which it uses three attributes.
-        dashboard.save_note(
-            SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id), trial_note(trial)
-        )
+        frozen = SimpleNamespace(storage=writing, study=study, _trial_id=trial._trial_id)
+        dashboard.save_note(frozen, trial_note(trial))
 
 
 def _fitted(figure: go.Figure) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -109,6 +110,46 @@ def test_every_finished_trial_has_its_footprint(study: optuna.Study, url: str) -
         assert f"**{footprint['kib']:.2f} KiB**" in note
         assert "`weight`" in note
         assert "`membrane`" in note
+
+
+def test_of_many_trials_the_newest_and_the_front_have_notes(
+    study: optuna.Study, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("qspinn_optuna.dashboard.publish"), "_NOTED", 2)
+    publish(study)
+    wanted = {10, 11} | {candidate.trial_number for candidate in ParetoFront.from_study(study)}
+    detail = fetch(f"{url}/api/studies/{NUMBER}")
+    assert {trial["number"] for trial in detail["trials"] if trial["note"]["body"]} == wanted
+    assert len(wanted) < 12
+    assert f"with {len(wanted)} of 12 finished trials" in detail["note"]["body"]
+
+
+def test_published_again_only_new_trials_are_noted(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no note costs a look at all that the study keeps, which grows with every note."""
+    space = fake_space()
+    publish(study)
+    study.optimize(QuantizationObjective(FakeWorkload(), space, accuracy_floor=FLOOR), n_trials=3)
+    saved: list[Any] = []
+    save, look = optuna_dashboard.save_note, study._storage.get_study_system_attrs
+    looks: list[int] = []
+
+    def save_note(study_or_trial: Any, body: str) -> None:
+        saved.append(study_or_trial)
+        before = len(looks)
+        save(study_or_trial, body)
+        if not isinstance(study_or_trial, optuna.Study):
+            assert len(looks) == before
+
+    def get_study_system_attrs(study_id: int) -> dict[str, Any]:
+        looks.append(study_id)
+        return look(study_id)
+
+    monkeypatch.setattr(optuna_dashboard, "save_note", save_note)
+    monkeypatch.setattr(study._storage, "get_study_system_attrs", get_study_system_attrs)
+    publish(study)
+    assert [entry._trial_id for entry in saved if not isinstance(entry, optuna.Study)] == [
+        trial._trial_id for trial in study.trials[12:]
+    ]
 
 
 def test_published_again_what_people_wrote_stays(study: optuna.Study) -> None:
