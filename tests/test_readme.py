@@ -5,18 +5,47 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import optuna
 import pytest
 
+from qspinn_optuna import QuantizationObjective, open_study
+from tests.fake_workload import FakeWorkload, fake_space
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
-FOUND = re.findall(r"(<!-- goes on -->\n)?```python\n(.*?)```", README, flags=re.DOTALL)
-STUDY = next(example for _, example in FOUND if "ParetoFront.from_study" in example)
-EXAMPLES = [STUDY + example if goes_on else example for goes_on, example in FOUND]
+FOUND = re.findall(r"(?:<!-- (goes on|a finished study) -->\n)?```python\n(.*?)```", README, flags=re.DOTALL)
+STUDY = next(example for _, example in FOUND if "open_study(" in example)
+EXAMPLES = [STUDY + example if begins == "goes on" else example for begins, example in FOUND]
+OF_A_FINISHED_STUDY = [example for begins, example in FOUND if begins == "a finished study"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_an_example_runs(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if example in OF_A_FINISHED_STUDY:
+        finish_a_study()
     exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out
+
+
+def finish_a_study() -> None:
+    """One such as `studies/mnist_stdp.py` leaves in the current folder."""
+    space = fake_space()
+    study = open_study("mnist-stdp", "sqlite:///qspinn.db", space, optuna.samplers.RandomSampler(seed=0))
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=5)
+
+
+def test_the_first_picture_is_what_its_lines_draw(capsys: pytest.CaptureFixture[str]) -> None:
+    """The figure is written, and what is printed has the form that the README shows."""
+    (example,) = OF_A_FINISHED_STUDY
+    finish_a_study()
+    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
+    assert "accuracy against memory" in Path("mnist-front.html").read_text()
+    told = example.partition("print(choice)  # ")[2].partition("\n")[0]
+    assert re.sub(r"[\d.]+", "1", told) == re.sub(r"[\d.]+", "1", capsys.readouterr().out).strip().replace("itq", "ptq")
 
 
 def test_there_are_examples() -> None:

@@ -67,7 +67,15 @@ _TEMPLATE = go.layout.Template(
         "title": {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 23}},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
-        "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "bgcolor": _CLEAR},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "bgcolor": _CLEAR,
+            "itemsizing": "constant",
+        },
         "hoverlabel": {"align": "left"},
         "modebar": {"orientation": "v", "bgcolor": _CLEAR, "color": INK, "activecolor": BLUE},
         "annotationdefaults": {"font": {"color": INK, "size": 12}},
@@ -104,8 +112,8 @@ def memory_axis(values: Iterable[float]) -> dict[str, Any]:
     margin = max(0.04 * math.log2(high / low), 0.05)
     first, last = math.log2(low) - margin, math.log2(high) + margin
     powers = range(math.floor(first) - 1, math.ceil(last) + 2)
-    few, many = 3, 14
-    parts = 8 if last - first < 1 else 4 if last - first < few else 1
+    many = 14
+    parts = next((parts for parts, powers_shown in ((8, 1), (4, 3), (2, 5)) if last - first < powers_shown), 1)
     stride = math.ceil(len(powers) / many)
     ticks = [2.0**power * (1 + part / parts) for power in powers[::stride] for part in range(parts)]
     return {
