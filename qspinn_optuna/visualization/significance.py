@@ -19,8 +19,8 @@ _PANEL_HEIGHT = 200
 _GAP = 44
 """Pixels between panels."""
 
-_APART = 0.15
-"""Bits between lines that would coincide."""
+_APART = 0.015
+"""Part of the axis of widths between lines that would coincide."""
 
 _DASHES = {Rounding.TRUNCATION: "dot", Rounding.NEAREST: "solid", Rounding.STOCHASTIC: "dash"}
 
@@ -53,9 +53,11 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         horizontal_spacing=0.02,
         vertical_spacing=_GAP / (_PANEL_HEIGHT * rows),
     )
+    widths = [point.width for curve in report.curves for point in curve.points]
+    apart = _APART * max(max(widths) - min(widths), 4)
     for curve in report.curves:
         place = panels.index((curve.parameter, curve.scheme))
-        beside = _APART * (roundings.index(curve.rounding) - (len(roundings) - 1) / 2)
+        beside = apart * (roundings.index(curve.rounding) - (len(roundings) - 1) / 2)
         figure.add_traces(_traces(curve, beside), place // columns + 1, place % columns + 1)
     _name_once(figure)
     floor = report.baseline_accuracy - report.tolerance
@@ -67,7 +69,6 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         f"frame: the narrowest such width; bars: {report.confidence:.0%} confidence",
         height=_PANEL_HEIGHT * rows + 150,
     )
-    widths = [point.width for curve in report.curves for point in curve.points]
     ends = [min(widths) - 0.6, max(widths) + 0.6]
     figure.update_xaxes(dtick=2, tick0=0, tickformat="d", range=ends, showticklabels=False)
     for place in range(max(0, len(panels) - columns), len(panels)):
