@@ -98,7 +98,8 @@ def measure_first(
     print(f"\nSignificance, from {found.evaluations} evaluations; accuracy lost per bit, in points:")
     for name in found.ranking:
         enough = found.narrowest.get(name)
-        print(f"  {name}: {100 * found.loss_per_bit[name]:.2f}, {f'{enough} bits' if enough else 'nothing'} suffices")
+        loss = f"{100 * found.loss_per_bit[name]:.2f} ± {100 * found.standard_error[name]:.2f}"
+        print(f"  {name}: {loss}, {f'{enough} bits' if enough else 'nothing'} suffices")
 
 
 def make_pruner(confidence: float | None) -> FrontPruner | None:

@@ -35,7 +35,8 @@ def measure_significance(
     accuracy is near to monotone in every width, and from where the rounding before had it; the narrowest width of the
     space is measured as well, to know what the parameter can spoil. An evaluation ends as soon as it is clear on which
     side of the floor it will end, by a test that holds at every look: see :func:`~qspinn_optuna.pruning.cannot_reach`,
-    which assumes samples in random order.
+    which assumes samples in random order. Only the widest widths are seen to their end: what is lost at a width is lost
+    against them on the same samples.
 
     What only costs: give a space with ``schemes=(Scheme.PTQ,)`` where in-training quantization takes long.
 
@@ -67,7 +68,7 @@ def measure_significance(
     combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
     with tqdm(total=len(combinations) * len(widths), unit="curve", disable=not show_progress, leave=False) as bar:
         for scheme, rounding in combinations:
-            widest = probe.measure(scheme, rounding, *_any_widest(widths))
+            widest = probe.measure_widest(scheme, rounding, *_any_widest(widths))
             if widest is None:
                 refusals.append(f"{scheme} with {rounding}: {probe.refusal}")
                 continue
@@ -95,7 +96,8 @@ class _Probe:
     evaluations: int = 0
     samples: int = 0
     refusal: str = ""
-    _total: int | None = None
+    _total: int = 0
+    _reference: dict[int, float] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], WidthPoint | None] = field(default_factory=dict)
 
     def curve(self, scheme: Scheme, rounding: Rounding, name: str, widths: range, guess: int | None) -> WidthCurve:
@@ -118,24 +120,35 @@ class _Probe:
         by_width = tuple(points[width] for width in sorted(points))
         return WidthCurve(name, scheme, rounding, by_width, narrowest)
 
+    def measure_widest(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
+        """The point at which all is wide, seen to its end: those of its scheme and rounding are compared with it.
+
+        ``name`` and ``width`` are any parameter's and its widest.
+        """
+        self._total, self._reference = 0, {}
+        return self.measure(scheme, rounding, name, width)
+
     def measure(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
         """One point; None if the workload refuses it."""
         params = params_at(self.space, scheme, rounding, name, width)
         key = tuple(params.values())
         if key not in self._known:
             try:
-                correct, seen = self._count(params)
+                looks = self._looks(params)
             except InexactError as error:
                 self.refusal = str(error)
                 self._known[key] = None
             else:
-                self._known[key] = self._point(width, correct, seen)
+                if not self._total:
+                    self._total, self._reference = looks[-1][1], {seen: correct / seen for correct, seen in looks}
+                self._known[key] = self._point(width, *looks[-1])
         point = self._known[key]
         # NOTE: the widest point is that of every parameter; its width is another for each.
         return None if point is None else replace(point, width=width)
 
-    def _count(self, params: dict[str, Any]) -> tuple[int, int]:
-        correct, seen = 0, 0
+    def _looks(self, params: dict[str, Any]) -> list[tuple[int, int]]:
+        """Correct answers and samples seen at every look, until it is clear how it ends."""
+        found: list[tuple[int, int]] = []
         self.evaluations += 1
         looks = self.workload.evaluate(self.space.config(params), self.seed)
         try:
@@ -143,22 +156,22 @@ class _Probe:
                 if isinstance(look, TrainingProgress):
                     continue
                 correct, seen = look
+                found.append((correct, seen))
                 if self._is_clear(correct, seen):
                     break
-            else:
-                self._total = seen
         finally:
             # A generator ends its threads and contexts then, not at some later time.
             if isinstance(looks, Generator):
                 looks.close()
+        correct, seen = found[-1] if found else (0, 0)
         if not 0 <= correct <= seen or seen == 0:
             raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
         self.samples += seen
-        return correct, seen
+        return [(correct, seen) for correct, seen in found if seen]
 
     def _is_clear(self, correct: int, seen: int) -> bool:
-        """Whether an evaluation will end over the floor, or under it. The first one is seen to its end."""
-        if not self.stop_early or self._total is None or seen >= self._total:
+        """Whether an evaluation will end over the floor, or under it."""
+        if not self.stop_early or seen >= self._total:
             return False
         needed = self._needed(self._total)
         # Half of what may go wrong for each side.
@@ -174,7 +187,8 @@ class _Probe:
     def _point(self, width: int, correct: int, seen: int) -> WidthPoint:
         confidence = 1 - (1 - self.confidence) / 2
         low = 1 - upper_bound(seen - correct, seen, confidence)
-        return WidthPoint(width, correct / seen, low, upper_bound(correct, seen, confidence), correct, seen)
+        high = upper_bound(correct, seen, confidence)
+        return WidthPoint(width, correct / seen, low, high, correct, seen, self._reference.get(seen))
 
 
 def _narrowest(suffices: Callable[[int], bool], widths: range, guess: int | None) -> int | None:

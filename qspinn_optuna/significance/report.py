@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import IntDistribution
 
 from qspinn_optuna.config import Scheme
@@ -35,6 +38,7 @@ class WidthPoint:
         high: and upper end.
         correct: Correct answers; None if the accuracy was predicted, not measured.
         seen: Among that many samples.
+        reference: Accuracy of the widest width on these samples; None if it is not known.
     """
 
     width: int
@@ -43,6 +47,16 @@ class WidthPoint:
     high: float
     correct: int | None = None
     seen: int | None = None
+    reference: float | None = None
+
+    @property
+    def standard_error(self) -> float:
+        """Of the accuracy: that of a proportion, or a fourth of the interval if the accuracy was predicted."""
+        if self.correct is None or self.seen is None:
+            return (self.high - self.low) / 4
+        # One more right and one more wrong: nothing is certain, not even where all answers were alike.
+        proportion = (self.correct + 1) / (self.seen + 2)
+        return math.sqrt(proportion * (1 - proportion) / (self.seen + 2))
 
 
 @dataclass(frozen=True)
@@ -63,20 +77,39 @@ class WidthCurve:
     points: tuple[WidthPoint, ...]
     narrowest: int | None
 
-    def accuracy_at(self, width: int) -> float:
-        """Accuracy at a width, interpolated between those that were looked at."""
-        return float(np.interp(width, [p.width for p in self.points], [p.accuracy for p in self.points]))
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Accuracy lost at every point, on the samples that it saw; that of the widest is 0."""
+        best = self.points[-1].accuracy
+        lost = [(best if p.reference is None else p.reference) - p.accuracy for p in self.points[:-1]]
+        return (*lost, 0.0)
 
     @property
     def loss_per_bit(self) -> float:
         """Accuracy lost per bit of width saved, a fraction: the sum over all widths of the one, over that of the other.
 
-        Widths that were not looked at are interpolated.
+        Between points that were looked at the loss halves with every bit, as the step of quantization does.
         """
-        widest = self.points[-1]
-        widths = range(self.points[0].width, widest.width)
-        saved = sum(widest.width - width for width in widths)
-        return sum(widest.accuracy - self.accuracy_at(width) for width in widths) / saved if saved else 0.0
+        return float(self._shares @ self.losses)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the loss per bit, as if the points had seen different samples: they saw the same ones, so it is less."""
+        shares, errors = self._shares[:-1], [point.standard_error for point in self.points]
+        return math.hypot(*(shares * errors[:-1]), shares.sum() * errors[-1])
+
+    @property
+    def _shares(self) -> NDArray[np.float64]:
+        """What each point's loss counts in the loss per bit, shape (points,)."""
+        shares = np.zeros(len(self.points))
+        widths = [point.width for point in self.points]
+        for index, (low, high) in enumerate(pairwise(widths)):
+            end = 0.5 ** (high - low)
+            of_low = (0.5 ** np.arange(high - low) - end) / (1 - end)
+            shares[index] += of_low.sum()
+            shares[index + 1] += (1 - of_low).sum()
+        saved = sum(widths[-1] - width for width in range(widths[0], widths[-1]))
+        return shares / max(saved, 1)
 
 
 @dataclass(frozen=True)
@@ -112,16 +145,36 @@ class SignificanceReport:
 
         Those with which not even the widest widths are accurate enough are left out, unless all are like that.
         """
-        usable = [curve for curve in self.curves if curve.narrowest is not None] or self.curves
-        return {
-            name: float(np.mean([curve.loss_per_bit for curve in usable if curve.parameter == name]))
-            for name in self.parameters
-        }
+        return {name: float(np.mean([curve.loss_per_bit for curve in curves])) for name, curves in self._usable.items()}
 
     @property
     def ranking(self) -> tuple[str, ...]:
         """The parameters, from the one that loses most accuracy per bit saved; of equals, in the order of the space."""
         return tuple(sorted(self.parameters, key=lambda name: -self.loss_per_bit[name]))
+
+    @cached_property
+    def standard_error(self) -> dict[str, float]:
+        """Of the loss per bit of every parameter, from the number of samples; see :attr:`WidthCurve.standard_error`."""
+        return {
+            name: math.hypot(*(curve.standard_error for curve in curves)) / len(curves)
+            for name, curves in self._usable.items()
+        }
+
+    @property
+    def tiers(self) -> tuple[tuple[str, ...], ...]:
+        """The ranking in groups: those of one are not told apart from its first by two standard errors.
+
+        Whoever measures again may find those of a group in another order.
+        """
+        tiers: list[list[str]] = []
+        for name in self.ranking:
+            first = tiers[-1][0] if tiers else name
+            lead = self.loss_per_bit[first] - self.loss_per_bit[name]
+            if tiers and lead <= 2 * math.hypot(self.standard_error[first], self.standard_error[name]):
+                tiers[-1].append(name)
+            else:
+                tiers.append([name])
+        return tuple(tuple(tier) for tier in tiers)
 
     @property
     def narrowest(self) -> dict[str, int]:
@@ -190,6 +243,12 @@ class SignificanceReport:
                 if params not in trials:
                     trials.append(params)
         return trials
+
+    @property
+    def _usable(self) -> dict[str, list[WidthCurve]]:
+        """The curves of every parameter that tell what it costs."""
+        usable = [curve for curve in self.curves if curve.narrowest is not None] or self.curves
+        return {name: [curve for curve in usable if curve.parameter == name] for name in self.parameters}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON keeps them."""

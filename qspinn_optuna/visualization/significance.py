@@ -49,7 +49,7 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         rows,
         columns,
         shared_yaxes=True,
-        subplot_titles=_titles(report.ranking, schemes),
+        subplot_titles=_titles(report.tiers, schemes),
         horizontal_spacing=0.02,
         vertical_spacing=_GAP / (_PANEL_HEIGHT * rows),
     )
@@ -61,11 +61,13 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         figure.add_traces(_traces(curve, beside), place // columns + 1, place % columns + 1)
     _name_once(figure)
     floor = report.baseline_accuracy - report.tolerance
+    several = any(len(tier) > 1 for tier in report.tiers)
     figure.add_hline(y=100 * floor, line={"color": INK, "width": 1.5, "dash": "dash"})
     apply_style(
         figure,
         "Significance: accuracy with one parameter narrowed",
-        f"most significant first; dashed: accurate enough, {floor:.2%} (reference {report.baseline_accuracy:.2%})<br>"
+        f"most significant first{'; same number: not told apart' if several else ''}<br>"
+        f"dashed: accurate enough, {floor:.2%} (reference {report.baseline_accuracy:.2%})<br>"
         f"frame: the narrowest such width; bars: {report.confidence:.0%} confidence",
         height=_PANEL_HEIGHT * rows + 150,
     )
@@ -79,9 +81,12 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
     return figure
 
 
-def _titles(ranking: Sequence[str], schemes: Sequence[Scheme]) -> list[str]:
-    """Of the panels; the scheme only if there are several."""
-    numbered = [f"{place}. {name}" for place, name in enumerate(ranking, 1)]
+def _titles(tiers: Sequence[Sequence[str]], schemes: Sequence[Scheme]) -> list[str]:
+    """Of the panels, those of a tier with the same number; the scheme only if there are several."""
+    numbered: list[str] = []
+    for tier in tiers:
+        place = len(numbered) + 1
+        numbered += [f"{place}. {name}" for name in tier]
     return numbered if len(schemes) == 1 else [f"{name}, {scheme.upper()}" for name in numbered for scheme in schemes]
 
 

@@ -27,8 +27,8 @@ def test_an_optimization_ends_when_all_is_seen(jobs: int) -> None:
     complete = study.get_trials(states=[TrialState.COMPLETE])
     assert len(complete) == 12
     assert all_different(complete)
-    # A thread may have asked for a trial before the other has finished the last one.
-    assert len(study.trials) <= 11 + jobs
+    # Of several threads each may ask once more before it is told to stop.
+    assert len(study.trials) <= (12 if jobs == 1 else 12 + jobs)
 
 
 def test_a_study_that_is_exhausted_ends_at_once() -> None:

@@ -149,8 +149,50 @@ def test_a_report_survives_json() -> None:
         SignificanceReport.from_dict({"curves": [{"parameter": "weight"}]})
 
 
-def test_a_curve_interpolates() -> None:
-    points = (WidthPoint(2, 0.5, 0.4, 0.6), WidthPoint(6, 0.9, 0.8, 1.0))
-    curve = WidthCurve("weight", Scheme.PTQ, Rounding.NEAREST, points, 6)
-    assert curve.accuracy_at(3) == pytest.approx(0.6)
-    assert curve.loss_per_bit == pytest.approx((0.4 + 0.3 + 0.2 + 0.1) / (4 + 3 + 2 + 1))
+def test_between_points_the_loss_halves_with_every_bit() -> None:
+    points = (WidthPoint(2, 0.5, 0.4, 0.6), WidthPoint(5, 0.85, 0.8, 0.9), WidthPoint(7, 0.9, 0.8, 1.0))
+    curve = WidthCurve("weight", Scheme.PTQ, Rounding.NEAREST, points, 5)
+    # From 0.4 to 0.05 in three bits, exactly halves; then from 0.05 to nothing in two: by two thirds and the rest.
+    by_hand = [0.4, 0.05 + 0.35 * 3 / 7, 0.05 + 0.35 / 7, 0.05, 0.05 / 3]
+    assert curve.loss_per_bit == pytest.approx(sum(by_hand) / (5 + 4 + 3 + 2 + 1))
+
+
+def test_losses_are_against_the_widest_on_the_same_samples() -> None:
+    workload = Cliffs({"weight": (2, 0.02), "membrane": (9, 0.1), "theta": (6, 0.0)})
+    report = measure_significance(workload, cliff_space(schemes=(Scheme.PTQ,)), seed=1)
+    # No answer changes with theta: it loses nothing, wherever its evaluations ended.
+    curves = [curve for curve in report.curves if curve.parameter == "theta"]
+    assert any(
+        point.seen != SAMPLES and point.accuracy != curve.points[-1].accuracy
+        for curve in curves
+        for point in curve.points
+    )
+    assert all(curve.losses == (0.0,) * len(curve.points) for curve in curves)
+    assert all(curve.points[-1].seen == SAMPLES for curve in report.curves)
+
+
+def test_the_standard_error_is_that_of_repeated_measurements() -> None:
+    generator = np.random.default_rng(0)
+    accuracies, seen = np.array([0.7, 0.85, 0.9, 0.9]), 500
+    found = []
+    for _ in range(400):
+        correct = generator.binomial(seen, accuracies).tolist()
+        points = tuple(WidthPoint(w, c / seen, 0, 1, c, seen) for w, c in zip((1, 2, 4, 8), correct, strict=True))
+        found.append(WidthCurve("weight", Scheme.PTQ, Rounding.NEAREST, points, 2))
+    spread = np.std([curve.loss_per_bit for curve in found])
+    assert np.mean([curve.standard_error for curve in found]) == pytest.approx(spread, rel=0.1)
+
+
+def test_a_tier_holds_those_that_are_not_told_apart() -> None:
+    def curve(name: str, accuracy: float, seen: int) -> WidthCurve:
+        points = tuple(
+            WidthPoint(width, value, 0, 1, round(value * seen), seen) for width, value in ((1, accuracy), (2, 0.9))
+        )
+        return WidthCurve(name, Scheme.PTQ, Rounding.NEAREST, points, 2)
+
+    def tiers(seen: int) -> tuple[tuple[str, ...], ...]:
+        curves = (curve("a", 0.89, seen), curve("b", 0.5, seen), curve("c", 0.88, seen))
+        return SignificanceReport(curves, 0.9, 0.01, 0.95).tiers
+
+    assert tiers(seen=1_000) == (("b",), ("c", "a"))
+    assert tiers(seen=100_000) == (("b",), ("c",), ("a",))

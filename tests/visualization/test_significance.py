@@ -11,6 +11,7 @@ from qspinn_optuna.significance import SignificanceReport, WidthCurve, WidthPoin
 from qspinn_optuna.visualization import plot_significance
 
 NEED = {"little": 1, "much": 5, "some": 3}
+SEEN = 100_000
 
 
 def accuracy(name: str, width: int) -> float:
@@ -24,7 +25,7 @@ def make_report(schemes: tuple[Scheme, ...] = (Scheme.PTQ,)) -> SignificanceRepo
             for rounding in (Rounding.TRUNCATION, Rounding.NEAREST):
                 points = tuple(
                     WidthPoint(
-                        width, (value := accuracy(name, width)), value - 0.02, value + 0.01, round(1000 * value), 1000
+                        width, (value := accuracy(name, width)), value - 0.02, value + 0.01, round(SEEN * value), SEEN
                     )
                     for width in range(2, 9)
                 )
@@ -37,6 +38,20 @@ def test_panels_are_in_the_order_of_significance() -> None:
     figure = plot_significance(report)
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:3] == ["1. much", "2. some", "3. little"] == [f"{i}. {n}" for i, n in enumerate(report.ranking, 1)]
+
+
+def test_parameters_that_are_not_told_apart_have_the_same_number() -> None:
+    report = make_report()
+    seldom = tuple(
+        dataclasses.replace(
+            curve, points=tuple(dataclasses.replace(p, correct=round(10 * p.accuracy), seen=10) for p in curve.points)
+        )
+        for curve in report.curves
+    )
+    figure = plot_significance(dataclasses.replace(report, curves=seldom))
+    assert [annotation.text for annotation in figure.layout.annotations][:3] == ["1. much", "1. some", "1. little"]
+    assert "same number" in figure.layout.title.text
+    assert "same number" not in plot_significance(report).layout.title.text
 
 
 def lines_of(figure: Any, panel: int) -> list[Any]:
