@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -36,6 +37,9 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
         type=confidence,
         help="stop what cannot enter the front with this confidence, such as 0.95",
     )
+    search.add_argument(
+        "--pruning-gain", type=fraction, default=0.0, help="lead over the front that is worth a whole evaluation"
+    )
     search.add_argument("--accuracy-drop", type=fraction, default=0.01, help="what a model may lose to be feasible")
     search.add_argument(
         "--measure-significance",
@@ -56,6 +60,14 @@ def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
     storage.add_argument("--json", type=output_file, metavar="FILE", help="write front and choice to this file")
     storage.add_argument("--html", type=output_file, metavar="FILE", help="the figure; <study name>.html if not given")
     return parser
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, or these arguments, as far as :func:`study_parser` can tell that they fit together."""
+    parsed = parser.parse_args(arguments)
+    if parsed.pruning_gain and parsed.pruning_confidence is None:
+        parser.error("--pruning-gain needs --pruning-confidence, such as 0.95: without it nothing is pruned")
+    return parsed
 
 
 def make_sampler(name: str, space: QuantizationSpace, seed: int) -> optuna.samplers.BaseSampler:
@@ -102,9 +114,11 @@ def measure_first(
         print(f"  {name}: {loss}, {f'{enough} bits' if enough else 'nothing'} suffices")
 
 
-def make_pruner(confidence: float | None) -> FrontPruner | None:
-    """The pruner of this confidence, if one is given."""
-    return None if confidence is None else FrontPruner(confidence)
+def make_pruner(arguments: argparse.Namespace) -> FrontPruner | None:
+    """The pruner that is asked for, if one is."""
+    if arguments.pruning_confidence is None:
+        return None
+    return FrontPruner(arguments.pruning_confidence, arguments.pruning_gain)
 
 
 def output_file(text: str) -> Path:

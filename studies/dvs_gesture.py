@@ -15,7 +15,7 @@ from pathlib import Path
 
 import event_data
 import optuna
-from command_line import make_pruner, make_sampler, measure_first, positive, study_parser
+from command_line import make_pruner, make_sampler, measure_first, parse, positive, study_parser
 from report import report
 
 from qspinn_optuna import Family, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
@@ -66,7 +66,7 @@ def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Names
     data.add_argument("--epochs", type=positive, help="of the float network's training")
     data.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
     data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
-    arguments = parser.parse_args(command_line)
+    arguments = parse(parser, command_line)
     arguments.dataset = arguments.dataset or ("dvs-gesture" if arguments.data_dir else "generated")
     if arguments.data_dir is None and arguments.dataset != "generated":
         parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
@@ -104,7 +104,7 @@ def search(
         space,
         accuracy_floor=floor,
         seed=arguments.seed,
-        pruner=make_pruner(arguments.pruning_confidence),
+        pruner=make_pruner(arguments),
     )
     measure_first(arguments, study, workload, space)
     if arguments.trials > 0:

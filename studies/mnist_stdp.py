@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from command_line import make_pruner, make_sampler, measure_first, positive, study_parser
+from command_line import make_pruner, make_sampler, measure_first, parse, positive, study_parser
 from report import report
 
 from qspinn_optuna import (
@@ -60,7 +60,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     network.add_argument(
         "--on-device-learning", action="store_true", help="quantize a device that learns, without float weights"
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parse(parser, arguments)
     if parsed.download and parsed.data_dir is None:
         parser.error("--download needs --data-dir, the folder to download to")
     return parsed
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
         space,
         accuracy_floor=floor,
         seed=arguments.seed,
-        pruner=make_pruner(arguments.pruning_confidence),
+        pruner=make_pruner(arguments),
     )
     measure_first(arguments, study, workload, space)
     if arguments.trials > 0:

@@ -18,7 +18,7 @@ from compare_samplers import CountingWorkload
 from evaluation_table import EvaluationTable, choices_of, make_table, params_of_row
 from synthetic_problems import SYNTHETIC_PROBLEMS, Cliffs, Front, SyntheticProblem
 
-from qspinn_optuna import InexactError, QuantizationConfig, QuantizationSpace
+from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
 
 TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
@@ -234,7 +234,7 @@ def test_without_a_pruner_nothing_is_saved_or_lost() -> None:
 
 @pytest.mark.usefixtures("_threads")
 def test_pruning_saves_samples_of_the_same_study() -> None:
-    outcome = compare_pruning.run_study(("noise-power", "random", 0, 20, 0.95))
+    outcome = compare_pruning.run_study(("noise-power", "random", 0, 20, FrontPruner(0.95)))
     reference = compare_pruning.run_study(("noise-power", "random", 0, 20, None))
     assert 0 < outcome.samples < 1
     assert outcome.stopped > 0

@@ -99,6 +99,7 @@ def test_a_device_that_learns_is_quantized_in_training(tmp_path: Path) -> None:
         (["--storage", "sqlite:////no/such/folder/a.db"], "storage must be the URL of a database"),
         (["--minimum-input-spikes", "1000"], "minimum_input_spikes must leave an input"),
         (["--download"], "--download needs --data-dir"),
+        (["--pruning-gain", "0.01"], "--pruning-gain needs --pruning-confidence"),
         (["--json", "no/such/folder/report.json"], "argument --json: must be a file in a folder that exists"),
         (["--json", "."], "argument --json: must be a file in a folder that exists"),
         (["--seed", "-1"], "argument --seed: must be between 0 and"),

@@ -20,37 +20,54 @@ class Bar:
         accuracy: The accuracy, a fraction.
         exceeded: Whether to reach it is too little.
         number: Number of the trial of the front that has it; None if it is the floor.
+        gain: By how much it has to be exceeded at least, a fraction.
     """
 
     accuracy: float
     exceeded: bool
     number: int | None = None
+    gain: float = 0.0
 
     def __str__(self) -> str:
         if self.number is None:
             return f"the accuracy_floor of {self.accuracy:.2%}"
-        return f"more than the {self.accuracy:.2%} of trial {self.number}, which needs no more memory"
+        more = f"{100 * self.gain:.2f} points more" if self.gain else "more"
+        return f"{more} than the {self.accuracy:.2%} of trial {self.number}, which needs no more memory"
+
+    @property
+    def height(self) -> float:
+        """The accuracy with the gain, a fraction, but for a perfect front more than 1."""
+        # Without what the sum of two floats adds: 0.9 + 0.05 is more than 0.95.
+        return round(self.accuracy + self.gain, 12) if self.gain else self.accuracy
 
     def is_passed_by(self, accuracy: float) -> bool:
         """Whether an accuracy is enough."""
-        return accuracy > self.accuracy if self.exceeded else accuracy >= self.accuracy
+        return accuracy >= self.height and not (self.exceeded and accuracy == self.accuracy)
+
+    @property
+    def is_out_of_sight(self) -> bool:
+        """Whether not even a perfect accuracy is enough."""
+        return not self.is_passed_by(1.0)
 
     def correct_needed(self, total: int) -> int:
         """The fewest correct answers of ``total`` that are enough; ``total`` + 1 if all are not."""
-        correct = max(0, math.floor(self.accuracy * total) - 1)
+        correct = min(total, max(0, math.floor(self.height * total) - 1))
         # By the very division that makes an accuracy of counts: 0.29 * 100 is not 29.
         while correct <= total and not self.is_passed_by(correct / total):
             correct += 1
         return correct
 
 
-def find_bar(earlier: Iterable[FrozenTrial], memory_kib: float, accuracy_floor: float | None) -> Bar | None:
+def find_bar(
+    earlier: Iterable[FrozenTrial], memory_kib: float, accuracy_floor: float | None, gain: float = 0.0
+) -> Bar | None:
     """The bar of a trial: the best feasible accuracy for no more memory, or the floor; None if there is neither.
 
     Args:
         earlier: Finished trials.
         memory_kib: What the trial needs.
         accuracy_floor: What it must reach in any case.
+        gain: By how much it must exceed the best accuracy, a fraction.
 
     Raises:
         ValueError: If an accuracy is no fraction.
@@ -68,8 +85,9 @@ def find_bar(earlier: Iterable[FrozenTrial], memory_kib: float, accuracy_floor: 
         if memory > memory_kib or not is_feasible(trial):
             continue
         # On equal terms the front is the harder one: it has to be exceeded.
-        if bar is None or accuracy > bar.accuracy or (accuracy == bar.accuracy and not bar.exceeded):
-            bar = Bar(accuracy, exceeded=True, number=trial.number)
+        higher = Bar(accuracy, exceeded=True, number=trial.number, gain=gain)
+        if bar is None or (higher.height, higher.exceeded) > (bar.height, bar.exceeded):
+            bar = higher
     return bar
 
 

@@ -21,8 +21,8 @@ class FrontPruner:
     """Says when a trial can no longer beat the front at its memory, or reach the accuracy floor.
 
     The bar of a trial is the best accuracy of the feasible finished trials that need no more memory, which it must
-    exceed, or the floor, which it must reach. Both were fixed when the trial began. A trial that would clear its bar is
-    stopped with a probability of at most 1 - ``confidence``, however often one looks; see
+    exceed by ``minimum_gain``, or the floor, which it must reach. Both were fixed when the trial began. A trial that
+    would clear its bar is stopped with a probability of at most 1 - ``confidence``, however often one looks; see
     :func:`~qspinn_optuna.pruning.cannot_reach`, which assumes samples in random order. Where a trial is looked at in
     training, too, each of the two tests gets half of that probability.
 
@@ -39,16 +39,25 @@ class FrontPruner:
 
     Args:
         confidence: Between 0 and 1, both excluded.
+        minimum_gain: By how much accuracy, a fraction, a trial must exceed the front at its memory to be worth a whole
+            evaluation. With 0 any lead counts, also one that other samples would turn into a lag; with more, what is
+            stopped are models that are as good as one of the front, and the front has fewer, farther apart.
 
     Raises:
-        TypeError: If ``confidence`` is no number.
+        TypeError: If an argument is no number.
         ValueError: If it is outside its range.
     """
 
     confidence: float = 0.95
+    minimum_gain: float = 0.0
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
+        gain = self.minimum_gain
+        if isinstance(gain, bool) or not isinstance(gain, int | float):
+            raise TypeError(f"minimum_gain must be a number between 0 and 1, such as 0.005, got {gain!r}.")
+        if not 0 <= gain <= 1:
+            raise ValueError(f"minimum_gain must be between 0 and 1, such as 0.005, got {gain!r}.")
 
     def should_prune(
         self,
@@ -93,7 +102,7 @@ class FrontPruner:
                 study is no fraction, or the study has other objectives.
         """
         check_counts(correct, seen, total)
-        earlier, bar = _situation(trial, memory_kib, accuracy_floor)
+        earlier, bar = self._situation(trial, memory_kib, accuracy_floor)
         if bar is None:
             return None
         total = _known_total(earlier, seen) if total is None else total
@@ -128,7 +137,7 @@ class FrontPruner:
             ValueError: As in :meth:`reason_to_prune`.
         """
         looks = record(trial, progress)
-        earlier, bar = _situation(trial, memory_kib, accuracy_floor)
+        earlier, bar = self._situation(trial, memory_kib, accuracy_floor)
         if bar is None:
             return None
         scheme = trial.params.get("scheme")
@@ -141,23 +150,22 @@ class FrontPruner:
             f"the end, and it takes {bar}."
         )
 
+    def _situation(
+        self, trial: optuna.Trial, memory_kib: float, accuracy_floor: float | None
+    ) -> tuple[list[FrozenTrial], Bar | None]:
+        """The trials that finished before this one, and its bar."""
+        check_directions(trial.study)
+        if not math.isfinite(memory_kib):
+            raise ValueError(f"memory_kib must be finite, got {memory_kib!r}.")
+        if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
+            raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        earlier = finished_before(trial)
+        return earlier, find_bar(earlier, memory_kib, accuracy_floor, self.minimum_gain)
+
     @property
     def _half_confidence(self) -> float:
         """For one of two tests."""
         return 1 - (1 - self.confidence) / 2
-
-
-def _situation(
-    trial: optuna.Trial, memory_kib: float, accuracy_floor: float | None
-) -> tuple[list[FrozenTrial], Bar | None]:
-    """The trials that finished before this one, and its bar."""
-    check_directions(trial.study)
-    if not math.isfinite(memory_kib):
-        raise ValueError(f"memory_kib must be finite, got {memory_kib!r}.")
-    if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
-        raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
-    earlier = finished_before(trial)
-    return earlier, find_bar(earlier, memory_kib, accuracy_floor)
 
 
 def _known_total(earlier: Sequence[FrozenTrial], seen: int) -> int | None:
@@ -170,6 +178,4 @@ def _known_total(earlier: Sequence[FrozenTrial], seen: int) -> int | None:
 def _is_out_of_reach(bar: Bar, correct: int, seen: int, total: int | None, confidence: float) -> bool:
     if total is not None:
         return cannot_reach(correct, seen, bar.correct_needed(total), confidence, total)
-    if bar.exceeded and bar.accuracy == 1:
-        return True
-    return cannot_reach(correct, seen, bar.accuracy, confidence)
+    return bar.is_out_of_sight or cannot_reach(correct, seen, bar.height, confidence)

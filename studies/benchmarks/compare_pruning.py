@@ -1,4 +1,4 @@
-"""What the pruner saves and what it costs: the same sampler and seeds, with several confidences and without it.
+"""What the pruner saves and what it costs: the same sampler and seeds, with several pruners and without one.
 
 An evaluation that the pruner stopped is completed afterwards, outside of the study. It was stopped wrongly if it would
 have been on the front of everything that the study suggested, which then is not the one that it found. Hypervolumes are
@@ -34,10 +34,10 @@ from qspinn_optuna.study import DIRECTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
 
-from command_line import positive
+from command_line import confidence, fraction, positive
 
-Task = tuple[str, str, int, int, float | None]
-"""Problem, sampler, seed, trials, and the confidence of the pruner, if there is one."""
+Task = tuple[str, str, int, int, FrontPruner | None]
+"""Problem, sampler, seed, trials, and the pruner, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outcome:
 
     Args:
         problem: Its problem.
-        confidence: Of its pruner; None if it has none.
+        pruner: Its pruner, if it has one.
         samples: Share of the samples of its evaluations that were evaluated.
         stopped: Share of its evaluations that the pruner stopped.
         wrong: Number of stopped configurations that would have been on the front.
@@ -56,7 +56,7 @@ class Outcome:
     """
 
     problem: str
-    confidence: float | None
+    pruner: FrontPruner | None
     samples: float
     stopped: float
     wrong: int
@@ -66,38 +66,39 @@ class Outcome:
 
 
 def main() -> None:
-    """Run the studies and print what pruning did, a row for each problem and confidence."""
+    """Run the studies and print what pruning did, a row for each problem and pruner."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     available = problem_names()
     parser.add_argument("--problems", nargs="+", choices=available, default=available)
     parser.add_argument("--sampler", choices=SAMPLERS, default="tpe-multivariate")
-    parser.add_argument("--confidences", type=_confidence, nargs="+", default=[0.8, 0.9, 0.95, 0.99])
-    parser.add_argument("--seeds", type=positive, default=10, help="studies with each confidence")
+    parser.add_argument("--confidences", type=confidence, nargs="+", default=[0.8, 0.9, 0.95, 0.99])
+    parser.add_argument("--gains", type=fraction, nargs="+", default=[0.0], help="leads worth a whole evaluation")
+    parser.add_argument("--seeds", type=positive, default=10, help="studies with each pruner")
     parser.add_argument("--trials", type=positive, default=100, help="of each study")
     parser.add_argument("--processes", type=positive, default=2, help="studies at once")
     arguments = parser.parse_args()
-    confidences: list[float | None] = [None, *arguments.confidences]
+    pruners: list[FrontPruner | None] = [None]
+    pruners += [FrontPruner(confidence, gain) for gain in arguments.gains for confidence in arguments.confidences]
     tasks: list[Task] = [
-        (problem, arguments.sampler, seed, arguments.trials, confidence)
+        (problem, arguments.sampler, seed, arguments.trials, pruner)
         for problem in arguments.problems
-        for confidence in confidences
+        for pruner in pruners
         for seed in range(arguments.seeds)
     ]
     outcomes = list(in_processes(run_study, tasks, arguments.processes))
-    columns = ["problem", "confidence", "samples evaluated", "evaluations stopped", "stopped wrongly"]
-    columns += ["hypervolume found", "of all suggested"]
+    columns = ["problem", "confidence", "minimum gain", "samples evaluated", "evaluations stopped"]
+    columns += ["stopped wrongly", "hypervolume found", "of all suggested"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for problem in arguments.problems:
-        for confidence in confidences:
-            print(row([run for run in outcomes if (run.problem, run.confidence) == (problem, confidence)]))
+        for pruner in pruners:
+            print(row([run for run in outcomes if (run.problem, run.pruner) == (problem, pruner)]))
 
 
 def run_study(task: Task) -> Outcome:
     """Run one study, then complete what its pruner stopped."""
-    name, sampler_name, seed, trials, confidence = task
+    name, sampler_name, seed, trials, pruner = task
     problem = make_problem(name, seed)
     workload = CountingWorkload(problem.workload)
-    pruner = None if confidence is None else FrontPruner(confidence=confidence)
     objective = QuantizationObjective(workload, problem.space, pruner=pruner)
     study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(sampler_name, problem.space, seed))
     finished: dict[QuantizationConfig, float] = {}
@@ -119,7 +120,7 @@ def run_study(task: Task) -> Outcome:
     found, suggested = _front(problem, finished), _front(problem, finished | completed)
     return Outcome(
         problem=name,
-        confidence=confidence,
+        pruner=pruner,
         samples=evaluated / whole,
         stopped=len(stopped) / trials,
         wrong=len(_points(suggested) - _points(found)),
@@ -132,8 +133,9 @@ def run_study(task: Task) -> Outcome:
 def row(outcomes: Sequence[Outcome]) -> str:
     """A line of the table: means over the seeds, and the sum of what went wrong."""
     mean, first = statistics.mean, outcomes[0]
+    pruner = f"{first.pruner.confidence} | {first.pruner.minimum_gain}" if first.pruner else "no pruner | "
     return (
-        f"| {first.problem} | {first.confidence or 'no pruner'} | {mean(run.samples for run in outcomes):.1%} "
+        f"| {first.problem} | {pruner} | {mean(run.samples for run in outcomes):.1%} "
         f"| {mean(run.stopped for run in outcomes):.1%} | {sum(run.wrong for run in outcomes)} of "
         f"{sum(run.front for run in outcomes)} | {mean(run.found for run in outcomes):.4f} "
         f"| {mean(run.suggested for run in outcomes):.4f} |"
@@ -156,13 +158,6 @@ def _front(problem: Problem, accuracies: Mapping[QuantizationConfig, float]) -> 
 
 def _points(front: Front) -> set[tuple[float, float]]:
     return set(zip(front.memory_kib.tolist(), front.accuracy.tolist(), strict=True))
-
-
-def _confidence(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -120,6 +120,46 @@ def test_the_reason_says_what_would_have_been_enough() -> None:
     assert reason.endswith("and it takes the accuracy_floor of 80.00%.")
 
 
+def test_a_minimum_gain_stops_what_is_hardly_better_than_the_front() -> None:
+    study = make_study(finished(1.0, 0.9))
+    # Even with nothing wrong from here on, 944 of 1,000 are no gain of 5 points; 950 are.
+    for correct, stopped in ((943, True), (949, True), (950, False)):
+        trial = study.ask()
+        assert FrontPruner(0.9, minimum_gain=0.05).should_prune(trial, 2.0, correct - 1, 999) == stopped
+        assert not FrontPruner(0.9).should_prune(trial, 2.0, correct - 1, 999)
+    reason = FrontPruner(0.9, minimum_gain=0.05).reason_to_prune(study.ask(), 2.0, 900, 999)
+    assert reason is not None
+    assert reason.endswith("5.00 points more than the 90.00% of trial 0, which needs no more memory.")
+
+
+def test_a_minimum_gain_does_not_raise_the_floor_but_may_rise_above_it() -> None:
+    floor_only = make_study(finished(9.0, 0.9))
+    pruner = FrontPruner(0.9, minimum_gain=0.05)
+    assert not pruner.should_prune(floor_only.ask(), 2.0, 899, 999, accuracy_floor=0.9)
+    low_front = make_study(finished(1.0, 0.9))
+    assert pruner.should_prune(low_front.ask(), 2.0, 948, 999, accuracy_floor=0.91)
+    assert not pruner.should_prune(low_front.ask(), 2.0, 949, 999, accuracy_floor=0.91)
+
+
+def test_with_a_minimum_gain_a_front_can_be_too_good_to_be_led() -> None:
+    for seen in (1_000, None):
+        study = make_study(finished(1.0, 0.96, seen=seen))
+        assert FrontPruner(0.9, minimum_gain=0.05).should_prune(study.ask(), 2.0, 5, 5)
+        assert not FrontPruner(0.9, minimum_gain=0.03).should_prune(study.ask(), 2.0, 5, 5)
+
+
+@pytest.mark.parametrize("gain", [-0.01, 1.5, math.nan, math.inf])
+def test_a_minimum_gain_outside_its_range_is_refused(gain: float) -> None:
+    with pytest.raises(ValueError, match=r"minimum_gain must be between 0 and 1, such as 0\.005, got"):
+        FrontPruner(minimum_gain=gain)
+
+
+@pytest.mark.parametrize("gain", ["0.1", True, None])
+def test_a_minimum_gain_that_is_no_number_is_refused(gain: float) -> None:
+    with pytest.raises(TypeError, match="minimum_gain must be a number between 0 and 1"):
+        FrontPruner(minimum_gain=gain)
+
+
 def test_it_works_in_a_plain_objective() -> None:
     looks: list[int] = []
 
