@@ -138,3 +138,12 @@ def test_a_fit_goes_on_from_the_last_one() -> None:
     before = model.predict(*seen)
     model.fit(*seen, planted(*seen), np.ones(30), 1)
     np.testing.assert_allclose(model.predict(*seen), before, atol=0.02)
+
+
+def test_a_member_in_a_local_optimum_goes_on_from_the_fit_of_another() -> None:
+    seen = inputs(60, 0)
+    model = fitted(planted(*seen), *seen)
+    # No width matters: the curves are flat there, and steps lead nowhere.
+    model._fitted[0, model._parts["knee"]] = -100.0
+    model.fit(*seen, planted(*seen), np.ones(60), 1)
+    assert np.abs(model.predict(*seen)[0] - planted(*seen)).mean() < 0.03

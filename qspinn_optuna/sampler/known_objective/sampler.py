@@ -48,6 +48,9 @@ _FIT_COST = 1e9
 _NEIGHBOUR_EVERY = 4
 """One suggestion of so many is a neighbour of the front, whatever the model thinks of it."""
 
+_OUTLIER = 3.0
+"""Multiples of its noise beyond which a member's residual is taken for an outlier."""
+
 _SHARE_OF_NOISE = 0.1
 """How much of its noise a member is unsure of by itself: most of what is unknown is where the members differ."""
 
@@ -280,7 +283,9 @@ class KnownObjectiveSampler(BaseSampler):
         steps = min(_STEPS if self._is_fitted else _FIRST_STEPS, max(affordable, 2))
         self._model.fit(coordinates, indicators, data.gains, data.weights, steps)
         self._is_fitted = True
-        residuals = data.gains - self._model.predict(coordinates, indicators)
+        # What is far off is an outlier, and says nothing about its neighbours.
+        largest = _OUTLIER * self._model.noise
+        residuals = (data.gains - self._model.predict(coordinates, indicators)).clip(-largest, largest)
         self._residuals.fit(coordinates, indicators, residuals, data.weights)
 
     def _fit_constraints(self, data: Data) -> None:

@@ -19,6 +19,9 @@ _LEAST_FACTOR = 1e-6
 _CONVERGED = 1e-2
 """Largest step, in standard deviations of the prior, at which a fit ends."""
 
+_EXCHANGE_EVERY = 5
+"""Steps after which members look at each other's fits."""
+
 
 class SaturatingEnsemble:
     """Posterior samples of a product of saturating curves, one curve for each numeric dimension.
@@ -34,7 +37,9 @@ class SaturatingEnsemble:
     Each member of the ensemble is a maximum-a-posteriori fit to data with noise added to them, and to a prior whose
     mean is drawn from the prior itself: randomize-then-optimize, which for a linear model gives exact samples of the
     posterior (Bardsley et al. 2014, https://doi.org/10.1137/140964023). The fits are damped Gauss-Newton steps with
-    weights for Student's t noise, all members at once, and begin where the last ones ended.
+    weights for Student's t noise, all members at once, and begin where the last ones ended. A member that is stuck in
+    a local optimum is helped by the others: where the fit of another one suits its own data and prior better than its
+    own, it goes on from there.
 
     Args:
         units: Length of every numeric dimension, [dimensions]; coordinates run from 0 to it.
@@ -107,6 +112,8 @@ class SaturatingEnsemble:
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
         damping = np.full(len(self._prior), 1e-2)
         for step in range(steps):
+            if step % _EXCHANGE_EVERY == 0:
+                self._exchange(data, weights, self._value(self._fitted, coordinates, indicators))
             fitted, slopes = self._value_and_slopes(self._fitted, coordinates, indicators)
             residuals = data - fitted
             if step % 3 == 0:
@@ -130,6 +137,15 @@ class SaturatingEnsemble:
     def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
         """The values that the members expect, [members, points]."""
         return self._low + self._range * self._value(self._fitted, coordinates, indicators)
+
+    def _exchange(self, data: Floats, weights: Floats, fitted: Floats) -> None:
+        """Let every member go on from the fit, of its own and the others', that suits it best."""
+        # The others in the place of the members: member i is judged by its own data, noise and prior.
+        losses = [
+            self._loss(parameters[None], data - values, weights)
+            for parameters, values in zip(self._fitted, fitted, strict=True)
+        ]
+        self._fitted = self._fitted[np.argmin(losses, axis=0)]
 
     def _estimate_noise(self, residuals: Floats, weights: Floats) -> Floats:
         """Standard deviation of the noise of every member, from its residuals and what is believed before."""
