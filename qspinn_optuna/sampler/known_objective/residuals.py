@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 _LENGTHS = (1.0, 2.0, 4.0, 8.0)
 """Length scales to choose from, in units of the coordinates."""
 
-_SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+_SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 """Shares of the variance of residuals to choose from that neighbours may have in common; the rest is noise."""
 
 _CHOICE_DISTANCE = 2.0

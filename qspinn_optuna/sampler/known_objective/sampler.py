@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, Data, History, Observation, fixed_params
 from .improvement import expected_hypervolume_improvement, nondominated
-from .residuals import ResidualProcess
+from .model import CliffModel
 from .saturating import SaturatingEnsemble
 
 Floats = NDArray[np.float64]
@@ -41,18 +41,14 @@ _CLIMBS, _CLIMBED, _NEIGHBOURS = 3, 20, 25
 
 _NEIGHBOURS_DRAWN = 100
 
-_FIRST_STEPS, _STEPS = 30, 12
-_FIT_COST = 1e9
-"""Multiplications that a fit may take: a long study makes fewer steps, each from where the last fit ended."""
+_CONSTRAINT_STEPS = 12
+"""Of a fit to a constraint."""
 
 _NEIGHBOUR_EVERY = 4
 """One suggestion of so many is a neighbour of the front, whatever the model thinks of it."""
 
-_OUTLIER = 3.0
-"""Multiples of its noise beyond which a member's residual is taken for an outlier."""
-
-_SHARE_OF_NOISE = 0.1
-"""How much of its noise a member is unsure of by itself: most of what is unknown is where the members differ."""
+_SHARE_OF_NOISE = 0.7
+"""How much of its noise a member is unsure of by itself: the rest of what is unknown is where the members differ."""
 
 _ATTEMPTS = 100
 """Choices that other workers may take away before one is kept, though it be repeated."""
@@ -123,12 +119,8 @@ class KnownObjectiveSampler(BaseSampler):
         self._rng = np.random.default_rng(seed)
         self._independent = RandomSampler(seed)
         self._model_seed = int(self._rng.integers(2**31))
-        self._model = SaturatingEnsemble(
-            self._grid.units, self._grid.categories, increasing=increasing, seed=self._model_seed
-        )
+        self._model = CliffModel(self._grid.units, self._grid.categories, increasing=increasing, seed=self._model_seed)
         self._constraint_models: dict[str, SaturatingEnsemble] = {}
-        self._residuals = ResidualProcess()
-        self._is_fitted = False
         self._history = History(self._grid, self._observe)
         self._costs: dict[bytes, float] = {}
         self._lock = threading.Lock()
@@ -256,7 +248,7 @@ class KnownObjectiveSampler(BaseSampler):
         if len(data.gains) == 0:
             yield from self._hold(self._grid.draw(_DRAWN, self._rng), fixed)
             return
-        self._fit(data)
+        self._model.fit(*self._grid.features(data.rows), data.gains, data.weights)
         self._fit_constraints(data)
         candidates, promises = self._candidates(data, cost_sign, fixed)
         if trial.number % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1:
@@ -277,17 +269,6 @@ class KnownObjectiveSampler(BaseSampler):
             return self._grid.decode(self._hold(self._grid.draw(1, self._rng), fixed)[0])
         return {}
 
-    def _fit(self, data: Data) -> None:
-        coordinates, indicators = self._grid.features(data.rows)
-        affordable = int(_FIT_COST / self._model.step_cost(len(data.rows)))
-        steps = min(_STEPS if self._is_fitted else _FIRST_STEPS, max(affordable, 2))
-        self._model.fit(coordinates, indicators, data.gains, data.weights, steps)
-        self._is_fitted = True
-        # What is far off is an outlier, and says nothing about its neighbours.
-        largest = _OUTLIER * self._model.noise
-        residuals = (data.gains - self._model.predict(coordinates, indicators)).clip(-largest, largest)
-        self._residuals.fit(coordinates, indicators, residuals, data.weights)
-
     def _fit_constraints(self, data: Data) -> None:
         for name, (rows, values) in data.constraints.items():
             if name not in self._constraint_models:
@@ -295,12 +276,12 @@ class KnownObjectiveSampler(BaseSampler):
                 self._constraint_models[name] = SaturatingEnsemble(
                     self._grid.units, self._grid.categories, increasing=False, choice_effect=2.0, seed=self._model_seed
                 )
-            self._constraint_models[name].fit(*self._grid.features(rows), values, np.ones(len(values)), _STEPS)
+            features = self._grid.features(rows)
+            self._constraint_models[name].fit(*features, values, np.ones(len(values)), _CONSTRAINT_STEPS)
 
     def _predict(self, rows: Rows) -> Floats:
         """The gains that the members expect, [members, rows]."""
-        features = self._grid.features(rows)
-        return self._model.predict(*features) + self._residuals.predict(*features)
+        return self._model.predict(*self._grid.features(rows))
 
     def _candidates(self, data: Data, cost_sign: float, fixed: Mapping[str, Any]) -> tuple[Rows, Floats]:
         """Points that may be next, and what they promise."""
@@ -365,6 +346,8 @@ class KnownObjectiveSampler(BaseSampler):
             (front_costs, front_gains),
             (worst, _least_gain(data)),
         )
+        # What falls adds nothing.
+        improvement = improvement * self._model.standing(self._grid.features(rows)[0])
         return improvement.mean(axis=0) * (costs <= data.largest_cost) * self._feasibility(rows, data)
 
     def _worst(self, rows: Rows, data: Data, cost_sign: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,12 @@ Floats = NDArray[np.float64]
 
 _DEGREES_OF_FREEDOM = 4.0
 """Of Student's t distribution of the noise: an outlier must not bend the curves."""
+
+_LOG_NORMALIZATION = (
+    math.lgamma((_DEGREES_OF_FREEDOM + 1) / 2)
+    - math.lgamma(_DEGREES_OF_FREEDOM / 2)
+    - 0.5 * math.log(math.pi * _DEGREES_OF_FREEDOM)
+)
 
 _LEAST_NOISE = 0.01
 """Of the range of the data: what the noise is believed to be before there are data."""
@@ -88,6 +95,11 @@ class SaturatingEnsemble:
         self._low, self._range = 0.0, 1.0
 
     @property
+    def members(self) -> int:
+        """Number of fits."""
+        return len(self._fitted)
+
+    @property
     def noise(self) -> Floats:
         """Scale of the Student distribution of the data around each member, [members, 1]."""
         return self._range * self._noise[:, None]
@@ -96,7 +108,15 @@ class SaturatingEnsemble:
         """Multiplications of one step of :meth:`fit`."""
         return points * self._prior.size * self._prior.shape[1]
 
-    def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats, steps: int) -> None:
+    def fit(
+        self,
+        coordinates: Floats,
+        indicators: Floats,
+        values: Floats,
+        weights: Floats,
+        steps: int,
+        shares: Floats | None = None,
+    ) -> None:
         """Fit every member to data.
 
         Args:
@@ -105,11 +125,13 @@ class SaturatingEnsemble:
             values: [points], finite.
             weights: How much a point counts, 1 for one as exact as any, [points].
             steps: Gauss-Newton steps at most.
+            shares: How much of a point a member has to explain, 0-1, [members, points]; all of it if not given.
         """
         self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
         noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(len(values), len(self._prior)))
         # What is drawn for a point stays, so that a fit moves little when a point is added.
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
+        weights = np.broadcast_to(weights, data.shape) if shares is None else weights * shares
         damping = np.full(len(self._prior), 1e-2)
         for step in range(steps):
             if step % _EXCHANGE_EVERY == 0:
@@ -138,6 +160,12 @@ class SaturatingEnsemble:
         """The values that the members expect, [members, points]."""
         return self._low + self._range * self._value(self._fitted, coordinates, indicators)
 
+    def log_density(self, coordinates: Floats, indicators: Floats, values: Floats) -> Floats:
+        """Logarithm of the density of values around each member, [members, points]."""
+        residuals = values - self.predict(coordinates, indicators)
+        density: Floats = _LOG_NORMALIZATION - np.log(self.noise) - _misfit(residuals / self.noise)
+        return density
+
     def _exchange(self, data: Floats, weights: Floats, fitted: Floats) -> None:
         """Let every member go on from the fit, of its own and the others', that suits it best."""
         # The others in the place of the members: member i is judged by its own data, noise and prior.
@@ -151,7 +179,7 @@ class SaturatingEnsemble:
         """Standard deviation of the noise of every member, from its residuals and what is believed before."""
         squares = (weights * self._robustness(residuals) * residuals**2).sum(axis=1)
         prior_points = 4.0
-        return np.sqrt((prior_points * _LEAST_NOISE**2 + squares) / (prior_points + weights.sum()))
+        return np.sqrt((prior_points * _LEAST_NOISE**2 + squares) / (prior_points + weights.sum(axis=1)))
 
     def _robustness(self, residuals: Floats) -> Floats:
         """What a residual counts under Student's t noise beside normal noise."""
@@ -160,8 +188,7 @@ class SaturatingEnsemble:
 
     def _loss(self, parameters: Floats, residuals: Floats, weights: Floats) -> Floats:
         """Negative logarithm of the posterior of every member, up to a constant."""
-        standard = residuals / self._noise[:, None]
-        misfit = (_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(standard**2 / _DEGREES_OF_FREEDOM)
+        misfit = _misfit(residuals / self._noise[:, None])
         surprise = (parameters - self._prior) ** 2 * self._precision / 2
         return (weights * misfit).sum(axis=1) + surprise.sum(axis=1)
 
@@ -209,3 +236,9 @@ class SaturatingEnsemble:
         slopes[..., self._parts["own_shift"]] = -own.reshape(*product.shape, self._dimensions * self._choices)
         slopes[..., self._parts["factor"]] = scaled * indicators
         return parameters[:, self._parts["floor"]] + span * product, slopes
+
+
+def _misfit(standard: Floats) -> Floats:
+    """Negative logarithm of Student's t density of standardized residuals, without its normalization."""
+    misfit: Floats = (_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(standard**2 / _DEGREES_OF_FREEDOM)
+    return misfit
