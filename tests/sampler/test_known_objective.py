@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from numpy.typing import NDArray
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -21,6 +22,7 @@ from qspinn_optuna.sampler.known_objective import sampler as sampler_module
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
+from qspinn_optuna.sampler.known_objective.model import CliffModel
 from qspinn_optuna.sampler.known_objective.sampler import PROBES as FRACTIONS
 from tests.sampler.problems import (
     GRID,
@@ -115,6 +117,20 @@ def test_it_finds_more_than_random_search(space: Space) -> None:
         random = make_study(RandomSampler(seed=seed))
         random.optimize(Objective(space), n_trials=100)
         assert volume(run(space, 25, seed).trials, sum(ranges)) > volume(random.trials, sum(ranges))
+
+
+def test_what_has_probably_fallen_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def standing(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+        del model
+        return np.tile(np.where(coordinates[:, 0] < 3, 0.0, 1.0), (10, 1))
+
+    monkeypatch.setattr(CliffModel, "standing", standing)
+    monkeypatch.setattr(sampler_module, "_NEIGHBOUR_EVERY", 1_000)
+    study = run(GRID, PROBES + 20, 0)
+    # The first coordinate is x, of which the lowest value is 2.
+    assert all(trial.params["x"] >= 5 for trial in study.trials[PROBES:])
+    monkeypatch.undo()
+    assert not all(trial.params["x"] >= 5 for trial in run(GRID, PROBES + 20, 0).trials[PROBES:])
 
 
 def test_a_study_that_another_sampler_began_goes_on_without_a_new_beginning() -> None:

@@ -1,0 +1,121 @@
+"""What the pruner saves of trainings: real ones, of STDP networks that learn with quantized weights.
+
+Random search, in-training quantization only. A training that the pruner stopped is completed afterwards, outside of the
+study: it was stopped wrongly if it would have beaten the front of the trials that had finished before it. The test
+allows that for half of 1 - confidence of the trainings that would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import optuna
+from compare_samplers import in_processes
+from evaluation_table import final_counts
+from mnist_table import SETTINGS
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from qspinn_optuna import FrontPruner, QuantizationObjective, QuantizationSpace, Scheme
+from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
+from qspinn_optuna.pruning.bar import find_bar
+from qspinn_optuna.pruning.training import recorded
+from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.workloads.stdp import STDPWorkload
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
+
+from command_line import confidence, positive
+
+LOOKS = (0.2, 0.4, 0.6, 0.8)
+"""Fractions of the training after which the pruner looks."""
+
+WIDTHS = {"weight": (1, 8), "membrane": (5, 12), "theta": (3, 10), "scale": 8, "membrane_decay": 16}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One study: what it is of, and how it is pruned."""
+
+    data_dir: Path | None
+    seed: int
+    trials: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the trainings of a study.
+
+    Args:
+        cut: Number that were stopped.
+        saved: Share of all training that was saved.
+        wrong: Number of those stopped that would have beaten the front.
+        better: Number of all trials that did, or would have.
+    """
+
+    cut: int
+    saved: float
+    wrong: int
+    better: int
+
+
+def main() -> None:
+    """Run the studies and print a line for each, and their sum."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; 5,000 embedded digits if not given")
+    parser.add_argument("--confidence", type=confidence, default=0.9)
+    parser.add_argument("--seeds", type=positive, default=4, help="studies")
+    parser.add_argument("--trials", type=positive, default=100, help="of each study")
+    parser.add_argument("--processes", type=positive, default=2, help="studies at once")
+    arguments = parser.parse_args()
+    tasks = [Task(arguments.data_dir, seed, arguments.trials, arguments.confidence) for seed in range(arguments.seeds)]
+    outcomes = list(in_processes(run_study, tasks, arguments.processes))
+    print(
+        f"{sum(outcome.cut for outcome in outcomes)} of {arguments.seeds * arguments.trials} trainings stopped, "
+        f"{statistics.mean(outcome.saved for outcome in outcomes):.0%} of training saved; "
+        f"{sum(outcome.wrong for outcome in outcomes)} of {sum(outcome.better for outcome in outcomes)} that beat the "
+        f"front when they began were stopped"
+    )
+
+
+def run_study(task: Task) -> Outcome:
+    """Run one study, then complete what was stopped in training."""
+    data = embedded_mnist() if task.data_dir is None else mnist_from_folder(task.data_dir).with_train_size(10_000)
+    # The embedded digits are too few for the images that the table's network is labelled and adapted with.
+    settings = SETTINGS if task.data_dir else replace(SETTINGS, label_images=2_000, adaptation_images=1_000)
+    workload = STDPWorkload(data, settings, seed=task.seed, threads=1, training_looks=LOOKS)
+    space = QuantizationSpace(workload.parameters, WIDTHS, schemes=[Scheme.ITQ])
+    objective = QuantizationObjective(workload, space, pruner=FrontPruner(task.confidence))
+    study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
+    study.optimize(objective, n_trials=task.trials)
+    cut = [trial for trial in study.trials if trial.user_attrs.get("pruned_at") == "training"]
+    wrong = [trial for trial in cut if _beats_front(study, trial, _accuracy(workload, space, trial))]
+    complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
+    better = [trial for trial in complete if _beats_front(study, trial, trial.values[1])]
+    left = sum(1 - recorded(trial.user_attrs)[-1].fraction for trial in cut)
+    return Outcome(len(cut), left / task.trials, len(wrong), len(better) + len(wrong))
+
+
+def _beats_front(study: optuna.Study, trial: FrozenTrial, accuracy: float) -> bool:
+    """Whether an accuracy would have had a place on the front of the trials before."""
+    earlier: Sequence[FrozenTrial] = [
+        other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE
+    ]
+    bar = find_bar(earlier, trial.user_attrs["footprint"]["kib"], None)
+    return bar is None or bar.is_passed_by(accuracy)
+
+
+def _accuracy(workload: STDPWorkload, space: QuantizationSpace, trial: FrozenTrial) -> float:
+    """Of a whole training and evaluation."""
+    *_, (correct, seen) = final_counts(workload.evaluate(space.config(trial.params), 0))
+    return correct / seen
+
+
+if __name__ == "__main__":
+    main()
