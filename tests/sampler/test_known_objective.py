@@ -119,6 +119,21 @@ def test_it_finds_more_than_random_search(space: Space) -> None:
         assert volume(run(space, 25, seed).trials, sum(ranges)) > volume(random.trials, sum(ranges))
 
 
+def test_every_fourth_suggestion_is_a_neighbour_of_the_front_that_costs_no_more() -> None:
+    study = run(GRID, 40, 0)
+    grid = SearchGrid(GRID)
+    rows = np.array([grid.encode(trial.params) for trial in study.trials])
+    values = np.array([trial.values for trial in study.trials])
+    for number in range(11, 40, 4):
+        front = [
+            i
+            for i in range(number)
+            if not any(values[j, 0] <= values[i, 0] and values[j, 1] > values[i, 1] for j in range(number))
+        ]
+        steps = (rows[front] != rows[number]).sum(axis=1)
+        assert any(steps[k] == 1 and values[number, 0] <= values[i, 0] for k, i in enumerate(front))
+
+
 def test_what_has_probably_fallen_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def standing(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         del model

@@ -45,7 +45,7 @@ _CONSTRAINT_STEPS = 12
 """Of a fit to a constraint."""
 
 _NEIGHBOUR_EVERY = 4
-"""One suggestion of so many is a neighbour of the front, whatever the model thinks of it."""
+"""One suggestion of so many is a cheaper neighbour of the front, whatever the model thinks of it."""
 
 _SHARE_OF_NOISE = 0.7
 """How much of its noise a member is unsure of by itself: the rest of what is unknown is where the members differ."""
@@ -304,10 +304,11 @@ class KnownObjectiveSampler(BaseSampler):
         return candidates, promises
 
     def _neighbours(self, data: Data, cost_sign: float) -> Rows:
-        """Points one step from those of the front, first of those that hold most of its hypervolume.
+        """Points one step from those of the front that cost no more, first of those that hold most of its hypervolume.
 
         No model of few trials is right about everything: where a narrow width does better than a wider one, say, only
-        a look shows it. Real networks have such spots, and most of what a front gains late it gains from them.
+        a look shows it. Real networks have such spots, and most of what a front gains late it gains from them. What
+        costs more is left to the model, which expects the gains of wider widths.
         """
         rows, gains = data.rows[data.on_front], data.gains[data.on_front]
         if len(rows) == 0:
@@ -321,8 +322,8 @@ class KnownObjectiveSampler(BaseSampler):
         shares = widths * heights + 1e-12
         parents = self._rng.choice(front, _NEIGHBOURS_DRAWN, p=shares / shares.sum())
         near = self._grid.step(rows[parents], self._rng)
-        costs = cost_sign * self._known_values(near)
-        return near[(costs < worst) & (costs <= data.largest_cost)]
+        near_costs = cost_sign * self._known_values(near)
+        return near[(near_costs < worst) & (near_costs <= np.minimum(costs[parents], data.largest_cost))]
 
     def _promise(self, rows: Rows, data: Data, cost_sign: float, worst: float) -> Floats:
         """Hypervolume that each row is expected to add, averaged over the members of the ensemble, [rows].
