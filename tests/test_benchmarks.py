@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import compare_pruning
@@ -14,8 +15,10 @@ import evaluation_table
 import numpy as np
 import pytest
 import torch
+import training_cut
 from compare_samplers import CountingWorkload
 from evaluation_table import EvaluationTable, choices_of, make_table, params_of_row
+from mnist_table import SETTINGS
 from synthetic_problems import SYNTHETIC_PROBLEMS, Cliffs, Front, SyntheticProblem
 
 from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace
@@ -240,6 +243,16 @@ def test_pruning_saves_samples_of_the_same_study() -> None:
     assert outcome.stopped > 0
     # Random suggestions do not depend on what was measured.
     assert (outcome.front, outcome.suggested) == (reference.front, reference.found)
+
+
+@pytest.mark.usefixtures("_threads")
+def test_trainings_are_cut_and_completed_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training_cut.SETTINGS", replace(SETTINGS, neurons=10, voltage_range=4096.0))
+    # With this confidence the test begins after three trials.
+    outcome = training_cut.run_study(training_cut.Task(data_dir=None, seed=0, trials=12, confidence=0.5))
+    assert 0 < outcome.cut < 12
+    assert outcome.cut / 12 * 0.2 <= outcome.saved <= outcome.cut / 12 * 0.8
+    assert 0 <= outcome.wrong < outcome.better
 
 
 class InThisProcess:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,11 +31,15 @@ from qspinn_optuna.workloads.stdp import STDPWorkload
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
 
 from command_line import confidence, positive
+from mnist_stdp import TRAINING_LOOKS
 
-LOOKS = (0.2, 0.4, 0.6, 0.8)
-"""Fractions of the training after which the pruner looks."""
-
-WIDTHS = {"weight": (1, 8), "membrane": (5, 12), "theta": (3, 10), "scale": 8, "membrane_decay": 16}
+WIDTHS: Mapping[str, int | tuple[int, int]] = {
+    "weight": (1, 8),
+    "membrane": (5, 12),
+    "theta": (3, 10),
+    "scale": 8,
+    "membrane_decay": 16,
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; 5,000 embedded digits if not given")
     parser.add_argument("--confidence", type=confidence, default=0.9)
     parser.add_argument("--seeds", type=positive, default=4, help="studies")
-    parser.add_argument("--trials", type=positive, default=100, help="of each study")
+    parser.add_argument("--trials", type=positive, default=150, help="of each study")
     parser.add_argument("--processes", type=positive, default=2, help="studies at once")
     arguments = parser.parse_args()
     tasks = [Task(arguments.data_dir, seed, arguments.trials, arguments.confidence) for seed in range(arguments.seeds)]
@@ -89,7 +93,7 @@ def run_study(task: Task) -> Outcome:
     data = embedded_mnist() if task.data_dir is None else mnist_from_folder(task.data_dir).with_train_size(10_000)
     # The embedded digits are too few for the images that the table's network is labelled and adapted with.
     settings = SETTINGS if task.data_dir else replace(SETTINGS, label_images=2_000, adaptation_images=1_000)
-    workload = STDPWorkload(data, settings, seed=task.seed, threads=1, training_looks=LOOKS)
+    workload = STDPWorkload(data, settings, seed=task.seed, threads=1, training_looks=TRAINING_LOOKS)
     space = QuantizationSpace(workload.parameters, WIDTHS, schemes=[Scheme.ITQ])
     objective = QuantizationObjective(workload, space, pruner=FrontPruner(task.confidence))
     study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
