@@ -96,6 +96,25 @@ def test_what_is_being_evaluated_is_taken_to_turn_out_as_expected(monkeypatch: p
         assert gains[-1] == pytest.approx(gain(running), abs=0.3)
 
 
+def test_what_is_being_evaluated_beyond_a_cliff_is_taken_to_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    gains, study = [], run(GRID, 10, 0)
+    suggest(study.ask(), GRID)
+
+    def spy(*args: Any) -> Any:
+        gains.append(args[3][1][-1])
+        return expected_hypervolume_improvement(*args)
+
+    def standing(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+        del model
+        return np.zeros((10, len(coordinates)))
+
+    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    monkeypatch.setattr(CliffModel, "standing", standing)
+    suggest(study.ask(), GRID)
+    lowest = min(trial.values[1] for trial in study.trials[:10])
+    assert gains == pytest.approx([lowest] * len(gains))
+
+
 def test_the_neighbours_of_the_best_candidates_promise_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
     study, promises = run(MIXED, 10, 0), []
 

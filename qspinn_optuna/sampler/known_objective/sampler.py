@@ -337,7 +337,9 @@ class KnownObjectiveSampler(BaseSampler):
         front_gains = data.gains[data.on_front]
         if len(data.pending) > 0:
             # What is being evaluated is taken to turn out as expected, so that workers do not crowd.
-            expected = self._predict(data.pending).mean(axis=0)
+            standing = self._model.standing(self._grid.features(data.pending)[0])
+            fallen = (1 - standing) * data.gains.min()
+            expected = (standing * self._predict(data.pending) + fallen).mean(axis=0)
             front_costs = np.append(front_costs, cost_sign * self._known_values(data.pending))
             front_gains = np.append(front_gains, expected)
         improvement = expected_hypervolume_improvement(
