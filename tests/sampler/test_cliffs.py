@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.sampler.known_objective import cliffs as cliffs_module
 from qspinn_optuna.sampler.known_objective.cliffs import Cliffs
 from qspinn_optuna.sampler.known_objective.model import CliffModel
+from qspinn_optuna.sampler.known_objective.residuals import ResidualProcess
 
 Floats = NDArray[np.float64]
 
@@ -21,9 +22,9 @@ def everywhere(units: Floats = UNITS) -> Floats:
     return np.array(list(itertools.product(*(range(int(length) + 1) for length in units))), np.float64)
 
 
-def beyond(coordinates: Floats) -> NDArray[np.bool_]:
-    """The first dimension may outgrow the second by one."""
-    return coordinates[:, 0] - coordinates[:, 1] > 1.5
+def beyond(coordinates: Floats, edge: float = 1.5) -> NDArray[np.bool_]:
+    """The first dimension may outgrow the second by so much."""
+    return np.asarray(coordinates[:, 0] - coordinates[:, 1] > edge)
 
 
 def densities(fallen: NDArray[np.bool_], members: int = 10) -> tuple[Floats, Floats]:
@@ -59,6 +60,13 @@ def test_one_low_value_leaves_it_open_and_a_whole_side_of_them_does_not() -> Non
     many = Cliffs(UNITS, 200, seed=0)
     many.sample(points, *densities(beyond(points), 200), np.ones(len(points)))
     assert (many.standing(points)[:, beyond(points)] < 1).all()
+
+
+def test_what_weighs_nothing_makes_no_edge() -> None:
+    points = everywhere()
+    cliffs = Cliffs(UNITS, 10, seed=0)
+    cliffs.sample(points, *densities(beyond(points)), np.full(len(points), 1e-6))
+    assert (cliffs.standing(points) == 1).mean() > 0.8
 
 
 def test_edges_are_drawn_by_their_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,17 +119,35 @@ def model_of(points: Floats, values: Floats) -> CliffModel:
     return model
 
 
-def test_what_fell_does_not_bend_the_curves() -> None:
+@pytest.mark.parametrize("edge", [1.5, -1.5], ids=["a third fell", "most fell"])
+def test_what_fell_does_not_bend_the_curves(edge: float) -> None:
     points = np.random.default_rng(0).permutation(everywhere())[:60]
-    values = np.where(beyond(points), 0.1, curves(points))
+    values = np.where(beyond(points, edge), 0.1, curves(points))
     model = model_of(points, values)
     unseen = everywhere()
-    stands = ~beyond(unseen)
+    stands = ~beyond(unseen, edge)
     expected = model.predict(unseen, np.empty((len(unseen), 0))).mean(axis=0)
-    assert np.abs(expected - curves(unseen))[stands].mean() < 0.03
+    assert np.abs(expected - curves(unseen))[stands].mean() < 0.02
     standing = model.standing(unseen).mean(axis=0)
     assert standing[stands].mean() > 0.95
     assert standing[~stands].mean() < 0.1
+
+
+def test_what_fell_says_nothing_about_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    fit = ResidualProcess.fit
+
+    def spy(process: ResidualProcess, *args: Floats) -> None:
+        seen.append(args[2])
+        fit(process, *args)
+
+    monkeypatch.setattr(ResidualProcess, "fit", spy)
+    points = np.random.default_rng(0).permutation(everywhere())[:60]
+    fallen = beyond(points)
+    # Off the curves by what neighbours have in common.
+    model_of(points, np.where(fallen, 0.1, curves(points) + 0.05 * np.sin(points.sum(axis=1) / 2)))
+    residuals = np.abs(seen[-1])
+    assert residuals[:, fallen].max() < 0.01 * residuals[:, ~fallen].max()
 
 
 def test_scale_and_offset_of_values_do_not_matter_to_cliffs() -> None:

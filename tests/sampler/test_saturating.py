@@ -87,6 +87,17 @@ def test_what_weighs_little_tells_little() -> None:
     assert errors[0] < 0.03 < errors[1]
 
 
+def test_a_member_does_not_explain_what_it_has_no_share_of() -> None:
+    seen, unseen = inputs(60, 0), inputs(300, 1)
+    values, shares = planted(*seen), np.ones((10, 60))
+    values[::2] = 0.1
+    shares[:5, ::2] = 0
+    model = SaturatingEnsemble(UNITS, CATEGORIES, seed=1)
+    model.fit(*seen, values, np.ones(60), 60, shares)
+    errors = np.abs(model.predict(*unseen) - planted(*unseen)).mean(axis=1)
+    assert errors[:5].max() < 0.06 < errors[5:].min()
+
+
 def test_members_agree_near_data_and_differ_far_from_it() -> None:
     seen = inputs(40, 0)
     seen[0][:, 0] = 6

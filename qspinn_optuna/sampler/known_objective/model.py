@@ -60,8 +60,7 @@ class CliffModel:
 
         affordable = int(_FIT_COST / self._curves.step_cost(len(values)))
         steps = min(_STEPS if self._is_fitted else _FIRST_STEPS, max(affordable, 2))
-        known = shares() if self._is_fitted else None
-        self._curves.fit(coordinates, indicators, values, weights, steps, known)
+        self._curves.fit(coordinates, indicators, values, weights, steps, shares())
         self._is_fitted = True
         log_standing = self._curves.log_density(coordinates, indicators, values)
         self._cliffs.sample(coordinates, log_standing, log_fallen, weights)
