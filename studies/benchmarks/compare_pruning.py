@@ -26,6 +26,7 @@ from compare_samplers import (
     problem_names,
     run_trial,
 )
+from evaluation_table import final_accuracy
 from optuna.trial import TrialState
 from synthetic_problems import Front
 
@@ -114,7 +115,7 @@ def run_study(task: Task) -> Outcome:
         elif "refused" not in trial.user_attrs:
             stopped.append(config)
     evaluated = workload.samples
-    completed = {config: _accuracy(workload, config, objective.seed) for config in stopped}
+    completed = {config: final_accuracy(workload, config, objective.seed) for config in stopped}
     # Without the pruner, a configuration that is suggested again is not evaluated again: each counts once.
     whole += workload.samples - evaluated
     found, suggested = _front(problem, finished), _front(problem, finished | completed)
@@ -140,15 +141,6 @@ def row(outcomes: Sequence[Outcome]) -> str:
         f"{sum(run.front for run in outcomes)} | {mean(run.found for run in outcomes):.4f} "
         f"| {mean(run.suggested for run in outcomes):.4f} |"
     )
-
-
-def _accuracy(workload: CountingWorkload, config: QuantizationConfig, seed: int) -> float:
-    """Of a whole evaluation."""
-    correct, seen = 0, 0
-    for look in workload.evaluate(config, seed):
-        if isinstance(look, tuple):
-            correct, seen = look
-    return correct / seen
 
 
 def _front(problem: Problem, accuracies: Mapping[QuantizationConfig, float]) -> Front:

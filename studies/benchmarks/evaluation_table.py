@@ -206,6 +206,12 @@ def final_counts(evaluation: Iterable[tuple[int, int] | TrainingProgress]) -> It
     return (entry for entry in evaluation if not isinstance(entry, TrainingProgress))
 
 
+def final_accuracy(workload: Workload, config: QuantizationConfig, seed: int) -> float:
+    """Of a whole training and evaluation."""
+    *_, (correct, seen) = final_counts(workload.evaluate(config, seed))
+    return correct / seen
+
+
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(dict(values)))
     return plain

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
 from compare_samplers import in_processes
-from evaluation_table import final_counts
+from evaluation_table import final_accuracy
 from mnist_table import SETTINGS
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -60,7 +60,7 @@ class Outcome:
         cut: Number that were stopped.
         saved: Share of all training that was saved.
         wrong: Number of those stopped that would have beaten the front.
-        better: Number of all trials that did, or would have.
+        better: Number of those completed that did, and of those stopped that would have.
     """
 
     cut: int
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Run the studies and print a line for each, and their sum."""
+    """Run the studies and print what became of all their trainings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; 5,000 embedded digits if not given")
     parser.add_argument("--confidence", type=confidence, default=0.9)
@@ -99,26 +99,19 @@ def run_study(task: Task) -> Outcome:
     study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
     study.optimize(objective, n_trials=task.trials)
     cut = [trial for trial in study.trials if trial.user_attrs.get("pruned_at") == "training"]
-    wrong = [trial for trial in cut if _beats_front(study, trial, _accuracy(workload, space, trial))]
+    completed = [final_accuracy(workload, space.config(trial.params), objective.seed) for trial in cut]
+    wrong = [_beats_front(study, trial, accuracy) for trial, accuracy in zip(cut, completed, strict=True)]
     complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
-    better = [trial for trial in complete if _beats_front(study, trial, trial.values[1])]
+    better = [_beats_front(study, trial, trial.values[1]) for trial in complete]
     left = sum(1 - recorded(trial.user_attrs)[-1].fraction for trial in cut)
-    return Outcome(len(cut), left / task.trials, len(wrong), len(better) + len(wrong))
+    return Outcome(len(cut), left / task.trials, sum(wrong), sum(better) + sum(wrong))
 
 
 def _beats_front(study: optuna.Study, trial: FrozenTrial, accuracy: float) -> bool:
     """Whether an accuracy would have had a place on the front of the trials before."""
-    earlier: Sequence[FrozenTrial] = [
-        other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE
-    ]
+    earlier = [other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE]
     bar = find_bar(earlier, trial.user_attrs["footprint"]["kib"], None)
     return bar is None or bar.is_passed_by(accuracy)
-
-
-def _accuracy(workload: STDPWorkload, space: QuantizationSpace, trial: FrozenTrial) -> float:
-    """Of a whole training and evaluation."""
-    *_, (correct, seen) = final_counts(workload.evaluate(space.config(trial.params), 0))
-    return correct / seen
 
 
 if __name__ == "__main__":
