@@ -158,6 +158,17 @@ def test_scale_and_offset_of_values_do_not_matter_to_cliffs() -> None:
     np.testing.assert_allclose(moved.noise, 1_000 * base.noise, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_may_be_of_any_size_and_grow() -> None:
+    points = everywhere()
+    nothing = np.empty((len(points), 0))
+    model = CliffModel(UNITS, [], increasing=True, seed=0)
+    for scale in (1e200, 1.0, 1e200):
+        model.fit(points, nothing, scale * np.where(beyond(points), 0.1, curves(points)), np.ones(len(points)))
+        assert np.isfinite(model.predict(points, nothing)).all()
+        assert np.isfinite(model.noise).all()
+
+
 def test_neighbours_explain_a_part_of_the_noise() -> None:
     points = everywhere()
     wave = 0.05 * np.sin(points.sum(axis=1) / 2)

@@ -163,7 +163,9 @@ class SaturatingEnsemble:
     def log_density(self, coordinates: Floats, indicators: Floats, values: Floats) -> Floats:
         """Logarithm of the density of values around each member, [members, points]."""
         residuals = values - self.predict(coordinates, indicators)
-        density: Floats = _LOG_NORMALIZATION - np.log(self.noise) - _misfit(residuals / self.noise)
+        # NOTE: before the first fit, and when the range of the values has grown, they are off by any multiple.
+        standard = (residuals / self.noise).clip(-1e100, 1e100)
+        density: Floats = _LOG_NORMALIZATION - np.log(self.noise) - _misfit(standard)
         return density
 
     def _exchange(self, data: Floats, weights: Floats, fitted: Floats) -> None:
