@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from qspinn_optuna import ParetoFront, QuantizationObjective, QuantizationSpace, TradeOffSelector, open_study
 from qspinn_optuna.datasets import LabeledImages, embedded_mnist
+from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
 
 
@@ -38,24 +39,23 @@ def batches(part: LabeledImages, shuffle: bool = False) -> DataLoader[tuple[Tens
 
 if __name__ == "__main__":
     data = embedded_mnist()
-    tuning, test = batches(data.tuning), batches(data.test)
     # How it is trained: any function of a network and a seed that returns the network; `fit` is a ready-made one.
     # Quantized networks are fine-tuned the same way: on the grid in the forward pass, the gradient straight through.
     train = partial(fit, batches=batches(data.train, shuffle=True), epochs=5, learning_rate=2e-3)
-    fine_tune = partial(train, epochs=2, learning_rate=5e-4)
     workload = SupervisedWorkload(
         MyNetwork,  # the class: made with a seed, so that the next run begins with the same weights
         train=train,
-        fine_tune=fine_tune,
+        fine_tune=partial(train, epochs=2, learning_rate=5e-4),
         calibration=batches(data.train),  # in an order that does not change
-        tuning=tuning,
-        test=test,
+        tuning=batches(data.tuning),
+        test=batches(data.test),
         cache="qspinn-cache",
     )
     # Widths to search, one for each family here, and how much accuracy a model may lose: one point.
     space = QuantizationSpace(workload.parameters, bits=(2, 8), ties="family")
     objective = QuantizationObjective(workload, space, accuracy_floor=workload.baseline - 0.01)
-    study = open_study("own-network", "sqlite:///qspinn.db", space, settings=workload.describe())
+    sampler = MemoryAwareSampler(space, seed=0)  # any sampler of Optuna does, too
+    study = open_study("own-network", "sqlite:///qspinn.db", space, sampler, workload.describe())
     study.optimize(objective, n_trials=20, show_progress_bar=True)
     choice = TradeOffSelector(mu=0.1).select(ParetoFront.from_study(study))
     print(f"{choice.compression:.1f}x smaller: {choice.config.bits}")
