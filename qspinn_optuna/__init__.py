@@ -8,12 +8,12 @@ from qspinn_optuna.config import InexactError, ParameterQuantization, Quantizati
 from qspinn_optuna.fixed_point import QFormat, Rounding, decode, encode, quantize
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.objective import QuantizationObjective
+from qspinn_optuna.opening import open_study
 from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.selection import Choice, TradeOffSelector
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import open_study
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
 if TYPE_CHECKING:

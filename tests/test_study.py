@@ -7,7 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from qspinn_optuna import QuantizationObjective, open_study
+from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
 from tests.fake_workload import FakeWorkload, fake_space
 
 
@@ -39,8 +39,22 @@ def test_a_storage_object_is_taken_as_it_is() -> None:
     assert optuna.get_all_study_names(storage) == ["a"]
 
 
-def test_the_default_sampler_is_multivariate_tpe() -> None:
-    assert isinstance(open_study("a", None, fake_space()).sampler, optuna.samplers.TPESampler)
+def test_the_default_sampler_knows_memory() -> None:
+    assert isinstance(open_study("a", None, fake_space()).sampler, MemoryAwareSampler)
+
+
+def test_a_space_of_one_configuration_is_evaluated() -> None:
+    space = QuantizationSpace(FakeWorkload().parameters, (4, 4), (Scheme.PTQ,), (Rounding.NEAREST,))
+    study = open_study("a", None, space)
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
+    assert study.trials[0].params["bits.weight"] == 4
+
+
+def test_settings_that_are_no_plain_values_are_refused_and_no_study_is_made() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    with pytest.raises(TypeError, match=r"settings must be values that JSON can hold, got {'network'"):
+        open_study("a", storage, fake_space(), settings={"network": object()})
+    assert not optuna.get_all_study_names(storage)
 
 
 def test_readers_do_not_block_writers(tmp_path: Path) -> None:
