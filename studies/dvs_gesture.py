@@ -27,6 +27,8 @@ BITS = {"weight": (2, 8), "membrane": (1, 8), "trace": (2, 8), "threshold": (2, 
 PROBES = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
 """Widths of weights and states that a study begins with, in training and after it."""
 COEFFICIENT_BITS = 6
+TRAINING_LOOKS = (0.25, 0.5, 0.75)
+"""Fractions of in-training quantization after which a pruner looks, each at the end of an epoch."""
 
 
 def main() -> None:
@@ -126,7 +128,15 @@ def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkl
         event_data.generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
     data = event_data.load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
     local = arguments.network == "local"
-    return data, event_data.make_workload(recipe, data, local=local, cache=arguments.cache, seed=arguments.seed)
+    workload = event_data.make_workload(
+        recipe,
+        data,
+        local=local,
+        cache=arguments.cache,
+        seed=arguments.seed,
+        training_looks=() if arguments.pruning_confidence is None else TRAINING_LOOKS,
+    )
+    return data, workload
 
 
 def make_space(workload: SupervisedWorkload) -> QuantizationSpace:

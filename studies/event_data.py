@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from qspinn_optuna.workloads.supervised import (
     LocalLearningSNN,
     SupervisedWorkload,
     fit,
+    fit_by_epochs,
     local_loss,
 )
 from qspinn_optuna.workloads.supervised.training import cross_entropy
@@ -168,7 +170,13 @@ def load_pooled(recipe: Recipe, root: Path) -> LabeledFrames:
 
 
 def make_workload(
-    recipe: Recipe, data: FrameSplits, *, local: bool = False, cache: Path | None = None, seed: int = 0
+    recipe: Recipe,
+    data: FrameSplits,
+    *,
+    local: bool = False,
+    cache: Path | None = None,
+    seed: int = 0,
+    training_looks: Sequence[float] = (),
 ) -> SupervisedWorkload:
     """The network of a recipe, its training and its data; ``local`` for one that learns locally."""
     kind = LocalLearningSNN if local else ConvSNN
@@ -187,17 +195,21 @@ def make_workload(
         shift=recipe.shift,
         reversals=TIME_REVERSED_GESTURES if recipe.time_reversal else None,
     )
-    train = partial(fit, batches=batches, loss=local_loss if local else cross_entropy)
+    learning: dict[str, Any] = {"batches": batches, "loss": local_loss if local else cross_entropy}
     return SupervisedWorkload(
         network,
-        train=partial(train, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
-        fine_tune=partial(train, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate),
+        train=partial(fit, **learning, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
+        # By epochs whether there are looks or not: a study may go on with a pruner, and finds what it has trained.
+        fine_tune=partial(
+            fit_by_epochs, **learning, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate
+        ),
         calibration=FrameBatches(random_split(data.train, [min(len(data.train), CALIBRATION_SAMPLES)], seed)[0], 50),
         # In random order, since a pruner takes the first samples for what all of them are.
         tuning=FrameBatches(random_split(data.tuning, [len(data.tuning)], seed=0)[0], 110),
         test=FrameBatches(data.test, 110),
         cache=cache,
         seed=seed,
+        training_looks=training_looks,
     )
 
 

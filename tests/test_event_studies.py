@@ -69,6 +69,13 @@ def test_a_second_run_goes_on_without_training_anything_again(folder: Path) -> N
     assert len([trial for trial in study.trials if trial.values]) == 4
 
 
+def test_trainings_are_looked_at_only_where_there_is_a_pruner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], dvs_gesture.TRAINING_LOOKS)):
+        _, workload = dvs_gesture.prepare(dvs_gesture.parse_arguments([*SMALL, *options]))
+        assert workload.training_looks == looks
+
+
 def test_the_probes_go_through_the_widths(folder: Path) -> None:
     study = optuna.load_study(study_name="dvs-gesture", storage=f"sqlite:///{folder / 'qspinn.db'}")
     probes = [(trial.params["scheme"], trial.params["bits.conv1.weight"]) for trial in study.trials if trial.values]
