@@ -14,11 +14,12 @@ import compare_samplers
 import evaluation_table
 import numpy as np
 import pytest
+import search_problems
 import torch
 import training_cut
-from compare_samplers import CountingWorkload
 from evaluation_table import EvaluationTable, choices_of, make_table, params_of_row
 from mnist_table import SETTINGS
+from search_run import CountingWorkload, run_study
 from synthetic_problems import SYNTHETIC_PROBLEMS, Cliffs, Front, SyntheticProblem
 
 from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace
@@ -178,7 +179,7 @@ def test_samples_are_counted_as_far_as_they_are_asked_for() -> None:
 
 
 def test_the_true_front_leaves_no_regret() -> None:
-    problem = compare_samplers.make_problem("logistic", 0)
+    problem = search_problems.make_problem("logistic", 0)
     everything = problem.hypervolume(problem.front)
     assert 0 < everything < 1
     shuffled = np.random.default_rng(0).permutation(len(problem.front))
@@ -194,8 +195,8 @@ def test_a_table_is_searched_without_regret_at_the_end_and_what_it_refuses_is_no
     correct[5] = -1
     EvaluationTable(space, correct, np.array([500, SEEN], np.int32), 0.95, {}).save(tmp_path / "table.npz")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare_samplers, "table_path", lambda _: tmp_path / "table.npz")
-        run = compare_samplers.run_study(("mnist", "random", 0, 200))
+        patch.setattr(search_problems, "table_path", lambda _: tmp_path / "table.npz")
+        run = run_study(("mnist", "random", 0, 200))
     assert run.regret[0] > run.regret[-1] == 0
     assert sum(run.samples) == SEEN * (space.cardinality - 1)
     assert run.repeated.count(False) == space.cardinality

@@ -16,18 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from compare_samplers import (
-    SAMPLERS,
-    CountingWorkload,
-    Problem,
-    in_processes,
-    make_problem,
-    make_sampler,
-    problem_names,
-    run_trial,
-)
 from evaluation_table import final_accuracy
 from optuna.trial import TrialState
+from processes import in_processes
+from search_problems import Problem, make_problem, problem_names
+from search_run import SAMPLERS, CountingWorkload, make_sampler, run_trial
 from synthetic_problems import Front
 
 from qspinn_optuna import FrontPruner, QuantizationConfig, QuantizationObjective

@@ -6,8 +6,8 @@ import argparse
 import math
 from itertools import permutations
 
-from compare_samplers import TABLES, table_path
 from evaluation_table import EvaluationTable
+from search_problems import TABLES, table_path
 
 from qspinn_optuna.significance import SignificanceReport, measure_significance
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from compare_samplers import in_processes
 from evaluation_table import final_accuracy
 from mnist_table import SETTINGS
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
+from processes import in_processes
 
 from qspinn_optuna import FrontPruner, QuantizationObjective, QuantizationSpace, Scheme
 from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
