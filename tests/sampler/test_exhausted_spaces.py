@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from qspinn_optuna import QuantizationObjective, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler, SpaceExhausted
 from tests.fake_workload import FakeWorkload
-from tests.sampler.problems import TWELVE, Objective, all_different, cost, make_study, suggest
+from tests.sampler.problems import GRID, TWELVE, Objective, all_different, cost, make_study, suggest
 
 MESSAGE = r"All 12 configurations .* widen the space"
 
@@ -43,6 +43,50 @@ def test_beside_an_optimization_an_exhausted_space_raises() -> None:
         suggest(study.ask(), TWELVE)
     with pytest.raises(SpaceExhausted, match=MESSAGE):
         study.ask(TWELVE)
+    study.tell(len(study.trials) - 1, state=TrialState.PRUNED)
+    assert study.trials[-1].state is TrialState.PRUNED
+
+
+def test_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    optuna.logging.enable_propagation()
+    try:
+        study = exhausted()
+    finally:
+        optuna.logging.disable_propagation()
+    assert len(study.trials) == 12
+    assert "All 12 configurations of the search space have been suggested: the optimization ends." in caplog.messages
+
+
+def test_with_parameters_of_others_configurations_are_repeated() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        rate = trial.suggest_float("rate", 0, 1)
+        values = Objective(TWELVE)(trial)
+        return values[0], values[1] * rate
+
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    study.optimize(objective, n_trials=30)
+    own = [{name: trial.params[name] for name in TWELVE} for trial in study.trials]
+    assert len(own) == 30
+    assert len({tuple(params.values()) for params in own[:12]}) == 12
+    assert len({trial.params["rate"] for trial in study.trials}) == 30
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+def test_what_is_left_beside_fixed_parameters_is_searched_to_its_end() -> None:
+    sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    fixed = {"x": 3, "kind": "b", "not of the space": 1}
+    study = make_study(optuna.samplers.PartialFixedSampler(fixed, sampler))
+    study.optimize(Objective(GRID), n_trials=200)
+    assert len(study.trials) == 7 * 7 * 2
+    assert all_different(study.trials)
+    assert {(trial.params["x"], trial.params["kind"]) for trial in study.trials} == {(3, "b")}
+    with pytest.raises(SpaceExhausted, match="All 98 configurations"):
+        suggest(study.ask(), GRID)
+    # Without what was fixed there is more to find.
+    study.sampler = sampler
+    study.optimize(Objective(GRID), n_trials=20)
+    assert len(study.trials) == 7 * 7 * 2 + 1 + 20
+    assert {trial.params["x"] for trial in study.trials[-20:]} != {3}
 
 
 def test_asking_and_telling_gives_every_configuration() -> None:

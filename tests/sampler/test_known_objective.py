@@ -15,7 +15,7 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
@@ -151,6 +151,25 @@ def test_every_fourth_suggestion_is_a_neighbour_of_the_front_that_costs_no_more(
         ]
         steps = (rows[front] != rows[number]).sum(axis=1)
         assert any(steps[k] == 1 and values[number, 0] <= values[i, 0] for k, i in enumerate(front))
+
+
+def test_neighbours_of_the_point_that_holds_most_come_first() -> None:
+    best = {"x": 3, "y": 4, "z": 5, "kind": "a", "way": "a"}
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        params = suggest(trial, GRID)
+        return cost(params), 1.0 if params == best else 0.01 * gain(params)
+
+    sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    study = make_study(sampler)
+    study.enqueue_trial(best)
+    study.optimize(objective, n_trials=16)
+    data = sampler._history.read(study, study._storage.get_trial(study.ask()._trial_id), (1.0, 1.0), 0)
+    near = [sampler._grid.decode(row) for row in sampler._neighbours(data, 1.0)]
+    choices, narrower = near[:3], near[3:6]
+    assert sorted((params["kind"], params["way"]) for params in choices) == [("a", "b"), ("b", "a"), ("c", "a")]
+    assert sorted(cost(params) for params in narrower) == [cost(best) - 1] * 3
+    assert all(cost(params) == cost(best) for params in choices)
 
 
 def test_what_has_probably_fallen_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,15 +347,56 @@ def test_an_enqueued_value_outside_of_the_space_is_kept_and_learned_nothing_from
 
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
-def test_it_samples_beside_fixed_parameters() -> None:
-    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
-    study = make_study(optuna.samplers.PartialFixedSampler({"kind": "b"}, sampler))
+def test_what_it_suggests_beside_fixed_parameters_suits_them() -> None:
+    def hypervolume_beside(sampler: optuna.samplers.BaseSampler) -> float:
+        fixed = {"x": 3, "kind": "b"}
+        study = make_study(optuna.samplers.PartialFixedSampler(fixed, sampler))
+        study.optimize(Objective(GRID), n_trials=25)
+        assert all(fixed.items() <= trial.params.items() for trial in study.trials)
+        return volume(study.trials, cost({"x": 3, "y": 8, "z": 8}))
+
+    ours = hypervolume_beside(KnownObjectiveSampler(GRID, cost, seed=0))
+    assert ours > max(hypervolume_beside(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
+
+
+class Narrowing(optuna.samplers.BaseSampler):
+    """A wrapper that this sampler cannot know: it holds the kind."""
+
+    def __init__(self, base: KnownObjectiveSampler) -> None:
+        self.base = base
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
+        space = self.base.infer_relative_search_space(study, trial)
+        return {name: value for name, value in space.items() if name != "kind"}
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
+        return self.base.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, *_: Any) -> str:
+        return "b"
+
+
+def test_it_samples_at_random_within_wrappers_that_it_does_not_know() -> None:
+    study = make_study(Narrowing(KnownObjectiveSampler(TWELVE, cost, seed=0)))
     study.optimize(Objective(TWELVE), n_trials=3)
     assert {trial.params["kind"] for trial in study.trials} == {"b"}
-    before = set(points(study.trials))
-    study.sampler = sampler
-    study.optimize(Objective(TWELVE), n_trials=50)
-    assert len(study.trials) == 3 + 12 - len(before)
+
+
+@pytest.mark.parametrize("broken", [1.0, math.inf])
+@pytest.mark.parametrize("kept", [-1.0, -math.inf])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_an_infinite_constraint_is_one_as_large_as_any(broken: float, kept: float) -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = Objective(GRID)(trial)
+        trial.set_constraint("narrow", broken if trial.params["x"] > 4 else kept)
+        return values
+
+    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study.optimize(objective, n_trials=25)
+    finite = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    broken, kept = 1.0, -1.0
+    finite.optimize(objective, n_trials=25)
+    assert points(study.trials) == points(finite.trials)
 
 
 def test_all_types_of_dimensions_get_values_of_their_own() -> None:

@@ -22,14 +22,14 @@ def test_what_cannot_be_called_is_refused(known: Any) -> None:
         KnownObjectiveSampler(GRID, known)
 
 
-@pytest.mark.parametrize("index", [2, -1, None, "0"])
+@pytest.mark.parametrize("index", [2, -1, None, "0", 1.0])
 def test_another_index_is_refused(index: Any) -> None:
     with pytest.raises(ValueError, match="index must be 0 or 1, the place of the known objective, got"):
         KnownObjectiveSampler(GRID, cost, index=index)
 
 
-@pytest.mark.parametrize("reference", [math.nan, math.inf, -math.inf])
-def test_a_reference_that_is_not_finite_is_refused(reference: float) -> None:
+@pytest.mark.parametrize("reference", [math.nan, math.inf, -math.inf, "1"])
+def test_a_reference_that_is_no_finite_number_is_refused(reference: Any) -> None:
     with pytest.raises(ValueError, match="reference must be a finite number, got"):
         KnownObjectiveSampler(GRID, cost, reference=reference)
 
@@ -40,8 +40,14 @@ def test_a_space_with_nothing_to_search_is_refused() -> None:
         with pytest.raises(ValueError, match="search_space must have a dimension of more than one value"):
             KnownObjectiveSampler(space, cost)
     quantization = QuantizationSpace(FakeWorkload.parameters, 4, [Scheme.PTQ], [Rounding.NEAREST])
-    with pytest.raises(ValueError, match="space must have a dimension of more than one value"):
+    with pytest.raises(ValueError, match="space must have more than one configuration"):
         MemoryAwareSampler(quantization)
+
+
+@pytest.mark.parametrize("space", [None, ["x"], {"x": (1, 5)}])
+def test_what_is_no_search_space_is_refused(space: Any) -> None:
+    with pytest.raises(TypeError, match="search_space must be a dict of names and distributions, such as"):
+        KnownObjectiveSampler(space, cost)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,8 @@ def test_memory_is_to_be_minimized_and_accuracy_to_be_maximized(directions: list
 
 
 def test_a_study_of_another_space_is_refused() -> None:
-    study = open_study("a", None, fake_space((2, 8)), MemoryAwareSampler(fake_space((2, 7)), seed=0))
+    study = open_study("a", None, fake_space((2, 8)))
+    study.sampler = MemoryAwareSampler(fake_space((2, 7)), seed=0)
     with pytest.raises(ValueError, match=r"space must be the one that study 'a' searches.*same\s+space as open_study"):
         study.optimize(QuantizationObjective(FakeWorkload(), fake_space((2, 8))), n_trials=1)
 
@@ -86,6 +93,13 @@ def test_an_objective_of_a_narrower_range_is_refused() -> None:
     study = make_study(sampler)
     with pytest.raises(ValueError, match=r"search_space must be that of the objective, which suggests 'bits.weight'"):
         study.optimize(QuantizationObjective(FakeWorkload(), fake_space((2, 6))), n_trials=1)
+
+
+def test_an_objective_of_a_wider_range_is_warned_of() -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    wider = {**TWELVE, "width": IntDistribution(0, 9)}
+    with pytest.warns(UserWarning, match=r"suggests 'width' from IntDistribution\(high=9.*is searched"):
+        study.optimize(Objective(wider), n_trials=1)
 
 
 def test_an_objective_of_other_choices_is_refused() -> None:

@@ -120,7 +120,7 @@ class History:
         constraints: dict[str, tuple[Rows, Floats]] = {}
         for name in sorted(names):
             having = [(row, trial.constraints[name]) for trial, row, _ in finished if name in trial.constraints]
-            constraints[name] = self._stack([row for row, _ in having]), np.array([value for _, value in having])
+            constraints[name] = self._stack([row for row, _ in having]), _finite([value for _, value in having])
         on_front = [trial.state is TrialState.COMPLETE and _is_feasible(trial) for trial, *_ in finished]
         return Data(
             rows=self._stack(rows),
@@ -142,7 +142,7 @@ class History:
             self._forget(study)
         if trial.number in self._rows:
             return self._rows[trial.number]
-        known = {**trial.system_attrs.get(SUGGESTED, {}), **fixed_params(trial), **trial.params}
+        known = {**trial.system_attrs.get(SUGGESTED, {}), **fixed_params(trial)}
         row = self._grid.encode(known)
         if trial.state.is_finished():
             self._rows[trial.number] = row
@@ -153,9 +153,8 @@ class History:
 
 
 def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
-    """What an enqueued trial fixes."""
-    fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return fixed
+    """What is fixed before a trial is sampled: what was enqueued, or what the trial had that this one is a retry of."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def _others(study: Study, besides: FrozenTrial | None) -> list[FrozenTrial]:
@@ -176,7 +175,7 @@ def _bounds(trials: list[FrozenTrial], signs: tuple[float, float], index: int) -
     trials = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     for name in {name for trial in trials for name in trial.constraints}:
         having = [trial for trial in trials if name in trial.constraints]
-        values = np.array([trial.constraints[name] for trial in having])
+        values = _finite([trial.constraints[name] for trial in having])
         costs = signs[0] * np.array([trial.values[index] for trial in having])
         gains = signs[1] * np.array([trial.values[1 - index] for trial in having])
         if _is_constant(values + gains, gains):
@@ -192,3 +191,10 @@ def _is_constant(differences: Floats, objective: Floats) -> bool:
     """Whether a constraint differs from an objective by a constant, and the objective varies enough to tell."""
     spread = float(np.ptp(objective))
     return spread > 0 and float(np.ptp(differences)) <= _EXACT * max(spread, float(np.abs(objective).max()))
+
+
+def _finite(values: list[float]) -> Floats:
+    """Constraints, of which an infinite one counts as one as large as the largest finite one."""
+    array = np.array(values)
+    largest = np.abs(array[np.isfinite(array)]).max(initial=0.0) or 1.0
+    return array.clip(-largest, largest)

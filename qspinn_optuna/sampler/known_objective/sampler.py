@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
@@ -21,8 +24,12 @@ from .history import SUGGESTED, Data, History, Observation, fixed_params
 from .improvement import expected_hypervolume_improvement, nondominated
 from .model import CliffModel
 from .saturating import SaturatingEnsemble
+from .wrappers import held_params
 
 Floats = NDArray[np.float64]
+
+# Below Optuna's, so that it is shown as Optuna's own lines are.
+_LOGGER = optuna.logging.get_logger("optuna.samplers.known_objective")
 
 PROBES = (1.0, 0.5, 0.25, 0.75, 0.125, 0.0)
 """Fractions of all ranges at which a study begins."""
@@ -38,8 +45,6 @@ _DRAWN = 1_000
 
 _CLIMBS, _CLIMBED, _NEIGHBOURS = 3, 20, 25
 """How often the best candidates are replaced by neighbours, how many of them, by how many each."""
-
-_NEIGHBOURS_DRAWN = 100
 
 _CONSTRAINT_STEPS = 12
 """Of a fit to a constraint."""
@@ -57,7 +62,8 @@ _ATTEMPTS = 100
 class SpaceExhausted(TrialPruned):
     """Every configuration has been suggested: the trial is pruned, and with it ends ``study.optimize``.
 
-    Who asks for trials by hand has to tell the study that the trial was pruned.
+    Who asks for trials by hand has to tell the study that the trial was pruned. ``study.ask(distributions)`` raises
+    before it gives one: it is the last of ``study.trials``, and ``study.tell`` takes its number.
     """
 
 
@@ -68,11 +74,12 @@ class KnownObjectiveSampler(BaseSampler):
     objective is modelled, by an ensemble of fits that saturate in every numeric parameter. Candidates are ranked by
     the hypervolume they are expected to add to the front, a closed form since the known objective is known, averaged
     over the fits. No configuration is suggested twice while there are others, those of running, failed and pruned
-    trials included, with any number of workers on one storage; when all are seen, ``study.optimize`` ends.
+    trials included, with any number of workers on one storage; when all are seen, ``study.optimize`` ends. What an
+    enqueued trial or a ``PartialFixedSampler`` around this sampler fixes is kept, and the rest chosen for it.
 
     Constraints that bound an objective are recognized, and bound what counts as an improvement; others are modelled
     like the objective, and a candidate counts as far as it is likely to keep them. Parameters that are not in
-    ``search_space`` are sampled independently at random.
+    ``search_space`` are sampled independently at random, and configurations repeated for them when all are seen.
 
     Example:
         .. code-block:: python
@@ -83,7 +90,7 @@ class KnownObjectiveSampler(BaseSampler):
 
     Args:
         search_space: The distributions from which the objective suggests.
-        known: The known objective, from the parameters. It is called about a thousand times a suggestion.
+        known: The known objective, from the parameters. It is called a few thousand times a suggestion.
         index: Which of the two objectives it is.
         reference: What the known objective must be better than to count; the worst that is found if not given.
         increasing: Whether the other objective is expected to get better the larger a numeric parameter is. If not,
@@ -91,7 +98,7 @@ class KnownObjectiveSampler(BaseSampler):
         seed: Of everything random. Every worker needs its own.
 
     Raises:
-        TypeError: If ``known`` cannot be called.
+        TypeError: If ``known`` cannot be called, or ``search_space`` is no mapping to distributions.
         ValueError: If ``search_space`` has nothing to search, ``index`` is neither 0 nor 1, or ``reference`` is not
             finite.
     """
@@ -108,9 +115,9 @@ class KnownObjectiveSampler(BaseSampler):
     ) -> None:
         if not callable(known):
             raise TypeError(f"known must be a function of the parameters, got {known!r}.")
-        if index not in (0, 1):
+        if not isinstance(index, int) or index not in (0, 1):
             raise ValueError(f"index must be 0 or 1, the place of the known objective, got {index!r}.")
-        if reference is not None and not math.isfinite(reference):
+        if reference is not None and not (isinstance(reference, Real) and math.isfinite(reference)):
             raise ValueError(f"reference must be a finite number, got {reference!r}.")
         self._grid = SearchGrid(search_space)
         self._known = known
@@ -152,15 +159,16 @@ class KnownObjectiveSampler(BaseSampler):
             SpaceExhausted: If there is none.
             ValueError: If the study has other objectives, or ``known`` fails or gives no finite number.
         """
-        if search_space != self._grid.distributions:
-            # A sampler that wraps this one holds some parameters, without which nothing is known.
+        held = self._own(held_params(study.sampler))
+        if search_space != {name: own for name, own in self._grid.distributions.items() if name not in held}:
+            # An unknown sampler that wraps this one holds some parameters, without which nothing is known.
             return {
                 name: self._independent.sample_independent(study, trial, name, distribution)
                 for name, distribution in search_space.items()
             }
         self._check_study(study)
         with self._lock:
-            params = self._suggest(study, trial)
+            params = self._suggest(study, trial, held)
         return {name: params[name] for name in search_space}
 
     def sample_independent(
@@ -184,12 +192,40 @@ class KnownObjectiveSampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """End an optimization that has seen every configuration."""
         del state, values
+        self._check_distributions(trial)
+        held = self._own(held_params(study.sampler))
+        left = self._grid.cardinality_beside(held)
         # As many configurations cannot have been seen by fewer trials.
-        if len(study.directions) != 2 or trial.number + 1 < self._grid.cardinality:
+        if len(study.directions) != 2 or trial.number + 1 < left or self._has_others(trial):
             return
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if not waiting and len(self._history.seen(study)) >= self._grid.cardinality:
+        if not waiting and self._number_of(self._history.seen(study), held) >= left:
+            _LOGGER.info(f"{_all_of(left)} have been suggested: the optimization ends.")
             _stop(study)
+
+    def _own(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the search space."""
+        return {name: value for name, value in params.items() if name in self._grid.distributions}
+
+    def _number_of(self, seen: set[bytes], held: Mapping[str, Any]) -> int:
+        """How many of the configurations that were seen have the values that are held."""
+        rows = np.array([np.frombuffer(row) for row in seen]).reshape(len(seen), len(self._grid.names))
+        return int((self._hold(rows.copy(), held) == rows).all(axis=1).sum()) if len(rows) else 0
+
+    def _has_others(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has parameters that are not of the search space: each configuration then is many."""
+        return not trial.params.keys() <= self._grid.all_names
+
+    def _check_distributions(self, trial: FrozenTrial) -> None:
+        """Warn of an objective that would search more than this sampler does."""
+        for name, own in self._grid.distributions.items():
+            other = trial.distributions.get(name, own)
+            if other != own and trial.system_attrs.get(SUGGESTED):
+                warnings.warn(
+                    f"search_space must be that of the objective, which suggests {name!r} from {other}: only {own} is "
+                    "searched.",
+                    stacklevel=2,
+                )
 
     def _check_study(self, study: Study) -> None:
         """Refuse a study whose objectives are not such as this sampler was made for."""
@@ -214,21 +250,25 @@ class KnownObjectiveSampler(BaseSampler):
         """Where a study begins."""
         return [self._grid.spread(fraction, turn) for turn, fraction in enumerate(PROBES)]
 
-    def _suggest(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    def _suggest(self, study: Study, trial: FrozenTrial, held: Mapping[str, Any]) -> dict[str, Any]:
         """Choose, and tell other workers before they choose the same."""
-        fixed = {name: value for name, value in fixed_params(trial).items() if name in self._grid.distributions}
+        enqueued = self._own(fixed_params(trial))
+        fixed = {**enqueued, **held}
         taken = self._history.seen(study, trial)
         ranking = (self._grid.decode(row) for row in self._rank(study, trial, fixed))
         for _ in range(_ATTEMPTS):
             choice = next((params for params in ranking if self._grid.identity(params) not in taken), None)
-            params = self._last_unseen(taken, fixed) if choice is None else choice
+            if choice is not None:
+                params = choice
+            else:
+                params = self._last_unseen(taken, fixed, may_repeat=bool(enqueued) or self._any_has_others(study))
             # Whoever finds nothing takes back what he may have announced before.
             study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, params)
             if not params:
                 _stop(study)
                 raise SpaceExhausted(
-                    f"All {self._grid.cardinality:,.0f} configurations of the search space have been suggested, "
-                    "nothing is left to try: widen the space, in a new study."
+                    f"{_all_of(self._grid.cardinality_beside(held))} have been suggested, nothing is left to try: "
+                    "widen the space, in a new study."
                 )
             # NOTE: all write before they read, so of two workers with the same choice at least one sees the other's,
             # and chooses again.
@@ -256,8 +296,8 @@ class KnownObjectiveSampler(BaseSampler):
         # Ties are broken at random: where nothing promises anything, any direction is as good.
         yield from candidates[np.lexsort((self._rng.random(len(promises)), -promises))]
 
-    def _last_unseen(self, taken: set[bytes], fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """What is left when all candidates are taken: an unseen point, or one that an enqueued trial has to repeat.
+    def _last_unseen(self, taken: set[bytes], fixed: Mapping[str, Any], *, may_repeat: bool) -> dict[str, Any]:
+        """What is left when all candidates are taken: an unseen point, or one to repeat if that is called for.
 
         Empty if there is nothing.
         """
@@ -265,9 +305,12 @@ class KnownObjectiveSampler(BaseSampler):
             for row in self._hold(self._rng.permutation(self._grid.everything()), fixed):
                 if row.tobytes() not in taken:
                     return self._grid.decode(row)
-        if fixed or self._grid.cardinality > _SCANNED:
+        if may_repeat or self._grid.cardinality > _SCANNED:
             return self._grid.decode(self._hold(self._grid.draw(1, self._rng), fixed)[0])
         return {}
+
+    def _any_has_others(self, study: Study) -> bool:
+        return any(self._has_others(trial) for trial in study.get_trials(deepcopy=False))
 
     def _fit_constraints(self, data: Data) -> None:
         for name, (rows, values) in data.constraints.items():
@@ -304,11 +347,12 @@ class KnownObjectiveSampler(BaseSampler):
         return candidates, promises
 
     def _neighbours(self, data: Data, cost_sign: float) -> Rows:
-        """Points one step from those of the front that cost no more, first of those that hold most of its hypervolume.
+        """Neighbours of the front that cost no more, first of the points that hold most of its hypervolume.
 
-        No model of few trials is right about everything: where a narrow width does better than a wider one, say, only
-        a look shows it. Real networks have such spots, and most of what a front gains late it gains from them. What
-        costs more is left to the model, which expects the gains of wider widths.
+        No model of few trials is right about everything: a rounding that suits a membrane but not a weight, a narrow
+        width that does better than a wider one, only a look shows. Real networks have such spots, and most of what a
+        front gains late it gains from them. What costs more is left to the model, which expects the gains of wider
+        widths.
         """
         rows, gains = data.rows[data.on_front], data.gains[data.on_front]
         if len(rows) == 0:
@@ -320,10 +364,11 @@ class KnownObjectiveSampler(BaseSampler):
         heights = np.diff(gains[front], prepend=_least_gain(data)).clip(0)
         # What each point alone dominates; a little for the others, or a front outside of the reference had none.
         shares = widths * heights + 1e-12
-        parents = self._rng.choice(front, _NEIGHBOURS_DRAWN, p=shares / shares.sum())
-        near = self._grid.step(rows[parents], self._rng)
+        order = self._rng.choice(front, len(front), replace=False, p=shares / shares.sum())
+        nearby = [self._grid.neighbours(rows[i], self._rng) for i in order]
+        near, limits = np.concatenate(nearby), np.repeat(costs[order], [len(points) for points in nearby])
         near_costs = cost_sign * self._known_values(near)
-        return near[(near_costs < worst) & (near_costs <= np.minimum(costs[parents], data.largest_cost))]
+        return near[(near_costs < worst) & (near_costs <= np.minimum(limits, data.largest_cost))]
 
     def _promise(self, rows: Rows, data: Data, cost_sign: float, worst: float) -> Floats:
         """Hypervolume that each row is expected to add, averaged over the members of the ensemble, [rows].
@@ -399,6 +444,10 @@ class KnownObjectiveSampler(BaseSampler):
         if not math.isfinite(value):
             raise ValueError(f"known must give a finite number for every configuration, got {value} for {params}.")
         return value
+
+
+def _all_of(number: float) -> str:
+    return f"All {number:,.0f} configurations of the search space"
 
 
 def _least_gain(data: Data) -> float:
