@@ -16,6 +16,7 @@ from qspinn_optuna.parameters import Footprint, stored
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.pruning.training import record
 from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.study import check_space, description_of
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
 FLOOR_CONSTRAINT = "accuracy_floor"
@@ -32,7 +33,8 @@ class QuantizationObjective:
     its trial. What the workload tells of its training is kept as ``training_progress``.
 
     A trial that a pruner stops has the state PRUNED, in ``pruned_at`` "evaluation", with the counts so far, or
-    "training", with none. Its configuration is evaluated anew when it is suggested again.
+    "training", with none. Its configuration is evaluated anew when it is suggested again. One that is interrupted by
+    hand is queued again, and is the next when the study goes on.
 
     Args:
         workload: What is quantized and measured.
@@ -65,6 +67,7 @@ class QuantizationObjective:
         self.accuracy_floor = accuracy_floor
         self.seed = seed
         self.pruner = pruner
+        self._space_description = description_of(space)
         description = json.dumps(dict(workload.describe()), sort_keys=True)
         self._workload_digest = hashlib.sha256(description.encode()).hexdigest()[:16]
 
@@ -74,8 +77,10 @@ class QuantizationObjective:
         Raises:
             optuna.TrialPruned: If the pruner stops the evaluation, or the simulation cannot carry the configuration
                 exactly; why is in ``refused``.
-            ValueError: If the workload refuses the configuration for another reason, or counts what cannot be.
+            ValueError: If the workload refuses the configuration for another reason, or counts what cannot be, or the
+                study searches another space.
         """
+        check_space(trial.study, self._space_description)
         config = self.space.suggest(trial)
         footprint = self.space.footprint(config)
         trial.set_user_attr("config", config.to_dict())
@@ -85,6 +90,10 @@ class QuantizationObjective:
         start = time.perf_counter()
         try:
             correct, seen = self._result(trial, config, footprint.kib)
+        except KeyboardInterrupt:
+            # The configuration is not to blame: the study goes on with it.
+            trial.study.enqueue_trial(trial.params)
+            raise
         finally:
             trial.set_user_attr("seconds", round(time.perf_counter() - start, 3))
         accuracy = correct / seen

@@ -24,31 +24,47 @@ _IDENTITY = "qspinn"
 _MEASUREMENTS = "qspinn:measurements"
 """User attribute of a study that holds what was measured beside its trials."""
 
+_TOLD, _TOLD_LENGTH = 5, 80
+"""How many differences between studies an error tells, and characters of each value."""
+
 
 def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study is of, as its storage will give it back: in JSON, tuples are lists.
+    """What a study is of, as its storage will give it back.
 
     Args:
         space: What is searched.
         settings: Plain values on which accuracies depend.
 
     Raises:
-        TypeError: If a setting is nothing that JSON can hold.
+        TypeError: If ``settings`` are no mapping, or nothing that JSON can hold.
     """
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"settings must be a mapping, such as workload.describe(), got {type(settings).__name__}.")
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(settings)))
-    except TypeError as error:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError) as error:
         raise TypeError(f"settings must be values that JSON can hold, got {dict(settings)!r}: {error}") from error
-    return {"space": json.loads(json.dumps(space.to_dict())), "settings": plain}
+    return {"space": description_of(space), "settings": plain}
+
+
+def description_of(space: QuantizationSpace) -> dict[str, Any]:
+    """A space as a storage gives it back: in JSON, tuples are lists."""
+    description: dict[str, Any] = json.loads(json.dumps(space.to_dict()))
+    return description
 
 
 def identify(study: optuna.Study, identity: Mapping[str, Any]) -> None:
-    """Write into a new study what it is of and how its objectives are called."""
+    """Write into a study without trials what it is of and how its objectives are called."""
     with warnings.catch_warnings():
         # Setting the names is marked as experimental; the dashboard shows them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(METRICS))
     study.set_user_attr(_IDENTITY, identity)
+
+
+def is_new(study: optuna.Study) -> bool:
+    """Whether a study has neither an identity nor trials: it was made a moment ago, or nothing is lost."""
+    return _IDENTITY not in study.user_attrs and tuple(study.directions) == DIRECTIONS and not study.get_trials(False)
 
 
 def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
@@ -62,14 +78,16 @@ def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
     if known is None:
         raise ValueError(f"Study {study.study_name!r} was made by another program: give another study name.")
     differences = [
-        f"{part}.{key} was {json.dumps(old)}, now {json.dumps(new)}"
+        f"{part}.{key} was {_shortened(old)}, now {_shortened(new)}"
         for part in ("settings", "space")
         for key, old, new in _differences(known.get(part, {}), identity[part])
     ]
     if differences:
+        more = len(differences) - _TOLD
+        told = "; ".join(differences[:_TOLD]) + (f"; and {more} more that differ" if more > 0 else "")
         raise ValueError(
-            f"Study {study.study_name!r} began differently: {'; '.join(differences)}. "
-            "Go on with what it began with, or give another study name (--study-name of the studies)."
+            f"Study {study.study_name!r} began differently: {told}. "
+            "Go on with what it began with, or give another study name."
         )
 
 
@@ -77,6 +95,20 @@ def space_of(study: optuna.Study) -> dict[str, Any] | None:
     """The description of the space that a study searches; None if another program made the study."""
     identity: dict[str, Any] = study.user_attrs.get(_IDENTITY, {})
     return identity.get("space")
+
+
+def check_space(study: optuna.Study, description: Mapping[str, Any]) -> None:
+    """Refuse a space, by its description, that is not the one that a study says it searches.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    searched = space_of(study)
+    if searched is not None and searched != description:
+        raise ValueError(
+            f"space must be the one that study {study.study_name!r} searches, got another: give the sampler and the "
+            "objective the same space as open_study."
+        )
 
 
 def check_directions(study: optuna.Study) -> None:
@@ -89,7 +121,7 @@ def check_directions(study: optuna.Study) -> None:
         directions = [direction.name.lower() for direction in study.directions]
         raise ValueError(
             f"Study {study.study_name!r} must minimize memory and maximize accuracy, in that order, "
-            f"got directions {directions}: give another study name."
+            f"got directions {directions}: give another study name, or a new study these directions."
         )
 
 
@@ -150,3 +182,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
         elif was != now:
             found.append((f"{prefix}{key}", was, now))
     return found
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _TOLD_LENGTH else f"{text[:_TOLD_LENGTH]}..."

@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
-from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
+from qspinn_optuna import (
+    MemoryAwareSampler,
+    QuantizationConfig,
+    QuantizationObjective,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    open_study,
+)
 from tests.fake_workload import FakeWorkload, fake_space
 
 
@@ -50,11 +63,122 @@ def test_a_space_of_one_configuration_is_evaluated() -> None:
     assert study.trials[0].params["bits.weight"] == 4
 
 
-def test_settings_that_are_no_plain_values_are_refused_and_no_study_is_made() -> None:
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": object()}, r"settings must be values that JSON can hold, got {'network'"),
+        ({"rate": float("nan")}, r"settings must be values that JSON can hold, got {'rate': nan}"),
+        (FakeWorkload(), r"settings must be a mapping, such as workload.describe\(\), got FakeWorkload"),
+        ("fast", r"settings must be a mapping, such as workload.describe\(\), got str"),
+    ],
+)
+def test_settings_that_are_no_plain_values_are_refused(settings: Any, message: str) -> None:
+    refused(TypeError, message, settings=settings)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", {"seed": 1}, MemoryAwareSampler])
+def test_what_is_no_sampler_is_refused(sampler: Any) -> None:
+    refused(
+        TypeError, r"sampler must be a sampler of Optuna, such as MemoryAwareSampler\(space\), got", sampler=sampler
+    )
+
+
+def test_a_sampler_of_another_space_is_refused() -> None:
+    refused(ValueError, "sampler must be of the same space", sampler=MemoryAwareSampler(fake_space((2, 7))))
+
+
+def test_a_name_that_is_no_string_is_refused() -> None:
+    refused(TypeError, "name must be a string, got 3", name=3)
+
+
+def refused(error: type[Exception], message: str, **arguments: Any) -> None:
+    """And no study is made."""
     storage = optuna.storages.InMemoryStorage()
-    with pytest.raises(TypeError, match=r"settings must be values that JSON can hold, got {'network'"):
-        open_study("a", storage, fake_space(), settings={"network": object()})
+    with pytest.raises(error, match=message):
+        open_study(**{"name": "a", "storage": storage, "space": fake_space(), **arguments})
     assert not optuna.get_all_study_names(storage)
+
+
+def test_an_objective_of_another_space_is_refused() -> None:
+    study = open_study("a", None, fake_space((2, 8)), optuna.samplers.RandomSampler(seed=0))
+    with pytest.raises(ValueError, match=r"space must be the one that study 'a' searches"):
+        study.optimize(QuantizationObjective(FakeWorkload(), fake_space((2, 7))), n_trials=1)
+
+
+def test_of_many_differences_the_first_are_told() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    settings: dict[str, Any] = {f"setting {i}": i * "long" for i in range(8)}
+    open_study("a", storage, fake_space(), settings=settings)
+    with pytest.raises(ValueError, match=r"setting 0 was.*setting 4 was.*; and 3 more that differ\. ") as error:
+        open_study("a", storage, fake_space(), settings=dict.fromkeys(settings, 100 * "longer"))
+    assert len(str(error.value)) < 1_000
+
+
+def open_at_once(folder: Path, barrier: Barrier, names: Queue[str]) -> None:
+    barrier.wait()
+    names.put(open_study("a", url(folder), fake_space()).study_name)
+
+
+def test_workers_may_open_a_new_study_in_a_new_database_at_the_same_moment(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        barrier, names = context.Barrier(4), context.Queue()
+        workers = [context.Process(target=open_at_once, args=(folder, barrier, names)) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [worker.exitcode for worker in workers] == [0] * 4
+        assert optuna.get_all_study_names(url(folder)) == ["a"]
+
+
+class Stopped(FakeWorkload):
+    """Its evaluations are ended from outside."""
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        super().__init__()
+        self.end = end
+
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        del config, seed
+        self.end()
+        yield 1, 2
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_is_interrupted_by_hand_is_the_next_when_the_study_goes_on(tmp_path: Path) -> None:
+    study = open_study("a", url(tmp_path), fake_space())
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(QuantizationObjective(Stopped(interrupt), fake_space()), n_trials=1)
+    study = open_study("a", url(tmp_path), fake_space())
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=2)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert study.trials[1].params == study.trials[0].params != study.trials[2].params
+
+
+def run_until_killed(folder: Path) -> None:
+    study = open_study("a", url(folder), fake_space())
+    study.optimize(QuantizationObjective(Stopped(lambda: os._exit(9)), fake_space()), n_trials=1)
+
+
+def test_a_trial_whose_process_was_killed_is_tried_again(tmp_path: Path) -> None:
+    worker = multiprocessing.get_context("fork").Process(target=run_until_killed, args=(tmp_path,))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 9
+    study = open_study("a", url(tmp_path), fake_space())
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=1)
+    assert [trial.state.name for trial in study.trials] == ["RUNNING", "COMPLETE"]  # it may be alive
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute("UPDATE trial_heartbeats SET heartbeat = datetime('now', '-10 minutes')")
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=1)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert study.trials[2].params == study.trials[0].params != study.trials[1].params
 
 
 def test_readers_do_not_block_writers(tmp_path: Path) -> None:
@@ -88,10 +212,15 @@ def test_other_directions_are_refused(tmp_path: Path, directions: Sequence[str])
     assert contents(tmp_path) == before
 
 
-def test_a_study_of_another_program_is_refused(tmp_path: Path) -> None:
-    optuna.create_study(storage=url(tmp_path), study_name="a", directions=["minimize", "maximize"])
+def test_a_study_of_another_program_is_refused_unless_it_is_empty(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=url(tmp_path), study_name="a", directions=["minimize", "maximize"])
+    open_study("a", url(tmp_path), fake_space())
+    with pytest.raises(ValueError, match="began differently"):
+        open_study("a", url(tmp_path), fake_space((2, 7)))
+    study = optuna.create_study(storage=url(tmp_path), study_name="b", directions=["minimize", "maximize"])
+    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
     with pytest.raises(ValueError, match="made by another program"):
-        open_study("a", url(tmp_path), fake_space())
+        open_study("b", url(tmp_path), fake_space())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +15,7 @@ from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.history import Observation
 from qspinn_optuna.sampler.known_objective.sampler import PROBES
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import check_directions, measurements, space_of
+from qspinn_optuna.study import check_directions, check_space, description_of, measurements
 
 _NOISE = 0.005
 """Standard deviation of the accuracy between networks that are quantized alike, roughly: partial counts that are
@@ -48,8 +47,10 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     def __init__(self, space: QuantizationSpace, *, seed: int | None = None) -> None:
         if not isinstance(space, QuantizationSpace):
             raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+        if space.cardinality == 1:
+            raise ValueError("space must have more than one configuration, or there is nothing to search.")
         self._space = space
-        self._description = json.loads(json.dumps(space.to_dict()))
+        self._description = description_of(space)
         self._narrowest = {name: _first(distribution) for name, distribution in space.distributions.items()}
         footprint = space.footprint(space.config(self._narrowest))
         self._least_kib = footprint.kib
@@ -66,6 +67,11 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         reference = min(footprint.baseline_kib, widest_kib)
         super().__init__(space.distributions, self._memory_kib, reference=reference, seed=seed)
 
+    @property
+    def space(self) -> QuantizationSpace:
+        """The space that it searches."""
+        return self._space
+
     def _kib_with(self, name: str, width: int) -> float:
         """Memory with the narrowest widths, but for one dimension."""
         return self._space.footprint(self._space.config({**self._narrowest, name: width})).kib
@@ -77,12 +83,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
 
     def _check_study(self, study: Study) -> None:
         check_directions(study)
-        searched = space_of(study)
-        if searched is not None and searched != self._description:
-            raise ValueError(
-                f"space must be the one that study {study.study_name!r} searches, got another: give the sampler the "
-                "same space as open_study."
-            )
+        check_space(study, self._description)
 
     def _observe(self, trial: FrozenTrial) -> Observation | None:
         if trial.state is not TrialState.PRUNED:
