@@ -99,8 +99,12 @@ def make_selector(arguments: argparse.Namespace) -> Selector:
 def measure_first(
     arguments: argparse.Namespace, study: optuna.Study, workload: Workload, space: QuantizationSpace
 ) -> None:
-    """Measure significance if that is asked for and the study has none, and begin with what it promises."""
-    if not arguments.measure_significance or recorded_significance(study) is not None:
+    """Measure significance if that is asked for and the study has none, and queue what it promises."""
+    if not arguments.measure_significance:
+        return
+    known = recorded_significance(study)
+    if known is not None:
+        print(f"The study goes on with the significance that it has, at a tolerance of {known.tolerance:g}.")
         return
     found = measure_significance(
         workload, space, tolerance=arguments.accuracy_drop, seed=arguments.seed, show_progress=True

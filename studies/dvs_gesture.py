@@ -99,8 +99,6 @@ def search(
     study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
     study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
-    if not study.trials:
-        enqueue_probes(study, space)
     objective = QuantizationObjective(
         workload,
         space,
@@ -109,6 +107,8 @@ def search(
         pruner=make_pruner(arguments),
     )
     measure_first(arguments, study, workload, space)
+    if not study.trials:
+        enqueue_probes(study, space)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     return study

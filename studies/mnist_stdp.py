@@ -77,8 +77,6 @@ def run(arguments: argparse.Namespace) -> None:
     study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
     study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
-    if not study.trials:
-        enqueue_probes(study, space)
     print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
     floor = max(0.0, workload.baseline - arguments.accuracy_drop)
     print(f"float network: {workload.baseline:.2%} on held-out images; feasible from {floor:.2%}", flush=True)
@@ -90,6 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
         pruner=make_pruner(arguments),
     )
     measure_first(arguments, study, workload, space)
+    if not study.trials:
+        enqueue_probes(study, space)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     report(arguments, workload, study, floor)

@@ -12,6 +12,8 @@ import mnist_stdp
 import optuna
 import pytest
 
+from qspinn_optuna.significance import recorded_significance
+
 SMALL = ["--neurons", "20", "--train-size", "300", "--epochs", "1", "--accuracy-drop", "0.3"]
 
 
@@ -84,6 +86,20 @@ def test_a_device_that_learns_is_quantized_in_training(tmp_path: Path) -> None:
     front = report(tmp_path)["front"]
     assert {member["scheme"] for member in front} == {"itq"}
     assert all({"trace", "trace_decay", "theta_decay"} <= member["bits"].keys() for member in front)
+
+
+def test_with_significance_the_search_begins_with_what_suffices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "--measure-significance", "--trials", "1", "--accuracy-drop", "0.5")
+    study = optuna.load_study(study_name="mnist-stdp", storage=f"sqlite:///{tmp_path / 'qspinn.db'}")
+    found = recorded_significance(study)
+    assert found is not None
+    # What suffices for the rounding of the trial, which may be more than suffices for another one.
+    begun = {name: study.trials[0].params[f"bits.{name}"] for name in found.narrowest}
+    assert all(found.narrowest[name] <= width <= found.narrowest[name] + 3 for name, width in begun.items())
+    run(tmp_path, "--measure-significance", "--trials", "0", "--accuracy-drop", "0.4")
+    assert "goes on with the significance that it has, at a tolerance of 0.5." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
