@@ -3,7 +3,7 @@
 The full sweep (every width of every parameter with every scheme and rounding, on all held-out images) beside stopping
 early; then two studies of as many trials, one of the whole space and one of the narrowed. The best model that the
 whole space yields is chosen from what both have found, for the narrowed space is part of the whole. On the whole of
-MNIST it takes two hours of one core. Reports and studies stay in the output folder; run again, finished ones are not
+MNIST it takes an hour of one core. Reports and studies stay in the output folder; run again, finished ones are not
 repeated.
 """
 

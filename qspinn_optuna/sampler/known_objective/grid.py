@@ -158,8 +158,8 @@ class SearchGrid:
         """All that differ from a row in one dimension, [points, dimensions]: by another choice, then those by a step.
 
         A choice is a leap, after which nothing need be as it was: there is more to find there than a step away, of
-        which the model knows much. On the tabulated network, taking turns instead left ten times as much to find after
-        50 trials.
+        which the model knows much. On the tabulated network, taking turns instead left eight times as much to find
+        after 50 trials.
         """
         choices, steps = [], []
         for i, (dimension, levels) in enumerate(zip(self._dimensions, self._levels, strict=True)):
