@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.study import check_directions, is_feasible
+from qspinn_optuna.study import check_directions, check_floor, is_feasible
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,8 +104,7 @@ class ParetoFront:
             ValueError: If the study has other objectives, trials of another program, or no feasible trial.
         """
         check_directions(study)
-        if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
-            raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        check_floor(accuracy_floor)
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         finished = [trial for trial in finished if all(math.isfinite(value) for value in trial.values)]
         if where is not None:

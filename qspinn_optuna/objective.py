@@ -16,7 +16,7 @@ from qspinn_optuna.parameters import Footprint, stored
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.pruning.training import record
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import check_space, description_of
+from qspinn_optuna.study import check_floor, check_space, description_of
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
 FLOOR_CONSTRAINT = "accuracy_floor"
@@ -57,8 +57,7 @@ class QuantizationObjective:
         seed: int = 0,
         pruner: FrontPruner | None = None,
     ) -> None:
-        if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
-            raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        check_floor(accuracy_floor)
         if pruner is not None and not isinstance(pruner, FrontPruner):
             raise TypeError(f"pruner must be a FrontPruner, got {type(pruner).__name__}.")
         _check_space(workload, space)

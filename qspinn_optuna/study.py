@@ -7,6 +7,7 @@ import operator
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 import optuna
@@ -123,6 +124,16 @@ def check_directions(study: optuna.Study) -> None:
             f"Study {study.study_name!r} must minimize memory and maximize accuracy, in that order, "
             f"got directions {directions}: give another study name, or a new study these directions."
         )
+
+
+def check_floor(accuracy_floor: float | None) -> None:
+    """Refuse a floor that is no fraction; None is no floor.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if accuracy_floor is not None and not (isinstance(accuracy_floor, Real) and 0 <= accuracy_floor <= 1):
+        raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
 
 
 def is_feasible(trial: FrozenTrial, accuracy_floor: float | None = None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial
 from qspinn_optuna.pruning.bar import Bar, find_bar, finished_before
 from qspinn_optuna.pruning.sequential import cannot_reach, check_confidence, check_counts, upper_bound
 from qspinn_optuna.pruning.training import largest_gain, record, recorded
-from qspinn_optuna.study import check_directions
+from qspinn_optuna.study import check_directions, check_floor
 from qspinn_optuna.workloads import TrainingProgress
 
 
@@ -54,7 +55,7 @@ class FrontPruner:
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
         gain = self.minimum_gain
-        if isinstance(gain, bool) or not isinstance(gain, int | float):
+        if isinstance(gain, bool) or not isinstance(gain, Real):
             raise TypeError(f"minimum_gain must be a number between 0 and 1, such as 0.005, got {gain!r}.")
         if not 0 <= gain <= 1:
             raise ValueError(f"minimum_gain must be between 0 and 1, such as 0.005, got {gain!r}.")
@@ -155,10 +156,9 @@ class FrontPruner:
     ) -> tuple[list[FrozenTrial], Bar | None]:
         """The trials that finished before this one, and its bar."""
         check_directions(trial.study)
-        if not math.isfinite(memory_kib):
-            raise ValueError(f"memory_kib must be finite, got {memory_kib!r}.")
-        if accuracy_floor is not None and not 0 <= accuracy_floor <= 1:
-            raise ValueError(f"accuracy_floor must be a fraction between 0 and 1, got {accuracy_floor!r}.")
+        if not (isinstance(memory_kib, Real) and math.isfinite(memory_kib)):
+            raise ValueError(f"memory_kib must be a finite number, got {memory_kib!r}.")
+        check_floor(accuracy_floor)
         earlier = finished_before(trial)
         return earlier, find_bar(earlier, memory_kib, accuracy_floor, self.minimum_gain)
 

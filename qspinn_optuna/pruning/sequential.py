@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import TypeVar
 
 _Result = TypeVar("_Result", int, float)
@@ -79,7 +80,7 @@ def check_confidence(confidence: float) -> float:
         TypeError: If it is no number.
         ValueError: If it is outside.
     """
-    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+    if isinstance(confidence, bool) or not isinstance(confidence, Real):
         raise TypeError(f"confidence must be a number between 0 and 1, such as 0.95, got {confidence!r}.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.95, got {confidence!r}.")
@@ -93,13 +94,20 @@ def check_counts(correct: int, seen: int, total: int | None) -> tuple[int, int, 
         TypeError: If one is not whole.
         ValueError: If not 0 <= correct <= seen <= total.
     """
-    correct, seen = operator.index(correct), operator.index(seen)
-    total = None if total is None else operator.index(total)
+    correct, seen = _whole("correct", correct), _whole("seen", seen)
+    total = None if total is None else _whole("total", total)
     if not 0 <= correct <= seen:
         raise ValueError(f"correct must be between 0 and seen, got correct={correct} and seen={seen}.")
     if total is not None and seen > total:
         raise ValueError(f"total must be at least seen, got total={total} and seen={seen}.")
     return correct, seen, total
+
+
+def _whole(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a whole number, got {value!r}.") from error
 
 
 def _evidence_without_replacement(correct: int, seen: int, target: int, total: int) -> float:

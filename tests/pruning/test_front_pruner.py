@@ -197,10 +197,14 @@ def test_bad_arguments_are_refused() -> None:
         pruner.should_prune(study.ask(), 1.0, 3, 2)
     with pytest.raises(ValueError, match="total must be at least seen"):
         pruner.should_prune(study.ask(), 1.0, 1, 2, total=1)
-    with pytest.raises(ValueError, match="memory_kib must be finite, got nan"):
-        pruner.should_prune(study.ask(), math.nan, 1, 2)
-    with pytest.raises(ValueError, match="accuracy_floor must be a fraction between 0 and 1, got nan"):
-        pruner.should_prune(study.ask(), 1.0, 1, 2, accuracy_floor=math.nan)
+    with pytest.raises(TypeError, match=r"correct must be a whole number, got 1.5"):
+        pruner.should_prune(study.ask(), 1.0, 1.5, 2)  # type: ignore[arg-type]
+    for memory in (math.nan, None):
+        with pytest.raises(ValueError, match=f"memory_kib must be a finite number, got {memory}"):
+            pruner.should_prune(study.ask(), memory, 1, 2)  # type: ignore[arg-type]
+    for floor in (math.nan, "high"):
+        with pytest.raises(ValueError, match=f"accuracy_floor must be a fraction between 0 and 1, got {floor!r}"):
+            pruner.should_prune(study.ask(), 1.0, 1, 2, accuracy_floor=floor)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"Accuracies must be fractions between 0 and 1, got 91.5 of trial 0"):
         pruner.should_prune(make_study(finished(1.0, 91.5)).ask(), 1.0, 1, 2)
     for directions in (["maximize"], ["maximize", "minimize"]):

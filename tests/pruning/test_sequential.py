@@ -187,7 +187,7 @@ def test_counts_that_cannot_be_are_refused() -> None:
             cannot_reach(correct, seen, 0.5, 0.95)
     with pytest.raises(ValueError, match="total must be at least seen, got total=1 and seen=2"):
         upper_bound(1, 2, 0.95, total=1)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="must be a whole number, got"):
         cannot_reach(1.5, 2, 0.5, 0.95)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="target must be a fraction between 0 and 1 if there is no total, got 90"):
         cannot_reach(1, 2, 90, 0.95)
