@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -114,13 +115,20 @@ def test_of_many_differences_the_first_are_told() -> None:
     assert len(str(error.value)) < 1_000
 
 
+def forkserver() -> ForkServerContext:
+    """Processes of their own, which import everything once only."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def open_at_once(folder: Path, barrier: Barrier, names: Queue[str]) -> None:
     barrier.wait()
     names.put(open_study("a", url(folder), fake_space()).study_name)
 
 
 def test_workers_may_open_a_new_study_in_a_new_database_at_the_same_moment(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = forkserver()
     for attempt in range(5):
         folder = tmp_path / str(attempt)
         folder.mkdir()
@@ -167,7 +175,7 @@ def run_until_killed(folder: Path) -> None:
 
 
 def test_a_trial_whose_process_was_killed_is_tried_again(tmp_path: Path) -> None:
-    worker = multiprocessing.get_context("fork").Process(target=run_until_killed, args=(tmp_path,))
+    worker = forkserver().Process(target=run_until_killed, args=(tmp_path,))
     worker.start()
     worker.join()
     assert worker.exitcode == 9

@@ -11,7 +11,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
+from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective.improvement import hypervolume
+from qspinn_optuna.sampler.known_objective.sampler import PROBES as FRACTIONS
+
+PROBES = len(FRACTIONS)
+"""Trials with which a study begins."""
 
 Space = dict[str, BaseDistribution]
 
@@ -76,6 +81,12 @@ class Objective:
 
 def make_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     return optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+
+
+def run(space: Space, trials: int, seed: int, **options: Any) -> optuna.Study:
+    study = make_study(KnownObjectiveSampler(space, cost, seed=seed, **options))
+    study.optimize(Objective(space), n_trials=trials)
+    return study
 
 
 def points(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
@@ -23,10 +23,10 @@ from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
 from qspinn_optuna.sampler.known_objective.model import CliffModel
-from qspinn_optuna.sampler.known_objective.sampler import PROBES as FRACTIONS
 from tests.sampler.problems import (
     GRID,
     MIXED,
+    PROBES,
     TWELVE,
     Objective,
     Space,
@@ -35,17 +35,10 @@ from tests.sampler.problems import (
     gain,
     make_study,
     points,
+    run,
     suggest,
     volume,
 )
-
-PROBES = len(FRACTIONS)
-
-
-def run(space: Space, trials: int, seed: int, **options: Any) -> optuna.Study:
-    study = make_study(KnownObjectiveSampler(space, cost, seed=seed, **options))
-    study.optimize(Objective(space), n_trials=trials)
-    return study
 
 
 @pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
@@ -316,89 +309,6 @@ def test_enqueued_trials_are_run_as_they_are_and_count_as_seen() -> None:
     assert all_different(study.trials[1:])
 
 
-def test_what_waits_in_the_queue_is_not_suggested() -> None:
-    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
-    trials = [study.ask() for _ in range(11)]
-    study.enqueue_trial({"width": 0, "kind": "b"})
-    params = [suggest(trial, TWELVE) for trial in trials]
-    assert {"width": 0, "kind": "b"} not in params
-    assert len({tuple(each.items()) for each in params}) == 11
-
-
-def test_what_an_enqueued_trial_leaves_open_is_suggested() -> None:
-    study = run(TWELVE, 7, 0)
-    for _ in range(5):
-        study.enqueue_trial({"kind": "b"})
-    study.optimize(Objective(TWELVE), n_trials=5)
-    assert [trial.params["kind"] for trial in study.trials[7:]] == ["b"] * 5
-    # Five of them cannot be different: of four widths all are tried, then one again.
-    assert {trial.params["width"] for trial in study.trials if trial.params["kind"] == "b"} == {0, 1, 2, 3}
-
-
-@pytest.mark.filterwarnings("ignore:Fixed parameter")
-def test_an_enqueued_value_outside_of_the_space_is_kept_and_learned_nothing_from() -> None:
-    study = run(GRID, PROBES, 0)
-    study.enqueue_trial({"x": 20})
-    study.enqueue_trial({"x": 20, "y": 2, "z": 2, "kind": "a", "way": "a"})
-    study.optimize(Objective(GRID), n_trials=6)
-    assert [trial.params["x"] for trial in study.trials[PROBES:][:2]] == [20, 20]
-    assert all(2 <= trial.params["x"] <= 8 for trial in study.trials[PROBES + 2 :])
-    assert all_different(study.trials)
-
-
-@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
-def test_what_it_suggests_beside_fixed_parameters_suits_them() -> None:
-    def hypervolume_beside(sampler: optuna.samplers.BaseSampler) -> float:
-        fixed = {"x": 3, "kind": "b"}
-        study = make_study(optuna.samplers.PartialFixedSampler(fixed, sampler))
-        study.optimize(Objective(GRID), n_trials=25)
-        assert all(fixed.items() <= trial.params.items() for trial in study.trials)
-        return volume(study.trials, cost({"x": 3, "y": 8, "z": 8}))
-
-    ours = hypervolume_beside(KnownObjectiveSampler(GRID, cost, seed=0))
-    assert ours > max(hypervolume_beside(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
-
-
-class Narrowing(optuna.samplers.BaseSampler):
-    """A wrapper that this sampler cannot know: it holds the kind."""
-
-    def __init__(self, base: KnownObjectiveSampler) -> None:
-        self.base = base
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
-        space = self.base.infer_relative_search_space(study, trial)
-        return {name: value for name, value in space.items() if name != "kind"}
-
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
-        return self.base.sample_relative(study, trial, search_space)
-
-    def sample_independent(self, *_: Any) -> str:
-        return "b"
-
-
-def test_it_samples_at_random_within_wrappers_that_it_does_not_know() -> None:
-    study = make_study(Narrowing(KnownObjectiveSampler(TWELVE, cost, seed=0)))
-    study.optimize(Objective(TWELVE), n_trials=3)
-    assert {trial.params["kind"] for trial in study.trials} == {"b"}
-
-
-@pytest.mark.parametrize("broken", [1.0, math.inf])
-@pytest.mark.parametrize("kept", [-1.0, -math.inf])
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_an_infinite_constraint_is_one_as_large_as_any(broken: float, kept: float) -> None:
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
-        trial.set_constraint("narrow", broken if trial.params["x"] > 4 else kept)
-        return values
-
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(objective, n_trials=25)
-    finite = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    broken, kept = 1.0, -1.0
-    finite.optimize(objective, n_trials=25)
-    assert points(study.trials) == points(finite.trials)
-
-
 def test_all_types_of_dimensions_get_values_of_their_own() -> None:
     for trial in run(MIXED, 12, 0).trials:
         for name, dimension in MIXED.items():
@@ -434,85 +344,6 @@ def test_nothing_is_suggested_that_is_worse_than_the_reference_while_there_is_be
     limit = 15.0
     study = run(GRID, 40, 0, reference=limit)
     assert all(trial.values[0] < limit for trial in study.trials[PROBES:])
-
-
-def test_a_budget_of_the_known_objective_is_kept() -> None:
-    limit = 12.0
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
-        trial.set_constraint("budget", values[0] - limit)
-        return values
-
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(objective, n_trials=40)
-    assert all(trial.values[0] <= limit for trial in study.trials[PROBES:])
-
-
-def test_a_budget_is_used_up() -> None:
-    limit = 12.0
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
-        trial.set_constraint("budget", values[0] - limit)
-        return values
-
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(objective, n_trials=40)
-    assert any(trial.values[0] == limit for trial in study.trials[PROBES:])
-
-
-def test_a_floor_of_the_other_objective_is_aimed_at() -> None:
-    floor = 0.93
-    every = itertools.product(*(range(2, 9) for _ in "xyz"), "abc", "ab")
-    share = np.mean([gain(dict(zip(GRID, point, strict=True))) >= floor for point in every])
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
-        trial.set_constraint("floor", floor - values[1])
-        return values
-
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(objective, n_trials=40)
-    feasible = [trial.values[1] >= floor for trial in study.trials[20:]]
-    assert share < 0.2
-    assert np.mean(feasible) > 0.6
-
-
-def test_infeasible_trials_are_not_on_the_front_and_a_constant_objective_bounds_nothing() -> None:
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        params = suggest(trial, TWELVE)
-        trial.set_constraint("kind", 1.0 if params["kind"] == "a" else -1.0)
-        trial.set_constraint("constant", -0.5)
-        return cost(params), 0.5
-
-    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
-    study = make_study(sampler)
-    study.optimize(objective, n_trials=6)
-    data = sampler._history.read(study, study._storage.get_trial(study.ask()._trial_id), (1.0, 1.0), 0)
-    feasible = [trial.params["kind"] != "a" for trial in study.trials[:6]]
-    assert not all(feasible)
-    assert data.on_front.tolist() == feasible
-    rows, values = data.constraints["kind"]
-    assert (values <= 0).tolist() == feasible
-    assert rows.tolist() == data.rows.tolist()
-    # What is constant says where nothing is wrong, and is no bound either.
-    assert set(data.constraints) == {"kind", "constant"}
-    assert (data.least_gain, data.largest_cost) == (-math.inf, math.inf)
-
-
-def test_other_constraints_are_heeded() -> None:
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
-        trial.set_constraint("wide enough", 5.0 - trial.params["x"])
-        trial.set_constraint("kind", 1.0 if trial.params["kind"] == "c" else -1.0)
-        return values
-
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(objective, n_trials=50)
-    feasible = [all(value <= 0 for value in trial.constraints.values()) for trial in study.trials[20:]]
-    # The bare improvement prefers small points, of which few are feasible: 13 % of its suggestions were.
-    assert np.mean(feasible) > 0.25
 
 
 @pytest.mark.parametrize("name", list(MIXED))

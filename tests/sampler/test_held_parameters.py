@@ -1,0 +1,90 @@
+"""What is enqueued, or held by a sampler around this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial
+
+from qspinn_optuna.sampler import KnownObjectiveSampler
+from tests.sampler.problems import (
+    GRID,
+    PROBES,
+    TWELVE,
+    Objective,
+    Space,
+    all_different,
+    cost,
+    make_study,
+    run,
+    suggest,
+    volume,
+)
+
+
+def test_what_waits_in_the_queue_is_not_suggested() -> None:
+    study = make_study(KnownObjectiveSampler(TWELVE, cost, seed=0))
+    trials = [study.ask() for _ in range(11)]
+    study.enqueue_trial({"width": 0, "kind": "b"})
+    params = [suggest(trial, TWELVE) for trial in trials]
+    assert {"width": 0, "kind": "b"} not in params
+    assert len({tuple(each.items()) for each in params}) == 11
+
+
+def test_what_an_enqueued_trial_leaves_open_is_suggested() -> None:
+    study = run(TWELVE, 7, 0)
+    for _ in range(5):
+        study.enqueue_trial({"kind": "b"})
+    study.optimize(Objective(TWELVE), n_trials=5)
+    assert [trial.params["kind"] for trial in study.trials[7:]] == ["b"] * 5
+    # Five of them cannot be different: of four widths all are tried, then one again.
+    assert {trial.params["width"] for trial in study.trials if trial.params["kind"] == "b"} == {0, 1, 2, 3}
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_an_enqueued_value_outside_of_the_space_is_kept_and_learned_nothing_from() -> None:
+    study = run(GRID, PROBES, 0)
+    study.enqueue_trial({"x": 20})
+    study.enqueue_trial({"x": 20, "y": 2, "z": 2, "kind": "a", "way": "a"})
+    study.optimize(Objective(GRID), n_trials=6)
+    assert [trial.params["x"] for trial in study.trials[PROBES:][:2]] == [20, 20]
+    assert all(2 <= trial.params["x"] <= 8 for trial in study.trials[PROBES + 2 :])
+    assert all_different(study.trials)
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+def test_what_it_suggests_beside_fixed_parameters_suits_them() -> None:
+    def hypervolume_beside(sampler: optuna.samplers.BaseSampler) -> float:
+        fixed = {"x": 3, "kind": "b"}
+        study = make_study(optuna.samplers.PartialFixedSampler(fixed, sampler))
+        study.optimize(Objective(GRID), n_trials=25)
+        assert all(fixed.items() <= trial.params.items() for trial in study.trials)
+        return volume(study.trials, cost({"x": 3, "y": 8, "z": 8}))
+
+    ours = hypervolume_beside(KnownObjectiveSampler(GRID, cost, seed=0))
+    assert ours > max(hypervolume_beside(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
+
+
+class Narrowing(optuna.samplers.BaseSampler):
+    """A wrapper that this sampler cannot know: it holds the kind."""
+
+    def __init__(self, base: KnownObjectiveSampler) -> None:
+        self.base = base
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
+        space = self.base.infer_relative_search_space(study, trial)
+        return {name: value for name, value in space.items() if name != "kind"}
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
+        return self.base.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, *_: Any) -> str:
+        return "b"
+
+
+def test_it_samples_at_random_within_wrappers_that_it_does_not_know() -> None:
+    study = make_study(Narrowing(KnownObjectiveSampler(TWELVE, cost, seed=0)))
+    study.optimize(Objective(TWELVE), n_trials=3)
+    assert {trial.params["kind"] for trial in study.trials} == {"b"}
