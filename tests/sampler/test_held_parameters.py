@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective.wrappers import held_params
 from tests.sampler.problems import (
     GRID,
     PROBES,
@@ -88,3 +89,15 @@ def test_it_samples_at_random_within_wrappers_that_it_does_not_know() -> None:
     study = make_study(Narrowing(KnownObjectiveSampler(TWELVE, cost, seed=0)))
     study.optimize(Objective(TWELVE), n_trials=3)
     assert {trial.params["kind"] for trial in study.trials} == {"b"}
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+def test_of_samplers_that_hold_the_same_parameter_the_outer_one_has_the_last_word() -> None:
+    sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
+    inner = optuna.samplers.PartialFixedSampler({"kind": "a", "width": 1}, sampler)
+    outer = optuna.samplers.PartialFixedSampler({"kind": "b"}, inner)
+    assert held_params(outer) == {"kind": "b", "width": 1}
+    assert held_params(sampler) == {}
+    study = make_study(outer)
+    study.optimize(Objective(TWELVE), n_trials=1)
+    assert study.trials[0].params == {"width": 1, "kind": "b"}
