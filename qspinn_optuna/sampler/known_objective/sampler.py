@@ -257,11 +257,10 @@ class KnownObjectiveSampler(BaseSampler):
         taken = self._history.seen(study, trial)
         ranking = (self._grid.decode(row) for row in self._rank(study, trial, fixed))
         for _ in range(_ATTEMPTS):
-            choice = next((params for params in ranking if self._grid.identity(params) not in taken), None)
-            if choice is not None:
-                params = choice
-            else:
-                params = self._last_unseen(taken, fixed, may_repeat=bool(enqueued) or self._any_has_others(study))
+            params = next((params for params in ranking if self._grid.identity(params) not in taken), {})
+            if not params:
+                may_repeat = bool(enqueued) or any(map(self._has_others, study.get_trials(deepcopy=False)))
+                params = self._last_unseen(taken, fixed, may_repeat=may_repeat)
             # Whoever finds nothing takes back what he may have announced before.
             study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, params)
             if not params:
@@ -308,9 +307,6 @@ class KnownObjectiveSampler(BaseSampler):
         if may_repeat or self._grid.cardinality > _SCANNED:
             return self._grid.decode(self._hold(self._grid.draw(1, self._rng), fixed)[0])
         return {}
-
-    def _any_has_others(self, study: Study) -> bool:
-        return any(self._has_others(trial) for trial in study.get_trials(deepcopy=False))
 
     def _fit_constraints(self, data: Data) -> None:
         for name, (rows, values) in data.constraints.items():
