@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.parameters import Footprint, stored
 from qspinn_optuna.pruning import FrontPruner
-from qspinn_optuna.pruning.training import record
+from qspinn_optuna.pruning.conformal import record
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import check_floor, check_space, description_of
 from qspinn_optuna.workloads import TrainingProgress, Workload
@@ -103,10 +103,10 @@ class QuantizationObjective:
 
     def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> tuple[int, int]:
         """Counts of a whole evaluation, or of the same one before."""
-        twin = self._twin(trial, config.to_dict())
-        if twin is not None:
-            trial.set_user_attr("duplicate_of", twin.number)
-            return twin.user_attrs["correct"], twin.user_attrs["seen"]
+        duplicate = self._finished_duplicate(trial, config.to_dict())
+        if duplicate is not None:
+            trial.set_user_attr("duplicate_of", duplicate.number)
+            return duplicate.user_attrs["correct"], duplicate.user_attrs["seen"]
         correct, seen = self._count(trial, config, memory_kib)
         if not 0 <= correct <= seen or seen == 0:
             raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
@@ -150,7 +150,7 @@ class QuantizationObjective:
             trial.set_user_attr("pruned_at", "evaluation")
             raise optuna.TrialPruned(reason)
 
-    def _twin(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
+    def _finished_duplicate(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
         """The first finished trial of the study that evaluated the same."""
         same = {"config": config, "seed": self.seed, "workload": self._workload_digest}
         for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):

@@ -27,7 +27,7 @@ BITS = {"weight": (2, 8), "membrane": (1, 8), "trace": (2, 8), "threshold": (2, 
 PROBES = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
 """Widths of weights and states that a study begins with, in training and after it."""
 COEFFICIENT_BITS = 6
-TRAINING_LOOKS = (0.25, 0.5, 0.75)
+RUNGS = (0.25, 0.5, 0.75)
 """Fractions of in-training quantization after which a pruner looks, each at the end of an epoch."""
 
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     """One study, one report."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data, workload = prepare(arguments)
-    print(f"{len(data.train)} training, {len(data.tuning)} held-out and {len(data.test)} test samples", flush=True)
+    print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
     floor = max(0.0, workload.baseline - arguments.accuracy_drop)
     print(f"float network, fine-tuned: {workload.baseline:.2%} on held-out samples; feasible from {floor:.2%}")
     space = make_space(workload)
@@ -134,7 +134,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkl
         local=local,
         cache=arguments.cache,
         seed=arguments.seed,
-        training_looks=() if arguments.pruning_confidence is None else TRAINING_LOOKS,
+        rungs=() if arguments.pruning_confidence is None else RUNGS,
     )
     return data, workload
 
@@ -173,7 +173,7 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
 
 def controls(workload: SupervisedWorkload, data: FrameSplits) -> dict[str, float]:
     """What tells whether the task needs its states: the float network without them, trained anew."""
-    networks = {"float, fine-tuned": workload.control, "states deleted, retrained": workload.state_deleted}
+    networks = {"float, fine-tuned": workload.baseline_network, "states deleted, retrained": workload.state_deleted}
     parts = {"": data.test, ", circling arms alone": event_data.circles_of(data.test) if data.classes == 11 else None}
     return {
         f"{network_name}{part_name}": workload.accuracy_of(network, FrameBatches(part, 110))

@@ -39,7 +39,7 @@ from qspinn_optuna.workloads.supervised.training import cross_entropy
 CIRCLES = tuple(TIME_REVERSED_GESTURES)
 """The classes that only the order of frames tells apart."""
 
-TUNING_USERS = 0.2
+VALIDATION_USERS = 0.2
 CALIBRATION_SAMPLES = 100
 POOLED_PARTS = (0.72, 0.08)
 """Parts of pooled recordings that are trained and tuned on; the rest is the test."""
@@ -152,7 +152,7 @@ def load_splits(recipe: Recipe, root: Path, *, pool: bool, seed: int) -> FrameSp
         train, users = _load(recipe, root, train=True)
         test, _ = _load(recipe, root, train=False)
         if recipe.dataset is EventDataset.DVS_GESTURE:
-            kept, held_out = split_by_user(users, TUNING_USERS, seed)
+            kept, held_out = split_by_user(users, VALIDATION_USERS, seed)
             parts = [train[kept], train[held_out], test]
         else:
             size = round(0.9 * len(train))
@@ -176,7 +176,7 @@ def make_workload(
     local: bool = False,
     cache: Path | None = None,
     seed: int = 0,
-    training_looks: Sequence[float] = (),
+    rungs: Sequence[float] = (),
 ) -> SupervisedWorkload:
     """The network of a recipe, its training and its data; ``local`` for one that learns locally."""
     kind = LocalLearningSNN if local else ConvSNN
@@ -205,11 +205,11 @@ def make_workload(
         ),
         calibration=FrameBatches(random_split(data.train, [min(len(data.train), CALIBRATION_SAMPLES)], seed)[0], 50),
         # In random order, since a pruner takes the first samples for what all of them are.
-        tuning=FrameBatches(random_split(data.tuning, [len(data.tuning)], seed=0)[0], 110),
+        validation=FrameBatches(random_split(data.validation, [len(data.validation)], seed=0)[0], 110),
         test=FrameBatches(data.test, 110),
         cache=cache,
         seed=seed,
-        training_looks=training_looks,
+        rungs=rungs,
     )
 
 

@@ -30,7 +30,7 @@ from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
 TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
 PROBES = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
-TRAINING_LOOKS = (0.2, 0.4, 0.6, 0.8)
+RUNGS = (0.2, 0.4, 0.6, 0.8)
 """Fractions of in-training quantization after which a pruner looks."""
 
 SMALL_TRAINING_SET = 10_000
@@ -111,8 +111,8 @@ def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
         voltage_range=512.0 if arguments.neurons >= MANY_NEURONS else 2048.0,
     )
     deployment = Deployment.LEARNING if arguments.on_device_learning else Deployment.INFERENCE
-    looks = () if arguments.pruning_confidence is None else TRAINING_LOOKS
-    return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment, training_looks=looks)
+    looks = () if arguments.pruning_confidence is None else RUNGS
+    return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment, rungs=looks)
 
 
 def load_data(arguments: argparse.Namespace) -> ImageSplits:

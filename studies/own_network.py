@@ -47,7 +47,7 @@ if __name__ == "__main__":
         train=train,
         fine_tune=partial(train, epochs=2, learning_rate=5e-4),
         calibration=batches(data.train),  # in an order that does not change
-        tuning=batches(data.tuning),
+        validation=batches(data.validation),
         test=batches(data.test),
         cache="qspinn-cache",
     )

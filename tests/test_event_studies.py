@@ -71,9 +71,9 @@ def test_a_second_run_goes_on_without_training_anything_again(folder: Path) -> N
 
 def test_trainings_are_looked_at_only_where_there_is_a_pruner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], dvs_gesture.TRAINING_LOOKS)):
+    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], dvs_gesture.RUNGS)):
         _, workload = dvs_gesture.prepare(dvs_gesture.parse_arguments([*SMALL, *options]))
-        assert workload.training_looks == looks
+        assert workload.rungs == looks
 
 
 def test_the_probes_go_through_the_widths(folder: Path) -> None:

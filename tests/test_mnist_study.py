@@ -141,6 +141,6 @@ def test_another_network_does_not_go_on_with_the_study(folder: Path, capsys: pyt
 
 
 def test_trainings_are_looked_at_only_where_there_is_a_pruner() -> None:
-    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], mnist_stdp.TRAINING_LOOKS)):
+    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], mnist_stdp.RUNGS)):
         arguments = mnist_stdp.parse_arguments([*options, "--train-size", "100"])
-        assert mnist_stdp.make_workload(arguments).training_looks == looks
+        assert mnist_stdp.make_workload(arguments).rungs == looks

@@ -1,4 +1,4 @@
-"""Labeled images, split for training, tuning and the final test."""
+"""Labeled images, split for training, validation and the final test."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class LabeledImages:
 
 @dataclass(frozen=True, eq=False)
 class ImageSplits:
-    """Images for training, for tuning (every choice is made on these), and for the final test.
+    """Images for training, for validation (every choice is made on these), and for the final test.
 
     Args:
         train: What networks learn from.
-        tuning: Held out of the training images; the search maximizes accuracy on them.
+        validation: Held out of the training images; the search maximizes accuracy on them.
         test: Touched once, for the final figure.
 
     Raises:
@@ -75,24 +75,24 @@ class ImageSplits:
     """
 
     train: LabeledImages
-    tuning: LabeledImages
+    validation: LabeledImages
     test: LabeledImages
 
     def __post_init__(self) -> None:
-        sizes = [split.images.shape[1] for split in (self.train, self.tuning, self.test)]
+        sizes = [split.images.shape[1] for split in (self.train, self.validation, self.test)]
         if len(set(sizes)) > 1:
             raise ValueError(f"Images of all splits must have the same number of pixels, got {sizes}.")
 
     @cached_property
     def classes(self) -> int:
         """Number of classes."""
-        return int(max(split.labels.max() for split in (self.train, self.tuning, self.test))) + 1
+        return int(max(split.labels.max() for split in (self.train, self.validation, self.test))) + 1
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of training and tuning images and their labels."""
+        """A digest of training and validation images and their labels."""
         digest = hashlib.sha256()
-        for split in (self.train, self.tuning):
+        for split in (self.train, self.validation):
             digest.update(repr(split.images.shape).encode())
             digest.update(split.images.tobytes())
             digest.update(split.labels.tobytes())
@@ -106,7 +106,7 @@ class ImageSplits:
         """
         if not 1 <= size <= len(self.train):
             raise ValueError(f"The train size must be between 1 and {len(self.train)}, got {size}.")
-        return ImageSplits(self.train[:size], self.tuning, self.test)
+        return ImageSplits(self.train[:size], self.validation, self.test)
 
 
 def _bytes(name: str, values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from qspinn_optuna.datasets.images import ImageSplits, LabeledImages
 _PIXELS = (28, 28)
 _EMBEDDED_TUNING = 1_000
 _EMBEDDED_TEST = 1_000
-_FULL_TUNING = 10_000
+_FULL_VALIDATION = 10_000
 
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _SHA256 = {
@@ -55,14 +55,14 @@ def embedded_mnist() -> ImageSplits:
     return ImageSplits(digits[:train], digits[train:-_EMBEDDED_TEST], digits[-_EMBEDDED_TEST:])
 
 
-def mnist_from_folder(data_dir: Path | str, tuning: int = _FULL_TUNING) -> ImageSplits:
+def mnist_from_folder(data_dir: Path | str, validation: int = _FULL_VALIDATION) -> ImageSplits:
     """MNIST from a folder of its four IDX files, plain or gzipped.
 
     Args:
         data_dir: The folder with the files, or one that has them in ``MNIST/raw``, as torchvision lays them out.
-        tuning: How many of the training images, the last, are held out for tuning. They are shuffled once and for all:
-            MNIST's writers come one after the other, some of them easier to read, and a part of the images should say
-            what all of them say.
+        validation: How many of the training images, the last, are held out for validation. They are shuffled once and
+            for all: MNIST's writers come one after the other, some of them easier to read, and a part of the images
+            should say what all of them say.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -71,11 +71,11 @@ def mnist_from_folder(data_dir: Path | str, tuning: int = _FULL_TUNING) -> Image
     folder = Path(data_dir)
     train = _read_pair(folder, "train")
     test = _read_pair(folder, "t10k")
-    if not 1 <= tuning < len(train):
-        raise ValueError(f"tuning must be between 1 and {len(train) - 1} training images, got {tuning}.")
-    held_out = train[-tuning:]
-    order = np.random.default_rng(0).permutation(tuning)
-    return ImageSplits(train[:-tuning], LabeledImages(held_out.images[order], held_out.labels[order]), test)
+    if not 1 <= validation < len(train):
+        raise ValueError(f"validation must be between 1 and {len(train) - 1} training images, got {validation}.")
+    held_out = train[-validation:]
+    order = np.random.default_rng(0).permutation(validation)
+    return ImageSplits(train[:-validation], LabeledImages(held_out.images[order], held_out.labels[order]), test)
 
 
 def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:

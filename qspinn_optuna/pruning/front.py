@@ -10,9 +10,9 @@ from numbers import Real
 import optuna
 from optuna.trial import FrozenTrial
 
-from qspinn_optuna.pruning.bar import Bar, find_bar, finished_before
+from qspinn_optuna.pruning.conformal import largest_gain, record, recorded
+from qspinn_optuna.pruning.requirement import Requirement, find_requirement, finished_before
 from qspinn_optuna.pruning.sequential import cannot_reach, check_confidence, check_counts, upper_bound
-from qspinn_optuna.pruning.training import largest_gain, record, recorded
 from qspinn_optuna.study import check_directions, check_floor
 from qspinn_optuna.workloads import TrainingProgress
 
@@ -21,9 +21,9 @@ from qspinn_optuna.workloads import TrainingProgress
 class FrontPruner:
     """Says when a trial can no longer beat the front at its memory, or reach the accuracy floor.
 
-    The bar of a trial is the best accuracy of the feasible finished trials that need no more memory, which it must
-    exceed by ``minimum_gain``, or the floor, which it must reach. Both were fixed when the trial began. A trial that
-    would clear its bar is stopped with a probability of at most 1 - ``confidence``, however often one looks; see
+    A trial is required to exceed the best accuracy of the feasible finished trials that need no more memory, by
+    ``minimum_gain``, and to reach the accuracy floor of the study. Both were fixed when the trial began. A trial that
+    would meet its requirement is stopped with a probability of at most 1 - ``confidence``, however often one looks; see
     :func:`~qspinn_optuna.pruning.cannot_reach`, which assumes samples in random order. Where a trial is looked at in
     training, too, each of the two tests gets half of that probability.
 
@@ -103,18 +103,18 @@ class FrontPruner:
                 study is no fraction, or the study has other objectives.
         """
         check_counts(correct, seen, total)
-        earlier, bar = self._situation(trial, memory_kib, accuracy_floor)
-        if bar is None:
+        earlier, requirement = self._situation(trial, memory_kib, accuracy_floor)
+        if requirement is None:
             return None
         total = _known_total(earlier, seen) if total is None else total
         if seen == total:
             return None
         looked = bool(recorded(trial.user_attrs))
         confidence = self._half_confidence if looked else self.confidence
-        if not _is_out_of_reach(bar, correct, seen, total, confidence):
+        if not _is_out_of_reach(requirement, correct, seen, total, confidence):
             return None
         highest = upper_bound(correct, seen, confidence, total)
-        return f"{correct} of {seen} correct: at most {highest:.2%} in the end, and it takes {bar}."
+        return f"{correct} of {seen} correct: at most {highest:.2%} in the end, and it takes {requirement}."
 
     def reason_to_stop_training(
         self,
@@ -138,29 +138,29 @@ class FrontPruner:
             ValueError: As in :meth:`reason_to_prune`.
         """
         looks = record(trial, progress)
-        earlier, bar = self._situation(trial, memory_kib, accuracy_floor)
-        if bar is None:
+        earlier, requirement = self._situation(trial, memory_kib, accuracy_floor)
+        if requirement is None:
             return None
         scheme = trial.params.get("scheme")
         alike = [other for other in earlier if other.params.get("scheme") == scheme]
         highest = progress.accuracy + largest_gain(alike, looks, self._half_confidence)
-        if bar.is_passed_by(highest):
+        if requirement.is_passed_by(highest):
             return None
         return (
             f"{progress.accuracy:.2%} correct after {progress.fraction:.0%} of the training: at most {highest:.2%} in "
-            f"the end, and it takes {bar}."
+            f"the end, and it takes {requirement}."
         )
 
     def _situation(
         self, trial: optuna.Trial, memory_kib: float, accuracy_floor: float | None
-    ) -> tuple[list[FrozenTrial], Bar | None]:
-        """The trials that finished before this one, and its bar."""
+    ) -> tuple[list[FrozenTrial], Requirement | None]:
+        """The trials that finished before this one, and its requirement."""
         check_directions(trial.study)
         if not (isinstance(memory_kib, Real) and math.isfinite(memory_kib)):
             raise ValueError(f"memory_kib must be a finite number, got {memory_kib!r}.")
         check_floor(accuracy_floor)
         earlier = finished_before(trial)
-        return earlier, find_bar(earlier, memory_kib, accuracy_floor, self.minimum_gain)
+        return earlier, find_requirement(earlier, memory_kib, accuracy_floor, self.minimum_gain)
 
     @property
     def _half_confidence(self) -> float:
@@ -175,7 +175,7 @@ def _known_total(earlier: Sequence[FrozenTrial], seen: int) -> int | None:
     return total if isinstance(total, int) and total >= seen else None
 
 
-def _is_out_of_reach(bar: Bar, correct: int, seen: int, total: int | None, confidence: float) -> bool:
+def _is_out_of_reach(requirement: Requirement, correct: int, seen: int, total: int | None, confidence: float) -> bool:
     if total is not None:
-        return cannot_reach(correct, seen, bar.correct_needed(total), confidence, total)
-    return bar.is_out_of_sight or cannot_reach(correct, seen, bar.height, confidence)
+        return cannot_reach(correct, seen, requirement.correct_needed(total), confidence, total)
+    return requirement.is_unreachable or cannot_reach(correct, seen, requirement.height, confidence)

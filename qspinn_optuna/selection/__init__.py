@@ -9,7 +9,7 @@ from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
 from qspinn_optuna.selection.selector import Selector
 from qspinn_optuna.selection.storing import store_choice, stored_choice
-from qspinn_optuna.selection.sweep import Reign, sweep_mu
+from qspinn_optuna.selection.sweep import MuInterval, sweep_mu
 from qspinn_optuna.selection.tolerance import ToleranceSelector
 from qspinn_optuna.selection.trade_off import TradeOffSelector
 
@@ -18,8 +18,8 @@ __all__ = [
     "Choice",
     "FunctionSelector",
     "KneeSelector",
+    "MuInterval",
     "OneStandardErrorSelector",
-    "Reign",
     "Selector",
     "ToleranceSelector",
     "TradeOffSelector",

@@ -22,7 +22,7 @@ class Choice:
         reward: Its score by the rule; each selector says what that is.
         rule: By what rule it was chosen, such as "most accurate within 8 KiB".
         rivals: Candidates that might have been chosen as well: what decided against them is within the standard error
-            of the evaluation, see :func:`~.noise.difference_error`. Each selector says what decides. Candidates whose
+            of the evaluation, see :func:`~.ranking.difference_error`. Each selector says what decides. Candidates whose
             number of samples is unknown are never among them.
     """
 

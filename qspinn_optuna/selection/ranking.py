@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from qspinn_optuna.front import Candidate
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.noise import difference_error
 
 
 def smaller_first(candidate: Candidate) -> tuple[float, int]:
@@ -37,3 +37,16 @@ def choose(candidates: Iterable[Candidate], score: Callable[[Candidate], float],
         and score(replace(winner, accuracy=max(0.0, winner.accuracy - error))) <= other
     ]
     return Choice(winner, reward, rule, tuple(rivals))
+
+
+def difference_error(first: Candidate, second: Candidate) -> float | None:
+    """Standard error of the difference of two accuracies, a fraction; None if the samples of either are unknown.
+
+    sqrt(se1**2 + se2**2), as if the two had been measured on samples of their own. They were measured on the same,
+    where both tend to fail on the hard ones, and the difference varies less: the figure is a conservative one, which
+    calls rather too many candidates alike than too few.
+    """
+    errors = (first.standard_error, second.standard_error)
+    if errors[0] is None or errors[1] is None:
+        return None
+    return math.hypot(errors[0], errors[1])

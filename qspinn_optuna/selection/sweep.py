@@ -14,7 +14,7 @@ _LARGEST_DENOMINATOR = 10**6
 
 
 @dataclass(frozen=True)
-class Reign:
+class MuInterval:
     """The values of mu, low <= mu < high, at which a candidate is what :class:`TradeOffSelector` selects.
 
     Args:
@@ -32,7 +32,7 @@ class Reign:
         return self.low <= mu < self.high
 
 
-def sweep_mu(front: ParetoFront) -> tuple[Reign, ...]:
+def sweep_mu(front: ParetoFront) -> tuple[MuInterval, ...]:
     """For which range of mu each candidate has the largest reward, accuracy - mu * memory / memory of the original.
 
     The ranges follow each other from mu = 0, where the most accurate candidate wins, to infinity, where the smallest
@@ -51,12 +51,12 @@ def sweep_mu(front: ParetoFront) -> tuple[Reign, ...]:
     hull = _upper_hull(front)
     slopes = [_slope(small, large) * _exact(front.baseline_kib) for small, large in pairwise(hull)]
     bounds = [math.inf, *map(float, slopes), 0.0]
-    reigns = [
-        Reign(candidate, low, high)
+    intervals = [
+        MuInterval(candidate, low, high)
         for candidate, high, low in zip(hull, bounds, bounds[1:], strict=False)
         if low < high  # Two slopes may be the same number to a float.
     ]
-    return tuple(reversed(reigns))
+    return tuple(reversed(intervals))
 
 
 def _upper_hull(front: ParetoFront) -> list[Candidate]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.noise import difference_error
-from qspinn_optuna.selection.ranking import smaller_first
+from qspinn_optuna.selection.ranking import difference_error, smaller_first
 from qspinn_optuna.selection.selector import check_front
 
 _ROUNDING = 1e-9

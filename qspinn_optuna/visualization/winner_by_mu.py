@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.selection import Reign, sweep_mu
+from qspinn_optuna.selection import MuInterval, sweep_mu
 from qspinn_optuna.visualization.checks import check_front
 from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.style import INK, SCHEMES, apply_style
@@ -41,9 +41,9 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
         ValueError: If it is empty or has values that are not finite.
     """
     check_front(front)
-    reigns = sweep_mu(front)
-    first, last = _mu_range(front, reigns)
-    winners = [reign for reign in reigns if reign.low < last]
+    intervals = sweep_mu(front)
+    first, last = _mu_range(front, intervals)
+    winners = [interval for interval in intervals if interval.low < last]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     spans = [(max(winner.low, first), min(winner.high, last)) for winner in winners]
     for row, values in enumerate(
@@ -59,8 +59,8 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     apply_style(
         figure,
         "What is chosen for which mu",
-        f"{len(reigns)} of {len(front)} models of the front win somewhere; numbers: trials"
-        f"{_beyond(reigns[len(winners) :], last)}",
+        f"{len(intervals)} of {len(front)} models of the front win somewhere; numbers: trials"
+        f"{_beyond(intervals[len(winners) :], last)}",
         height=560,
     )
     limits = [math.log10(first), math.log10(last)]
@@ -71,9 +71,9 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     return figure
 
 
-def _mu_range(front: ParetoFront, reigns: Sequence[Reign]) -> tuple[float, float]:
+def _mu_range(front: ParetoFront, intervals: Sequence[MuInterval]) -> tuple[float, float]:
     """What the axis shows: the limits between winners, as far as there is a positive reward."""
-    limits = [reign.low for reign in reigns if reign.low > 0]
+    limits = [interval.low for interval in intervals if interval.low > 0]
     if not limits:
         return 0.01, 1.0
     worthless = max(front.baseline_kib * candidate.accuracy / candidate.memory_kib for candidate in front)
@@ -81,12 +81,14 @@ def _mu_range(front: ParetoFront, reigns: Sequence[Reign]) -> tuple[float, float
     return min(*limits, last) / _BEYOND, last
 
 
-def _beyond(reigns: Sequence[Reign], last: float) -> str:
+def _beyond(intervals: Sequence[MuInterval], last: float) -> str:
     """Who wins outside of the axis."""
-    if not reigns:
+    if not intervals:
         return ""
-    told = [f"trial {reign.candidate.trial_number} from {_plain(reign.low)} on" for reign in reigns[-_TOLD:]]
-    more = f"{len(reigns) - _TOLD} more, " if len(reigns) > _TOLD else ""
+    told = [
+        f"trial {interval.candidate.trial_number} from {_plain(interval.low)} on" for interval in intervals[-_TOLD:]
+    ]
+    more = f"{len(intervals) - _TOLD} more, " if len(intervals) > _TOLD else ""
     return f"<br>over mu = {last:.3g} no reward is positive; there win {more}{', '.join(told)}"
 
 
@@ -111,7 +113,7 @@ def _add_steps(figure: go.Figure, spans: Sequence[tuple[float, float]], values: 
 
 def _add_winners(
     figure: go.Figure,
-    winners: Sequence[Reign],
+    winners: Sequence[MuInterval],
     spans: Sequence[tuple[float, float]],
     values: Sequence[float],
     row: int,
@@ -149,6 +151,6 @@ def _range_with_labels(values: Sequence[float]) -> list[float]:
     return [min(values) - 0.08 * span, max(values) + 0.22 * span]
 
 
-def _describe(winner: Reign) -> str:
+def _describe(winner: MuInterval) -> str:
     high = "any larger one" if math.isinf(winner.high) else f"{winner.high:.4g}"
     return f"<b>mu from {winner.low:.4g} to {high}</b><br>{describe_candidate(winner.candidate)}"

@@ -41,7 +41,7 @@ class TrainingProgress:
         return self.correct / self.seen
 
 
-def check_looks(fractions: tuple[float, ...]) -> tuple[float, ...]:
+def check_rungs(fractions: tuple[float, ...]) -> tuple[float, ...]:
     """Refuse fractions of a training, at which to look, that do not rise from above 0 to below 1.
 
     Raises:
@@ -50,7 +50,7 @@ def check_looks(fractions: tuple[float, ...]) -> tuple[float, ...]:
     bounds = [0.0, *fractions, 1.0]
     if not all(math.isfinite(b) and a < b for a, b in itertools.pairwise(bounds)):
         raise ValueError(
-            f"training_looks must be fractions of the training that rise between 0 and 1, both excluded, such as "
+            f"rungs must be fractions of the training that rise between 0 and 1, both excluded, such as "
             f"(0.33,), got {fractions!r}."
         )
     return fractions

@@ -63,7 +63,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, dict[str, An
         return {name: workload.accuracy_of(network, FrameBatches(part, 110)) for name, part in parts.items()}
 
     space = dvs_gesture.make_space(workload)
-    found = {"float": accuracies(workload.network), "float, fine-tuned": accuracies(workload.control)}
+    found = {"float": accuracies(workload.network), "float, fine-tuned": accuracies(workload.baseline_network)}
     for bits in MEMBRANE_BITS:
         for scheme in Scheme:
             config = space.config(dvs_gesture.uniform_params(space, arguments.weight_bits, bits, scheme))

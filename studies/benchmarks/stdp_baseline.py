@@ -40,9 +40,9 @@ def main() -> None:
 
 def with_all_training_images(data: ImageSplits) -> ImageSplits:
     """The splits with the held-out images given back to training."""
-    images = np.concatenate([data.train.images, data.tuning.images])
-    labels = np.concatenate([data.train.labels, data.tuning.labels])
-    return ImageSplits(LabeledImages(images, labels), data.tuning, data.test)
+    images = np.concatenate([data.train.images, data.validation.images])
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    return ImageSplits(LabeledImages(images, labels), data.validation, data.test)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ WIDTHS = {
     "layers.2.decay": 8,
 }
 TRAINING_SAMPLES = 600
-TUNING_SAMPLES = 500
+VALIDATION_SAMPLES = 500
 BLOCK = 2
 """Sensor pixels of a side of a frame's pixel."""
 
@@ -72,14 +72,14 @@ def make_workload(data_dir: Path) -> SupervisedWorkload:
     """The network and its data, small so that a thousand fine-tunings fit into minutes."""
     torch.set_num_threads(1)
     frames = load_pooled(replace(NMNIST, block=BLOCK), data_dir)
-    training, tuning = random_split(frames, (TRAINING_SAMPLES, TUNING_SAMPLES), seed=0)
+    training, validation = random_split(frames, (TRAINING_SAMPLES, VALIDATION_SAMPLES), seed=0)
     train = partial(fit, batches=FrameBatches(training, 20, shuffle=True), progress=False)
     return SupervisedWorkload(
         Network,
         train=partial(train, epochs=20, learning_rate=3e-3),
         fine_tune=partial(train, epochs=2, learning_rate=6e-4),
         calibration=FrameBatches(training[:100], 50),
-        tuning=FrameBatches(tuning, 50),
+        validation=FrameBatches(validation, 50),
     )
 
 

@@ -23,15 +23,15 @@ from processes import in_processes
 
 from qspinn_optuna import FrontPruner, QuantizationObjective, QuantizationSpace, Scheme
 from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
-from qspinn_optuna.pruning.bar import find_bar
-from qspinn_optuna.pruning.training import recorded
+from qspinn_optuna.pruning.conformal import recorded
+from qspinn_optuna.pruning.requirement import find_requirement
 from qspinn_optuna.study import DIRECTIONS
 from qspinn_optuna.workloads.stdp import STDPWorkload
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
 
 from command_line import confidence, positive
-from mnist_stdp import TRAINING_LOOKS
+from mnist_stdp import RUNGS
 
 WIDTHS: Mapping[str, int | tuple[int, int]] = {
     "weight": (1, 8),
@@ -93,7 +93,7 @@ def run_study(task: Task) -> Outcome:
     data = embedded_mnist() if task.data_dir is None else mnist_from_folder(task.data_dir).with_train_size(10_000)
     # The embedded digits are too few for the images that the table's network is labelled and adapted with.
     settings = SETTINGS if task.data_dir else replace(SETTINGS, label_images=2_000, adaptation_images=1_000)
-    workload = STDPWorkload(data, settings, seed=task.seed, threads=1, training_looks=TRAINING_LOOKS)
+    workload = STDPWorkload(data, settings, seed=task.seed, threads=1, rungs=RUNGS)
     space = QuantizationSpace(workload.parameters, WIDTHS, schemes=[Scheme.ITQ])
     objective = QuantizationObjective(workload, space, pruner=FrontPruner(task.confidence))
     study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
@@ -110,8 +110,8 @@ def run_study(task: Task) -> Outcome:
 def _beats_front(study: optuna.Study, trial: FrozenTrial, accuracy: float) -> bool:
     """Whether an accuracy would have had a place on the front of the trials before."""
     earlier = [other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE]
-    bar = find_bar(earlier, trial.user_attrs["footprint"]["kib"], None)
-    return bar is None or bar.is_passed_by(accuracy)
+    requirement = find_requirement(earlier, trial.user_attrs["footprint"]["kib"], None)
+    return requirement is None or requirement.is_passed_by(accuracy)
 
 
 if __name__ == "__main__":

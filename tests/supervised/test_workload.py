@@ -57,16 +57,16 @@ def test_the_network_learns_and_the_original_stays_untrained() -> None:
 
 
 def test_the_baseline_is_the_accuracy_of_the_fine_tuned_network(workload: SupervisedWorkload) -> None:
-    assert workload.baseline == counted(workload.control, toy_batches(1))
-    assert workload.test_baseline == counted(workload.control, toy_batches(2))
+    assert workload.baseline == counted(workload.baseline_network, toy_batches(1))
+    assert workload.test_baseline == counted(workload.baseline_network, toy_batches(2))
     assert not torch.equal(
-        workload.control.state_dict()["hidden.weight"], workload.network.state_dict()["hidden.weight"]
+        workload.baseline_network.state_dict()["hidden.weight"], workload.network.state_dict()["hidden.weight"]
     )
 
 
 def test_without_fine_tuning_the_control_is_the_network_and_there_is_no_training_in_the_search() -> None:
     workload = toy_workload(fine_tune=None)
-    assert workload.control is workload.network
+    assert workload.baseline_network is workload.network
     config = space_of(workload).uniform(8, Scheme.ITQ, Rounding.NEAREST)
     with pytest.raises(ValueError, match="In-training quantization needs fine_tune"):
         counts_of(workload.evaluate(config, 0))
@@ -115,7 +115,7 @@ def test_in_training_quantization_with_wide_formats_is_the_control(workload: Sup
     # The same epochs, the same batches, the same seed: what remains of the difference is rounding.
     config = QuantizationSpace(workload.parameters, (8, 16)).uniform(16, Scheme.ITQ, Rounding.NEAREST)
     quantized = workload.quantize(config, workload.seed).state_dict()
-    for name, value in workload.control.state_dict().items():
+    for name, value in workload.baseline_network.state_dict().items():
         assert (quantized[name] - value).abs().max() < 0.02 * value.abs().max()
 
 
@@ -205,7 +205,7 @@ def test_a_layer_that_falls_silent_is_named_with_its_formats(workload: Supervise
     config = space.config(params | {"bits.hidden.weight": 2})
     silent = copy.deepcopy(workload)
     with torch.no_grad():
-        silent.control.get_parameter("hidden.weight").clamp_(0.0, 1e-3)
+        silent.baseline_network.get_parameter("hidden.weight").clamp_(0.0, 1e-3)
     with pytest.warns(UserWarning, match=r"lif puts out no spikes .*lif.v Q"):
         list(silent.evaluate(config, 0))
 
@@ -234,7 +234,7 @@ def test_a_trained_network_is_found_in_the_cache(tmp_path: Path) -> None:
     [
         {"seed": 1},
         {"network": ToyNetwork(seed=1)},
-        {"tuning": toy_batches(3)},
+        {"validation": toy_batches(3)},
         {"train": partial(fit, batches=toy_batches(0), epochs=7, learning_rate=0.02, progress=False)},
         {"fine_tune": None},
         {"range_method": "min-max"},
@@ -290,7 +290,7 @@ class WrongOutput(ToyNetwork):
     [
         ({"network": "resnet"}, TypeError, "network must be a torch.nn.Module, or make one, got str"),
         ({"train": 3}, TypeError, "train must be a function of a network and a seed, got 3"),
-        ({"tuning": []}, ValueError, "tuning must have at least one batch, got none"),
+        ({"validation": []}, ValueError, "validation must have at least one batch, got none"),
         ({"calibration": iter([])}, ValueError, "calibration must have at least one batch, got none"),
         ({"calibration": [("a",)]}, TypeError, "calibration must yield tensors"),
         ({"range_method": "maximum"}, ValueError, "maximum"),
@@ -323,7 +323,7 @@ def test_off_grid_inputs_are_refused_with_the_reason() -> None:
     def off_grid(seed: int) -> list[tuple[Tensor, Tensor]]:
         return [(inputs * (0.1 + torch.rand_like(inputs)), labels) for inputs, labels in toy_batches(seed)]
 
-    workload = toy_workload(tuning=off_grid(1), calibration=off_grid(0))
+    workload = toy_workload(validation=off_grid(1), calibration=off_grid(0))
     config = QuantizationSpace(workload.parameters, (2, 12)).uniform(12, Scheme.PTQ, Rounding.TRUNCATION)
     with pytest.raises(ValueError, match="Inputs of the network must be fixed-point numbers"):
         counts_of(workload.evaluate(config, 0))
@@ -350,7 +350,7 @@ def test_other_fine_tuning_does_not_train_the_float_network_again(tmp_path: Path
 
 def test_batches_that_differ_each_time_are_refused() -> None:
     data = TensorDataset(*(torch.cat(parts) for parts in zip(*toy_batches(1), strict=True)))
-    for name in ("calibration", "tuning"):
+    for name in ("calibration", "validation"):
         with pytest.raises(ValueError, match=f"{name} must give the same batches each time"):
             toy_workload(**{name: DataLoader(data, batch_size=10, shuffle=True)})
 
@@ -366,7 +366,7 @@ def test_the_check_for_exactness_takes_whole_sequences() -> None:
 
     train = partial(fit, batches=time_first(0), epochs=2, learning_rate=0.02, progress=False)
     workload = toy_workload(
-        network=TimeFirst(), train=train, fine_tune=None, calibration=time_first(0), tuning=time_first(1)
+        network=TimeFirst(), train=train, fine_tune=None, calibration=time_first(0), validation=time_first(1)
     )
     config = space_of(workload).uniform(4, Scheme.PTQ, Rounding.NEAREST)
     assert counts_of(workload.evaluate(config, 0))[-1][1] == 40
@@ -419,7 +419,7 @@ def test_looks_in_training_change_no_result(tmp_path: Path) -> None:
     whole = partial(fit, batches=toy_batches(0), epochs=3, learning_rate=0.005, progress=False)
     plain = toy_workload(fine_tune=whole)
     config = space_of(plain).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
-    looked = toy_workload(fine_tune=in_parts, training_looks=(0.3, 0.6), cache=tmp_path)
+    looked = toy_workload(fine_tune=in_parts, rungs=(0.3, 0.6), cache=tmp_path)
     first = list(looked.evaluate(config, 5))
     assert [look.fraction for look in first[:2] if isinstance(look, TrainingProgress)] == [0.3, 0.6]
     assert first[2:] == counts_of(plain.evaluate(config, 5))
@@ -427,5 +427,5 @@ def test_looks_in_training_change_no_result(tmp_path: Path) -> None:
     assert all(torch.equal(value, expected[name]) for name, value in looked.quantize(config, 5).state_dict().items())
     # What the cache holds is not looked at.
     assert counts_of(looked.evaluate(config, 5)) == first[2:]
-    with pytest.raises(TypeError, match=r"training_looks need a fine_tune that pauses, such as partial\(fit_by_epochs"):
-        toy_workload(training_looks=(0.5,))
+    with pytest.raises(TypeError, match=r"rungs need a fine_tune that pauses, such as partial\(fit_by_epochs"):
+        toy_workload(rungs=(0.5,))

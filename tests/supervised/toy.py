@@ -49,7 +49,7 @@ def toy_workload(**changes: Any) -> SupervisedWorkload:
         "train": train,
         "fine_tune": partial(train, epochs=2, learning_rate=0.005),
         "calibration": toy_batches(0, 2),
-        "tuning": toy_batches(1),
+        "validation": toy_batches(1),
         "test": toy_batches(2),
     }
     return SupervisedWorkload(changes.pop("network", ToyNetwork()), **arguments | changes)

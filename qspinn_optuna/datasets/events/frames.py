@@ -1,4 +1,4 @@
-"""Binary frames of event recordings, split for training, tuning and the final test."""
+"""Binary frames of event recordings, split for training, validation and the final test."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class LabeledFrames:
 
 @dataclass(frozen=True, eq=False)
 class FrameSplits:
-    """Frames for training, for tuning (every choice is made on these), and for the final test.
+    """Frames for training, for validation (every choice is made on these), and for the final test.
 
     Args:
         train: What networks learn from.
-        tuning: Held out of the training samples; the search maximizes accuracy on them.
+        validation: Held out of the training samples; the search maximizes accuracy on them.
         test: Touched once, for the final figure.
         class_names: Name of each class, by its number.
 
@@ -66,15 +66,15 @@ class FrameSplits:
     """
 
     train: LabeledFrames
-    tuning: LabeledFrames
+    validation: LabeledFrames
     test: LabeledFrames
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        shapes = [list(split.frames.shape[1:]) for split in (self.train, self.tuning, self.test)]
+        shapes = [list(split.frames.shape[1:]) for split in (self.train, self.validation, self.test)]
         if not shapes[0] == shapes[1] == shapes[2]:
             raise ValueError(f"Frames of all splits must have the same shape, got {shapes}.")
-        largest = max(int(split.labels.max()) for split in (self.train, self.tuning, self.test))
+        largest = max(int(split.labels.max()) for split in (self.train, self.validation, self.test))
         if largest >= self.classes:
             raise ValueError(f"class_names must name all {largest + 1} classes, got {self.classes} names.")
 
@@ -166,26 +166,26 @@ def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> 
     return LabeledFrames(reversed_frames, labels)
 
 
-def split_by_user(users: Sequence[str], tuning: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def split_by_user(users: Sequence[str], validation: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Hold out all samples of some users, so that accuracy is that on people never seen.
 
     Args:
         users: Who is recorded in each sample, such as :attr:`EventRecording.user`; two or more people.
-        tuning: Fraction of the users to hold out; at least one is, and at least one is not.
+        validation: Fraction of the users to hold out; at least one is, and at least one is not.
         seed: Of their choice.
 
     Returns:
         Numbers of the samples to train on, and of those held out, ascending.
 
     Raises:
-        ValueError: If ``tuning`` is not a fraction, or there are fewer than two users.
+        ValueError: If ``validation`` is not a fraction, or there are fewer than two users.
     """
-    if not 0 < tuning < 1:
-        raise ValueError(f"tuning must be a fraction between 0 and 1, got {tuning!r}.")
+    if not 0 < validation < 1:
+        raise ValueError(f"validation must be a fraction between 0 and 1, got {validation!r}.")
     people = sorted(set(users))
     if len(people) < 2:
         raise ValueError(f"users must be at least two people, got {people}. random_split needs no users.")
-    count = min(max(round(tuning * len(people)), 1), len(people) - 1)
+    count = min(max(round(validation * len(people)), 1), len(people) - 1)
     held_out = np.isin(users, np.random.default_rng(seed).permutation(people)[:count])
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 

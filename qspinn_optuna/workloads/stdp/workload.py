@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
 from qspinn_optuna.parameters import Deployment, ParameterSpec
-from qspinn_optuna.workloads.progress import TrainingProgress, check_looks
+from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.stdp.integer import IntegerNetwork
 from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
@@ -31,7 +31,7 @@ _BATCH = 1_000
 
 # Numbers of the first images, far from those of training, so that every set has spikes of its own.
 _LABELS = 1_000_000_000
-_TUNING = 2_000_000_000
+_VALIDATION = 2_000_000_000
 _TEST = 4_000_000_000
 
 _Network = STDPNetwork | IntegerNetwork
@@ -48,7 +48,7 @@ class STDPWorkload:
         seed: Of the baseline: initial weights and input spikes.
         deployment: What the device does. One that learns has no use for post-training quantization.
         threads: Threads that measure; training takes one. All cores if not given.
-        training_looks: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells how far it
+        rungs: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells how far it
             is, for a pruner to stop it. They change no result, and each takes the time of up to 3,000 images.
 
     Attributes:
@@ -56,7 +56,7 @@ class STDPWorkload:
 
     Raises:
         TypeError: If ``data`` or ``settings`` are of another type.
-        ValueError: If ``seed`` is negative, ``threads`` is under 1, ``training_looks`` are no rising fractions, or no
+        ValueError: If ``seed`` is negative, ``threads`` is under 1, ``rungs`` are no rising fractions, or no
             input spikes often enough to be kept.
     """
 
@@ -68,7 +68,7 @@ class STDPWorkload:
         seed: int = 0,
         deployment: Deployment = Deployment.INFERENCE,
         threads: int | None = None,
-        training_looks: Sequence[float] = (),
+        rungs: Sequence[float] = (),
     ) -> None:
         if not isinstance(data, ImageSplits):
             raise TypeError(f"data must be ImageSplits, such as embedded_mnist(), got {type(data).__name__}.")
@@ -83,7 +83,7 @@ class STDPWorkload:
         self.threads = threads if threads is not None else os.cpu_count() or 1
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
-        self.training_looks = check_looks(tuple(training_looks))
+        self.rungs = check_rungs(tuple(rungs))
         self.kept_inputs = self._find_kept_inputs()
         self._spikes: dict[tuple[int, int, int, int], SpikeTrains] = {}
 
@@ -109,7 +109,7 @@ class STDPWorkload:
     @cached_property
     def baseline(self) -> float:
         """Accuracy of the float baseline on the tuning set."""
-        return self._accuracy(self.network, self.data.tuning, _TUNING)
+        return self._accuracy(self.network, self.data.validation, _VALIDATION)
 
     @cached_property
     def test_baseline(self) -> float:
@@ -124,19 +124,19 @@ class STDPWorkload:
             seed: Of the input spikes, stochastic rounding, and the initial weights of in-training quantization.
 
         Yields:
-            The progress at each of ``training_looks``, if ``config`` quantizes in training; then (correct, seen),
+            The progress at each of ``rungs``, if ``config`` quantizes in training; then (correct, seen),
             after every thousand images.
 
         Raises:
             ValueError: If the simulation cannot carry ``config`` exactly, or a device that learns is to be quantized
                 after training.
         """
-        networks = self._networks(config, seed, self.training_looks)
-        for fraction in self.training_looks if config.scheme is Scheme.ITQ else ():
+        networks = self._networks(config, seed, self.rungs)
+        for fraction in self.rungs if config.scheme is Scheme.ITQ else ():
             network = IntegerNetwork.from_network(next(networks), config)
             yield self._look(network, fraction, seed)
         network = IntegerNetwork.from_network(next(networks), config)
-        yield from self._measure(network, self.data.tuning, _TUNING, seed)
+        yield from self._measure(network, self.data.validation, _VALIDATION, seed)
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test set: for the final figure only."""
@@ -204,7 +204,9 @@ class STDPWorkload:
 
     def _look(self, network: _Network, fraction: float, seed: int) -> TrainingProgress:
         """How far a training is: labels and accuracy by the first batch of each."""
-        *_, (correct, seen) = self._measure(network, self.data.tuning[:_BATCH], _TUNING, seed, label_images=_BATCH)
+        *_, (correct, seen) = self._measure(
+            network, self.data.validation[:_BATCH], _VALIDATION, seed, label_images=_BATCH
+        )
         return TrainingProgress(fraction, correct, seen)
 
     def _accuracy(self, network: _Network, split: LabeledImages, first_image: int) -> float:

@@ -27,7 +27,7 @@ from qspinn_optuna.networks.activity import computes_in_fixed_point, silent_laye
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.observation import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
-from qspinn_optuna.workloads.progress import TrainingProgress, check_looks
+from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.training import Batches, check_batch, class_scores, seeded
@@ -75,21 +75,21 @@ class SupervisedWorkload:
             quantized ones in training. None for post-training quantization only. A generator function, such as a
             partial :func:`~.training.fit_by_epochs`, can be looked at meanwhile.
         calibration: Batches, such as (inputs, labels), on which ranges are measured.
-        tuning: Batches (inputs, labels) held out of training, on which accuracies are measured.
+        validation: Batches (inputs, labels) held out of training, on which accuracies are measured.
         test: Batches for the final figures.
         accuracy: The part of a batch that is right.
         range_method: How ranges are made of values.
         cache: Folder in which trained networks are kept, to be found by later runs, as long as nothing that
             :func:`~.fingerprints.fingerprint` sees has changed; made if need be.
         seed: Of the float networks' initial weights and training.
-        training_looks: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells the accuracy,
+        rungs: Fractions of in-training quantization, rising, after which :meth:`evaluate` tells the accuracy,
             for a pruner to stop it: each at the end of the epoch. A network from the cache is not looked at. They
             change no result.
 
     Raises:
         TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called, or
-            there are ``training_looks`` and ``fine_tune`` is no generator function.
-        ValueError: If ``training_looks`` are no rising fractions, or ``tuning`` or ``calibration`` has no batches, or
+            there are ``rungs`` and ``fine_tune`` is no generator function.
+        ValueError: If ``rungs`` are no rising fractions, or ``validation`` or ``calibration`` has no batches, or
             other ones when it is gone through again.
     """
 
@@ -102,13 +102,13 @@ class SupervisedWorkload:
         train: Train | None,
         fine_tune: Train | TrainInParts | None = None,
         calibration: Iterable[Any],
-        tuning: Batches,
+        validation: Batches,
         test: Batches | None = None,
         accuracy: Accuracy = top1,
         range_method: RangeMethod = RangeMethod.LEAST_SQUARES,
         cache: Path | str | None = None,
         seed: int = 0,
-        training_looks: Sequence[float] = (),
+        rungs: Sequence[float] = (),
     ) -> None:
         if not isinstance(network, nn.Module) and callable(network):
             with seeded(seed):
@@ -118,24 +118,23 @@ class SupervisedWorkload:
         for name, function in (("train", train), ("fine_tune", fine_tune)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
-        self.training_looks = check_looks(tuple(training_looks))
-        if self.training_looks and not inspect.isgeneratorfunction(fine_tune):
+        self.rungs = check_rungs(tuple(rungs))
+        if self.rungs and not inspect.isgeneratorfunction(fine_tune):
             raise TypeError(
-                "training_looks need a fine_tune that pauses, such as partial(fit_by_epochs, ...), got "
-                f"fine_tune={fine_tune!r}."
+                f"rungs need a fine_tune that pauses, such as partial(fit_by_epochs, ...), got fine_tune={fine_tune!r}."
             )
         self._untrained = fresh_copy(network)
         self._train = train
         self._fine_tune = fine_tune
         self.calibration = calibration
-        self.tuning = tuning
+        self.validation = validation
         self._test = test
         self._accuracy = accuracy
         self.range_method = RangeMethod(range_method)
         self._cache = None if cache is None else NetworkCache(Path(cache))
         self.seed = seed
         self._sample = _first_inputs(calibration, "calibration")
-        for name, batches in (("calibration", calibration), ("tuning", tuning)):
+        for name, batches in (("calibration", calibration), ("validation", validation)):
             if not torch.equal(_first_inputs(batches, name), _first_inputs(batches, name)):
                 raise ValueError(f"{name} must give the same batches each time: without shuffling and augmentation.")
 
@@ -148,7 +147,7 @@ class SupervisedWorkload:
         return fold_batch_norm(trained, self._sample)
 
     @cached_property
-    def control(self) -> nn.Module:
+    def baseline_network(self) -> nn.Module:
         """The float network after fine-tuning."""
         if self._fine_tune is None:
             return self.network
@@ -175,17 +174,17 @@ class SupervisedWorkload:
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
         """What the device stores, with the ranges that the control has on the calibration batches."""
-        return calibrate(self.control, self.calibration, self.range_method, seed=self.seed)
+        return calibrate(self.baseline_network, self.calibration, self.range_method, seed=self.seed)
 
     @cached_property
     def baseline(self) -> float:
         """Accuracy of the control on the tuning batches."""
-        return self.accuracy_of(self.control, self.tuning)
+        return self.accuracy_of(self.baseline_network, self.validation)
 
     @cached_property
     def test_baseline(self) -> float:
         """Accuracy of the control on the test batches."""
-        return self.accuracy_of(self.control, self.test_batches)
+        return self.accuracy_of(self.baseline_network, self.test_batches)
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
         """Quantize the network and count its correct answers on the tuning batches.
@@ -197,16 +196,16 @@ class SupervisedWorkload:
             seed: Of fine-tuning and stochastic rounding.
 
         Yields:
-            The progress at each of ``training_looks``, if ``config`` quantizes in training; then (correct, seen),
+            The progress at each of ``rungs``, if ``config`` quantizes in training; then (correct, seen),
             after every batch.
 
         Raises:
             ValueError: If the simulation cannot carry ``config`` exactly, in-training quantization is asked for
                 without ``fine_tune``, or an accuracy is outside 0-1.
         """
-        network = yield from self._quantize_in_parts(config, seed, self.training_looks)
+        network = yield from self._quantize_in_parts(config, seed, self.rungs)
         self._warn_of_silence(network, config)
-        yield from self._count(network, self.tuning)
+        yield from self._count(network, self.validation)
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test batches: for the final figure only."""
@@ -224,7 +223,7 @@ class SupervisedWorkload:
     ) -> Generator[TrainingProgress, None, nn.Module]:
         """Quantize, and tell the progress at the looks in training, if there is any."""
         if config.scheme is Scheme.PTQ:
-            network = freeze_network(quantize_network(self.control, config, seed=seed))
+            network = freeze_network(quantize_network(self.baseline_network, config, seed=seed))
         elif self._fine_tune is None:
             raise ValueError("In-training quantization needs fine_tune; give it, or the space schemes=(Scheme.PTQ,).")
         else:
@@ -258,7 +257,7 @@ class SupervisedWorkload:
             "workload": "supervised",
             "network": fingerprint(self._untrained),
             "train": fingerprint(self._train, self._fine_tune),
-            "data": fingerprint(list(self.calibration), list(self.tuning)),
+            "data": fingerprint(list(self.calibration), list(self.validation)),
             "accuracy": fingerprint(self._accuracy),
             "range_method": self.range_method.value,
             "seed": self.seed,
@@ -275,13 +274,13 @@ class SupervisedWorkload:
     @cached_property
     def _checked_samples(self) -> Tensor:
         """A few of the first samples, if it is clear which dimension they are counted along, else all."""
-        inputs, labels = next(iter(self.tuning))
+        inputs, labels = next(iter(self.validation))
         along = [dimension for dimension in (0, 1) if inputs.ndim > 1 and inputs.shape[dimension] == len(labels)]
         return inputs.narrow(along[0], 0, min(_CHECKED_SAMPLES, len(labels))) if len(along) == 1 else inputs
 
     @cached_property
     def _silent_in_float(self) -> set[str]:
-        return set(silent_layers(self.control, self.calibration))
+        return set(silent_layers(self.baseline_network, self.calibration))
 
     def _trained(self, key: str, network: nn.Module, train: Train, seed: int) -> nn.Module:
         """A trained copy of a network, from the cache if it is there."""
@@ -325,7 +324,7 @@ class SupervisedWorkload:
     def _look(self, network: nn.Module, fraction: float) -> TrainingProgress:
         """Accuracy of a network that trains, on the first batches; itself left untouched."""
         correct, seen = 0, 0
-        for correct, seen in self._count(freeze_network(fresh_copy(network)), self.tuning):  # noqa: B007
+        for correct, seen in self._count(freeze_network(fresh_copy(network)), self.validation):  # noqa: B007
             if seen >= _LOOK_SAMPLES:
                 break
         return TrainingProgress(fraction, correct, seen)

@@ -148,10 +148,10 @@ def users(count: int) -> list[EventRecording]:
     return [recording(k, source=f"user{k:02d}_{light}") for light in ("led", "lab") for k in range(count)]
 
 
-@pytest.mark.parametrize(("count", "tuning", "expected"), [(10, 0.2, 2), (10, 0.01, 1), (3, 0.99, 2), (2, 0.5, 1)])
-def test_users_are_kept_apart(count: int, tuning: float, expected: int) -> None:
+@pytest.mark.parametrize(("count", "validation", "expected"), [(10, 0.2, 2), (10, 0.01, 1), (3, 0.99, 2), (2, 0.5, 1)])
+def test_users_are_kept_apart(count: int, validation: float, expected: int) -> None:
     names = [made.user for made in users(count)]
-    train, held_out = split_by_user(names, tuning, 0)
+    train, held_out = split_by_user(names, validation, 0)
     assert len({names[k] for k in held_out}) == expected
     assert not {names[k] for k in held_out} & {names[k] for k in train}
     assert sorted([*train, *held_out]) == list(range(len(names)))
@@ -169,10 +169,10 @@ def test_which_users_are_held_out_depends_on_the_seed_alone() -> None:
     assert len({frozenset(held_out(names, seed)) for seed in range(8)}) > 3
 
 
-@pytest.mark.parametrize("tuning", [0, 1, -0.5, 1.5])
-def test_what_is_no_fraction_is_refused(tuning: float) -> None:
-    with pytest.raises(ValueError, match="tuning must be a fraction between 0 and 1"):
-        split_by_user([made.user for made in users(4)], tuning, 0)
+@pytest.mark.parametrize("validation", [0, 1, -0.5, 1.5])
+def test_what_is_no_fraction_is_refused(validation: float) -> None:
+    with pytest.raises(ValueError, match="validation must be a fraction between 0 and 1"):
+        split_by_user([made.user for made in users(4)], validation, 0)
 
 
 def test_one_user_cannot_be_split() -> None:
@@ -205,9 +205,9 @@ def test_random_parts_have_no_common_sample_and_all_classes_in_proportion(labels
 
 def test_balanced_classes_stay_balanced_and_the_seed_decides() -> None:
     frames = labeled(0, list(range(5)) * 20)
-    train, tuning = random_split(frames, (60, 40), 3)
+    train, validation = random_split(frames, (60, 40), 3)
     np.testing.assert_array_equal(np.bincount(train.labels), [12] * 5)
-    np.testing.assert_array_equal(np.bincount(tuning.labels), [8] * 5)
+    np.testing.assert_array_equal(np.bincount(validation.labels), [8] * 5)
     np.testing.assert_array_equal(random_split(frames, (60, 40), 3)[0].frames, train.frames)
     assert (random_split(frames, (60, 40), 4)[0].frames != train.frames).any()
 

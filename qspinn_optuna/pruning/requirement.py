@@ -13,7 +13,7 @@ from qspinn_optuna.study import is_feasible
 
 
 @dataclass(frozen=True)
-class Bar:
+class Requirement:
     """An accuracy that a trial has to reach, or to exceed, for its result to matter.
 
     Args:
@@ -45,7 +45,7 @@ class Bar:
         return accuracy >= self.height and not (self.exceeded and accuracy == self.accuracy)
 
     @property
-    def is_out_of_sight(self) -> bool:
+    def is_unreachable(self) -> bool:
         """Whether not even a perfect accuracy is enough."""
         return not self.is_passed_by(1.0)
 
@@ -58,10 +58,10 @@ class Bar:
         return correct
 
 
-def find_bar(
+def find_requirement(
     earlier: Iterable[FrozenTrial], memory_kib: float, accuracy_floor: float | None, gain: float = 0.0
-) -> Bar | None:
-    """The bar of a trial: the best feasible accuracy for no more memory, or the floor; None if there is neither.
+) -> Requirement | None:
+    """What a trial has to beat: the best feasible accuracy for no more memory, or the floor; None if there is neither.
 
     Args:
         earlier: Finished trials.
@@ -72,7 +72,7 @@ def find_bar(
     Raises:
         ValueError: If an accuracy is no fraction.
     """
-    bar = None if accuracy_floor is None else Bar(accuracy_floor, exceeded=False)
+    requirement = None if accuracy_floor is None else Requirement(accuracy_floor, exceeded=False)
     for trial in earlier:
         memory, accuracy = trial.values
         if not (math.isfinite(memory) and math.isfinite(accuracy)):
@@ -85,16 +85,16 @@ def find_bar(
         if memory > memory_kib or not is_feasible(trial):
             continue
         # On equal terms the front is the harder one: it has to be exceeded.
-        higher = Bar(accuracy, exceeded=True, number=trial.number, gain=gain)
-        if bar is None or (higher.height, higher.exceeded) > (bar.height, bar.exceeded):
-            bar = higher
-    return bar
+        higher = Requirement(accuracy, exceeded=True, number=trial.number, gain=gain)
+        if requirement is None or (higher.height, higher.exceeded) > (requirement.height, requirement.exceeded):
+            requirement = higher
+    return requirement
 
 
 def finished_before(trial: optuna.Trial) -> list[FrozenTrial]:
     """Completed trials of the study that were so when ``trial`` began.
 
-    NOTE: those of other workers that finish meanwhile are left out. A bar that rises between two looks would be another
+    NOTE: those of other workers that finish meanwhile are left out. One that rises between two looks would be another
     hypothesis, and the guarantee is for one that is fixed before the first sample.
     """
     start = trial.datetime_start
