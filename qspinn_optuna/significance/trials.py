@@ -18,6 +18,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
 from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
+from qspinn_optuna.space import is_width_name, parameter_of
 from qspinn_optuna.study import check_directions
 
 _FEWEST_TRIALS = 10
@@ -84,9 +85,7 @@ def significance_from_study(
             )
             scheme, rounding = Scheme(choice["scheme"]), Rounding(next(v for k, v in choice.items() if k != "scheme"))
             sufficient = [point.width for point in points if point.accuracy >= baseline - tolerance]
-            curves.append(
-                WidthCurve(name.removeprefix("bits."), scheme, rounding, points, min(sufficient, default=None))
-            )
+            curves.append(WidthCurve(parameter_of(name), scheme, rounding, points, min(sufficient, default=None)))
     with warnings.catch_warnings():
         # That importances are for low targets: ours is low where the accuracy is high.
         warnings.simplefilter("ignore", UserWarning)
@@ -107,7 +106,7 @@ def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDis
             "study.optimize first, or measure with measure_significance."
         )
     distributions = trials[0].distributions
-    ours = all(key == "scheme" or key.partition(".")[0] in ("rounding", "bits") for key in distributions)
+    ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width_name(key) for key in distributions)
     if not ours or "scheme" not in distributions:
         raise ValueError(f"Study {name!r} was made by another program: its parameters are {sorted(distributions)}.")
     for trial in trials:
