@@ -34,7 +34,7 @@ def width_name(parameter: str) -> str:
     return f"{_WIDTH}{parameter}"
 
 
-def is_width_name(dimension: str) -> bool:
+def is_width(dimension: str) -> bool:
     """Whether a dimension holds a width."""
     return dimension.startswith(_WIDTH)
 
@@ -45,7 +45,7 @@ def parameter_of(dimension: str) -> str:
     Raises:
         ValueError: If it holds no width.
     """
-    if not is_width_name(dimension):
+    if not is_width(dimension):
         raise ValueError(f"dimension must be the name of a width, such as {width_name('weight')!r}, got {dimension!r}.")
     return dimension.removeprefix(_WIDTH)
 

@@ -18,7 +18,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
-from qspinn_optuna.space import QuantizationSpace, is_width_name, parameter_of, width_name
+from qspinn_optuna.space import QuantizationSpace, is_width, parameter_of, width_name
 
 WEIGHT = ParameterSpec("fc.weight", Family.WEIGHT, 100, -1.0, 1.0)
 BIAS = ParameterSpec("fc.bias", Family.BIAS, 10, -0.5, 0.5)
@@ -662,7 +662,7 @@ def test_a_restriction_twice_has_to_leave_something() -> None:
 
 
 def test_names_of_widths_go_both_ways() -> None:
-    assert [parameter_of(name) for name in RESTRICTED.distributions if is_width_name(name)] == list(RESTRICTED.widths)
+    assert [parameter_of(name) for name in RESTRICTED.distributions if is_width(name)] == list(RESTRICTED.widths)
     assert width_name("fc.weight") == "bits.fc.weight"
     with pytest.raises(ValueError, match="dimension"):
         parameter_of("rounding.weight")

@@ -18,7 +18,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
 from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
-from qspinn_optuna.space import is_width_name, parameter_of
+from qspinn_optuna.space import is_width, parameter_of
 from qspinn_optuna.study import check_directions
 
 _FEWEST_TRIALS = 10
@@ -106,7 +106,7 @@ def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDis
             "study.optimize first, or measure with measure_significance."
         )
     distributions = trials[0].distributions
-    ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width_name(key) for key in distributions)
+    ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width(key) for key in distributions)
     if not ours or "scheme" not in distributions:
         raise ValueError(f"Study {name!r} was made by another program: its parameters are {sorted(distributions)}.")
     for trial in trials:
