@@ -12,7 +12,7 @@ from qspinn_optuna.opening import open_study
 from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.sampler import MemoryAwareSampler
-from qspinn_optuna.selection import Choice, TradeOffSelector
+from qspinn_optuna.selection import Choice, SmallestSelector, TradeOffSelector
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
@@ -43,6 +43,7 @@ __all__ = [
     "QuantizationSpace",
     "Rounding",
     "Scheme",
+    "SmallestSelector",
     "TradeOffSelector",
     "TrainingProgress",
     "Workload",

@@ -23,6 +23,9 @@ Widths = int | tuple[int, int]
 Ties = Literal["family", "layer"] | Mapping[str, str]
 """Which parameters share their width; see :class:`QuantizationSpace`."""
 
+_WIDTH = "bits."
+"""What the names of dimensions that are widths begin with."""
+
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -244,6 +247,11 @@ class QuantizationSpace:
             # Plain widths go as far as every parameter can: the first is common to all.
             collected[dimension] = (low, min(tied[1], high))
         return collected
+
+
+def is_width(dimension: str) -> bool:
+    """Whether a dimension, by its name, is the width of a parameter or of tied parameters."""
+    return dimension.startswith(_WIDTH)
 
 
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:

@@ -1,0 +1,101 @@
+"""What a study knows of itself: what it is of, its objectives and floor, the records of its trials, its storage."""
+
+from __future__ import annotations
+
+from qspinn_optuna.study.accuracies import (
+    Baseline,
+    accuracies_on_test,
+    baseline_of,
+    ensure_baseline,
+    record_baseline,
+    record_test_accuracy,
+)
+from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.identity import (
+    check_identity,
+    check_space,
+    description_of,
+    identify,
+    identity_of,
+    is_new,
+    space_of,
+)
+from qspinn_optuna.study.measurements import Measurement, measurements, record_measurements
+from qspinn_optuna.study.objectives import (
+    DIRECTIONS,
+    FLOOR_CONSTRAINT,
+    OBJECTIVES,
+    accuracy_floor,
+    accuracy_of,
+    check_directions,
+    constrain,
+    finished_trials,
+    is_feasible,
+    memory_of,
+    set_accuracy_floor,
+)
+from qspinn_optuna.study.records import (
+    Counts,
+    FootprintRecord,
+    Stage,
+    TrialRecord,
+    attributes_of,
+    record_configuration,
+    record_counts,
+    record_duplicate,
+    record_progress,
+    record_pruning,
+    record_refusal,
+    record_seconds,
+)
+from qspinn_optuna.study.source import Source, record_source, source_of
+from qspinn_optuna.study.storage import open_storage
+
+__all__ = [
+    "DIRECTIONS",
+    "FLOOR_CONSTRAINT",
+    "OBJECTIVES",
+    "Baseline",
+    "Counts",
+    "FootprintRecord",
+    "Measurement",
+    "Source",
+    "Stage",
+    "StudyAttribute",
+    "TrialRecord",
+    "accuracies_on_test",
+    "accuracy_floor",
+    "accuracy_of",
+    "attributes_of",
+    "baseline_of",
+    "check_directions",
+    "check_identity",
+    "check_space",
+    "constrain",
+    "description_of",
+    "ensure_baseline",
+    "finished_trials",
+    "identify",
+    "identity_of",
+    "is_feasible",
+    "is_new",
+    "measurements",
+    "memory_of",
+    "open_storage",
+    "read",
+    "record_baseline",
+    "record_configuration",
+    "record_counts",
+    "record_duplicate",
+    "record_measurements",
+    "record_progress",
+    "record_pruning",
+    "record_refusal",
+    "record_seconds",
+    "record_source",
+    "record_test_accuracy",
+    "set_accuracy_floor",
+    "source_of",
+    "space_of",
+    "write",
+]
