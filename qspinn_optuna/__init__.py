@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.pruning import FrontPruner as FrontPruner
     from qspinn_optuna.sampler import MemoryAwareSampler as MemoryAwareSampler
     from qspinn_optuna.selection import Choice as Choice
+    from qspinn_optuna.selection import SmallestSelector as SmallestSelector
     from qspinn_optuna.selection import TradeOffSelector as TradeOffSelector
     from qspinn_optuna.space import QuantizationSpace as QuantizationSpace
     from qspinn_optuna.workloads import TrainingProgress as TrainingProgress
@@ -60,7 +61,7 @@ _NAMES = {
     "parameters": ("Deployment", "Family", "Footprint", "ParameterSpec"),
     "pruning": ("FrontPruner",),
     "sampler": ("MemoryAwareSampler",),
-    "selection": ("Choice", "TradeOffSelector"),
+    "selection": ("Choice", "SmallestSelector", "TradeOffSelector"),
     "space": ("QuantizationSpace",),
     "workloads": ("TrainingProgress", "Workload"),
     "workloads.stdp": ("STDPWorkload",),

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.study import check_directions, check_floor, is_feasible
+from qspinn_optuna.study import (
+    TrialRecord,
+    accuracy_floor,
+    accuracy_of,
+    check_directions,
+    finished_trials,
+    is_feasible,
+)
+
+_Point = TypeVar("_Point")
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,10 +84,12 @@ class ParetoFront:
     Args:
         candidates: In ascending order of memory, and so of accuracy.
         baseline_kib: Memory of the 32-bit original.
+        accuracy_floor: Accuracy that all candidates reach, a fraction; None if the study has no floor.
     """
 
     candidates: tuple[Candidate, ...]
     baseline_kib: float
+    accuracy_floor: float | None = None
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -87,69 +99,151 @@ class ParetoFront:
 
     @classmethod
     def from_study(
-        cls,
-        study: optuna.Study,
-        *,
-        accuracy_floor: float | None = None,
-        where: Callable[[QuantizationConfig], bool] | None = None,
+        cls, study: optuna.Study, *, where: Callable[[QuantizationConfig], bool] | None = None
     ) -> ParetoFront:
         """The front of the finished and feasible trials of a study; of equal points the first is kept.
 
+        A trial is feasible if it reaches the accuracy floor of the study and keeps its own constraints.
+
         Args:
             study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
-            accuracy_floor: Accuracy under which a trial is left out, instead of the constraints the trials keep.
             where: Which configurations to consider; all if not given.
 
         Raises:
-            ValueError: If the study has other objectives, trials of another program, or no feasible trial.
+            ValueError: If the study has other objectives, trials of another program, or no feasible trial. The message
+                says why: what was refused or pruned and for which reason, or how far the best trial is from the floor.
         """
         check_directions(study)
-        check_floor(accuracy_floor)
-        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        finished = [trial for trial in finished if all(math.isfinite(value) for value in trial.values)]
+        floor = accuracy_floor(study)
+        finished = finished_trials(study)
         if where is not None:
-            finished = [trial for trial in finished if where(_config(trial))]
-        feasible = [trial for trial in finished if is_feasible(trial, accuracy_floor)]
+            finished = [trial for trial in finished if where(_config(TrialRecord(trial)))]
+        feasible = [TrialRecord(trial) for trial in finished if is_feasible(trial, floor)]
         if not feasible:
-            raise ValueError(_why_empty(study.study_name, finished, accuracy_floor))
-        candidates = [_candidate(trial) for trial in _nondominated(feasible)]
-        return cls(tuple(candidates), float(feasible[0].user_attrs["footprint"]["baseline_kib"]))
+            raise ValueError(_why_empty(study, finished, floor))
+        ordered = nondominated(feasible, lambda record: (record.memory_kib, record.accuracy, record.number))
+        candidates = tuple(_candidate(record) for record in ordered)
+        return cls(candidates, _baseline_kib(feasible[0]), floor)
 
 
-def _nondominated(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that no other dominates, by memory; of equal ones the first."""
-    front: list[FrozenTrial] = []
-    for trial in sorted(trials, key=lambda trial: (trial.values[0], -trial.values[1], trial.number)):
-        # NOTE: in this order a trial is dominated, or seen, unless it is more accurate than all before it.
-        if not front or trial.values[1] > front[-1].values[1]:
-            front.append(trial)
+def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, float, int]]) -> list[_Point]:
+    """The points that no other one beats in memory and accuracy at once, by ascending memory.
+
+    Args:
+        points: The points.
+        key: Memory, accuracy and number of a point; of equal points the one with the smallest number is kept.
+    """
+    front: list[_Point] = []
+    best = -math.inf
+
+    def order(point: _Point) -> tuple[float, float, int]:
+        memory, accuracy, number = key(point)
+        return memory, -accuracy, number
+
+    for point in sorted(points, key=order):
+        # NOTE: in this order a point is dominated, or seen, unless it is more accurate than all before it.
+        accuracy = key(point)[1]
+        if accuracy > best:
+            front.append(point)
+            best = accuracy
     return front
 
 
-def _config(trial: FrozenTrial) -> QuantizationConfig:
-    if "config" not in trial.user_attrs or "footprint" not in trial.user_attrs:
+def check_front(front: ParetoFront) -> None:
+    """Refuse what no rule can choose from, and no figure can show; a front of a study always passes.
+
+    Raises:
+        TypeError: If ``front`` is not a front.
+        ValueError: If it is empty, or a memory or an accuracy is impossible, such as NaN.
+    """
+    if not isinstance(front, ParetoFront):
+        raise TypeError(
+            f"front must be a ParetoFront, such as ParetoFront.from_study(study), got {type(front).__name__}."
+        )
+    if len(front) == 0:
+        raise ValueError("front must have at least one candidate, got none.")
+    if not _is_size(front.baseline_kib):
+        raise ValueError(f"front must have a baseline of more than 0 KiB, got {front.baseline_kib!r}.")
+    for candidate in front:
+        _check_candidate(candidate)
+
+
+def _check_candidate(candidate: Candidate) -> None:
+    number = candidate.trial_number
+    if not _is_size(candidate.memory_kib):
         raise ValueError(
-            f"Trial {trial.number} has no user attributes 'config' and 'footprint': was it made by another objective "
+            f"front must have memories of more than 0 KiB, got {candidate.memory_kib!r} of trial {number}."
+        )
+    if not _is_size(candidate.compression):
+        raise ValueError(f"front must have compressions over 0, got {candidate.compression!r} of trial {number}.")
+    if not 0 <= candidate.accuracy <= 1:
+        raise ValueError(
+            f"front must have accuracies that are fractions between 0 and 1, got {candidate.accuracy!r} of trial "
+            f"{number}."
+        )
+    if candidate.samples is not None and candidate.samples <= 0:
+        raise ValueError(
+            f"front must have accuracies of at least one sample, or None where that is unknown, got "
+            f"{candidate.samples!r} of trial {number}."
+        )
+
+
+def _is_size(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+def _config(record: TrialRecord) -> QuantizationConfig:
+    if record.config is None or record.footprint is None:
+        raise ValueError(
+            f"Trial {record.number} keeps neither a configuration nor a footprint: was it made by another objective "
             "than QuantizationObjective?"
         )
-    return QuantizationConfig.from_dict(trial.user_attrs["config"])
+    return record.config
 
 
-def _candidate(trial: FrozenTrial) -> Candidate:
-    config = _config(trial)
-    memory_kib, accuracy = trial.values
-    compression, samples = trial.user_attrs["footprint"]["compression"], trial.user_attrs.get("seen")
-    return Candidate(trial.number, config, memory_kib, compression, accuracy, samples)
+def _baseline_kib(record: TrialRecord) -> float:
+    assert record.footprint is not None
+    return float(record.footprint.baseline_kib)
 
 
-def _why_empty(name: str, finished: list[FrozenTrial], accuracy_floor: float | None) -> str:
-    if not finished:
-        return f"Study {name!r} has no finished trial to make a front of: run study.optimize first."
-    best = max(finished, key=lambda trial: float(trial.values[1]))
-    missing = max(best.constraints.values(), default=0.0)
-    if accuracy_floor is not None:
-        missing = accuracy_floor - best.values[1]
-    return (
-        f"Study {name!r} has no feasible trial: the most accurate, trial {best.number} with {best.values[1]:.2%}, is "
-        f"{100 * missing:.2f} points under the accuracy floor. Lower the floor, widen the widths or run more trials."
+def _candidate(record: TrialRecord) -> Candidate:
+    config = _config(record)
+    assert record.footprint is not None
+    return Candidate(
+        record.number, config, record.memory_kib, record.footprint.compression, record.accuracy, record.samples
     )
+
+
+def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | None) -> str:
+    name = study.study_name
+    if not finished:
+        return _why_unfinished(study)
+    best = max(finished, key=accuracy_of)
+    missing = max(best.constraints.values(), default=0.0) if floor is None else floor - accuracy_of(best)
+    if floor is not None and missing <= 0:
+        return f"Study {name!r} has no feasible trial: every one that reaches the floor breaks another constraint."
+    return (
+        f"Study {name!r} has no feasible trial: the most accurate, trial {best.number} with {accuracy_of(best):.2%}, "
+        f"is {100 * missing:.2f} points under the accuracy floor. Lower the floor, widen the widths or run more trials."
+    )
+
+
+def _why_unfinished(study: optuna.Study) -> str:
+    """What became of the trials of a study of which none was finished."""
+    records = [TrialRecord(trial) for trial in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))]
+    refused = Counter(record.refused for record in records if record.refused is not None)
+    stopped = Counter(record.pruned_because for record in records if record.pruned_because is not None)
+    failed = len(study.get_trials(deepcopy=False, states=(TrialState.FAIL,)))
+    parts = []
+    if refused:
+        parts.append(
+            f"{refused.total()} refused, since the workload cannot carry the configuration exactly: "
+            f"{refused.most_common(1)[0][0]}"
+        )
+    if stopped:
+        parts.append(f"{stopped.total()} stopped by the pruner, such as: {stopped.most_common(1)[0][0]}")
+    if failed:
+        parts.append(f"{failed} failed or were interrupted")
+    if not parts:
+        return f"Study {study.study_name!r} has no finished trial to make a front of: run study.optimize first."
+    return f"Study {study.study_name!r} has no finished trial to make a front of: {'; '.join(parts)}"

@@ -5,65 +5,67 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Iterator
 
 import optuna
 from optuna.trial import TrialState
 
 from qspinn_optuna.config import InexactError, QuantizationConfig
-from qspinn_optuna.parameters import Footprint, stored
+from qspinn_optuna.parameters import stored
 from qspinn_optuna.pruning import FrontPruner
-from qspinn_optuna.pruning.conformal import record
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import check_floor, check_space, description_of
+from qspinn_optuna.study import (
+    Counts,
+    Stage,
+    TrialRecord,
+    accuracy_floor,
+    check_space,
+    constrain,
+    description_of,
+    ensure_baseline,
+    record_configuration,
+    record_counts,
+    record_duplicate,
+    record_progress,
+    record_pruning,
+    record_refusal,
+    record_seconds,
+)
 from qspinn_optuna.workloads import TrainingProgress, Workload
-
-FLOOR_CONSTRAINT = "accuracy_floor"
-"""Name of the constraint that the accuracy floor sets: the floor minus the accuracy."""
 
 
 class QuantizationObjective:
     """An Optuna objective: ``(memory_kib, accuracy)`` of a quantization of a workload.
 
-    Each trial keeps as user attributes the configuration with its formats and roundings (``config``), the memory by
-    parameter and family (``footprint``), the counts behind the accuracy (``correct``, ``seen``), the ``seed``, a digest
-    of what the workload says of itself (``workload``) and the ``seconds`` it took. A configuration that the study has
-    seen with the same seed and workload is not evaluated again: the stored result is used, and ``duplicate_of`` names
-    its trial. What the workload tells of its training is kept as ``training_progress``.
+    Each trial keeps a :class:`~qspinn_optuna.study.TrialRecord` as user attributes: the configuration with its formats
+    and roundings, the memory by parameter and family, the counts behind the accuracy, the seed, a digest of what the
+    workload says of itself, and the seconds it took. A configuration that the study has seen with the same seed and
+    workload is not evaluated again: the stored result is used. The study keeps the accuracy of the float network; if it
+    has an accuracy floor, see :func:`~qspinn_optuna.open_study`, that is an Optuna constraint of every trial.
 
-    A trial that a pruner stops has the state PRUNED, in ``pruned_at`` "evaluation", with the counts so far, or
-    "training", with none. Its configuration is evaluated anew when it is suggested again. One that is interrupted by
-    hand is queued again, and is the next when the study goes on.
+    A trial that a pruner stops has the state PRUNED, and keeps when and why. Its configuration is evaluated anew when
+    it is suggested again. So has one that the workload cannot carry exactly. A trial that is interrupted by hand is
+    queued again, and is the next when the study goes on.
 
     Args:
         workload: What is quantized and measured.
         space: The search space.
-        accuracy_floor: Accuracy under which a trial is infeasible, as an Optuna constraint; none if not given.
         seed: Of every evaluation, so that trials differ by their configurations only.
         pruner: Stops evaluations that cannot enter the front; none does if not given.
 
     Raises:
-        TypeError: If ``space`` is no space, or ``pruner`` no pruner.
-        ValueError: If ``accuracy_floor`` is outside 0-1, or the space is not one of the workload's parameters.
+        TypeError: If ``space`` is not a space, or ``pruner`` not a pruner.
+        ValueError: If the space is not made of the workload's parameters.
     """
 
     def __init__(
-        self,
-        workload: Workload,
-        space: QuantizationSpace,
-        *,
-        accuracy_floor: float | None = None,
-        seed: int = 0,
-        pruner: FrontPruner | None = None,
+        self, workload: Workload, space: QuantizationSpace, *, seed: int = 0, pruner: FrontPruner | None = None
     ) -> None:
-        check_floor(accuracy_floor)
         if pruner is not None and not isinstance(pruner, FrontPruner):
             raise TypeError(f"pruner must be a FrontPruner, got {type(pruner).__name__}.")
         _check_space(workload, space)
         self.workload = workload
         self.space = space
-        self.accuracy_floor = accuracy_floor
         self.seed = seed
         self.pruner = pruner
         self._space_description = description_of(space)
@@ -75,93 +77,89 @@ class QuantizationObjective:
 
         Raises:
             optuna.TrialPruned: If the pruner stops the evaluation, or the simulation cannot carry the configuration
-                exactly; why is in ``refused``.
+                exactly.
             ValueError: If the workload refuses the configuration for another reason, or counts what cannot be, or the
                 study searches another space.
         """
         check_space(trial.study, self._space_description)
         config = self.space.suggest(trial)
         footprint = self.space.footprint(config)
-        trial.set_user_attr("config", config.to_dict())
-        trial.set_user_attr("footprint", _breakdown(footprint))
-        trial.set_user_attr("seed", self.seed)
-        trial.set_user_attr("workload", self._workload_digest)
-        start = time.perf_counter()
+        record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
         try:
-            correct, seen = self._result(trial, config, footprint.kib)
+            ensure_baseline(trial.study, self.workload)
+            counts = self._timed_result(trial, config, footprint.kib)
         except KeyboardInterrupt:
             # The configuration is not to blame: the study goes on with it.
             trial.study.enqueue_trial(trial.params)
             raise
+        record_counts(trial, counts)
+        floor = accuracy_floor(trial.study)
+        if floor is not None:
+            constrain(trial, floor, counts.accuracy)
+        return footprint.kib, counts.accuracy
+
+    def _timed_result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
+        start = time.perf_counter()
+        try:
+            return self._result(trial, config, memory_kib)
         finally:
-            trial.set_user_attr("seconds", round(time.perf_counter() - start, 3))
-        accuracy = correct / seen
-        _keep_counts(trial, correct, seen)
-        if self.accuracy_floor is not None:
-            trial.set_constraint(FLOOR_CONSTRAINT, self.accuracy_floor - accuracy)
-        return footprint.kib, accuracy
+            record_seconds(trial, time.perf_counter() - start)
 
-    def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> tuple[int, int]:
+    def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
         """Counts of a whole evaluation, or of the same one before."""
-        duplicate = self._finished_duplicate(trial, config.to_dict())
-        if duplicate is not None:
-            trial.set_user_attr("duplicate_of", duplicate.number)
-            return duplicate.user_attrs["correct"], duplicate.user_attrs["seen"]
-        correct, seen = self._count(trial, config, memory_kib)
-        if not 0 <= correct <= seen or seen == 0:
-            raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
-        return correct, seen
+        duplicate = self._finished_duplicate(trial, config)
+        if duplicate is not None and duplicate.counts is not None:
+            record_duplicate(trial, duplicate.number)
+            return duplicate.counts
+        return self._evaluate(trial, config, memory_kib)
 
-    def _count(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> tuple[int, int]:
+    def _evaluate(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
         """Counts of an evaluation that is neither refused nor stopped."""
         correct, seen = 0, 0
-        looks = self.workload.evaluate(config, self.seed)
+        steps: Iterator[TrainingProgress | tuple[int, int]] = iter(())
         try:
-            for look in looks:
-                if isinstance(look, TrainingProgress):
-                    self._look_at_training(trial, memory_kib, look)
+            steps = self.workload.evaluate(config, self.seed)
+            for step in steps:
+                if isinstance(step, TrainingProgress):
+                    self._at_rung(trial, memory_kib, step)
                 else:
-                    correct, seen = look
-                    self._look_at_counts(trial, memory_kib, correct, seen)
+                    correct, seen = step
+                    self._at_counts(trial, memory_kib, correct, seen)
         except InexactError as error:
-            trial.set_user_attr("refused", str(error))
+            record_refusal(trial, str(error))
             raise optuna.TrialPruned(str(error)) from error
         finally:
             # A generator ends its threads and contexts then, not at some later time.
-            if isinstance(looks, Generator):
-                looks.close()
-        return correct, seen
+            if isinstance(steps, Generator):
+                steps.close()
+        if not 0 <= correct <= seen or seen == 0:
+            raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
+        return Counts(correct, seen)
 
-    def _look_at_training(self, trial: optuna.Trial, memory_kib: float, progress: TrainingProgress) -> None:
+    def _at_rung(self, trial: optuna.Trial, memory_kib: float, progress: TrainingProgress) -> None:
         if self.pruner is None:
-            record(trial, progress)
+            record_progress(trial, progress)
             return
-        reason = self.pruner.reason_to_stop_training(trial, memory_kib, progress, accuracy_floor=self.accuracy_floor)
+        reason = self.pruner.reason_to_stop_training(trial, memory_kib, progress)
         if reason is not None:
-            trial.set_user_attr("pruned_at", "training")
+            record_pruning(trial, Stage.TRAINING, reason)
             raise optuna.TrialPruned(reason)
 
-    def _look_at_counts(self, trial: optuna.Trial, memory_kib: float, correct: int, seen: int) -> None:
-        if self.pruner is None:
-            return
-        reason = self.pruner.reason_to_prune(trial, memory_kib, correct, seen, accuracy_floor=self.accuracy_floor)
+    def _at_counts(self, trial: optuna.Trial, memory_kib: float, correct: int, seen: int) -> None:
+        reason = self.pruner.reason_to_prune(trial, memory_kib, correct, seen) if self.pruner else None
         if reason is not None:
-            _keep_counts(trial, correct, seen)
-            trial.set_user_attr("pruned_at", "evaluation")
+            record_counts(trial, Counts(correct, seen))
+            record_pruning(trial, Stage.EVALUATION, reason)
             raise optuna.TrialPruned(reason)
 
-    def _finished_duplicate(self, trial: optuna.Trial, config: dict[str, Any]) -> optuna.trial.FrozenTrial | None:
+    def _finished_duplicate(self, trial: optuna.Trial, config: QuantizationConfig) -> TrialRecord | None:
         """The first finished trial of the study that evaluated the same."""
-        same = {"config": config, "seed": self.seed, "workload": self._workload_digest}
         for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if all(other.user_attrs.get(name) == value for name, value in same.items()):
-                return other
+            record = TrialRecord(other)
+            same_evaluation = record.seed == self.seed and record.workload == self._workload_digest
+            if same_evaluation and record.config == config:
+                return record
         return None
-
-
-def _keep_counts(trial: optuna.Trial, correct: int, seen: int) -> None:
-    trial.set_user_attr("correct", correct)
-    trial.set_user_attr("seen", seen)
 
 
 def _check_space(workload: Workload, space: QuantizationSpace) -> None:
@@ -177,14 +175,3 @@ def _check_space(workload: Workload, space: QuantizationSpace) -> None:
     different = sorted(name for name in expected | given if expected.get(name) != given.get(name))
     if different:
         raise ValueError(f"space must be made of the workload's parameters, got other ones: {different}.")
-
-
-def _breakdown(footprint: Footprint) -> dict[str, Any]:
-    """A footprint as plain values, memory in bits where not said otherwise."""
-    return {
-        "kib": footprint.kib,
-        "baseline_kib": footprint.baseline_kib,
-        "compression": footprint.compression,
-        "by_parameter": footprint.by_parameter,
-        "by_family": {family.value: bits for family, bits in footprint.by_family.items()},
-    }

@@ -1,30 +1,29 @@
-"""Opening a study: as Optuna does, with what it searches written into it."""
+"""Opening a study: as Optuna does, with what it is of, its float baseline and its accuracy floor written into it."""
 
 from __future__ import annotations
 
-import random
-import time
-import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage
 
 from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import DIRECTIONS, check_identity, description_of, identify, identity_of, is_new
-
-_SQLITE_TIMEOUT = 60
-"""Seconds to wait for another process that writes."""
-
-_HEARTBEAT = 60
-"""Seconds after which a running trial says that it is alive; one that does not twice is tried again."""
-
-_ATTEMPTS = 20
-"""Of opening a database whose tables another process is making."""
+from qspinn_optuna.study import (
+    DIRECTIONS,
+    check_identity,
+    description_of,
+    ensure_baseline,
+    identify,
+    identity_of,
+    is_new,
+    open_storage,
+    set_accuracy_floor,
+)
+from qspinn_optuna.workloads import Workload
 
 
 def open_study(
@@ -32,7 +31,8 @@ def open_study(
     storage: str | BaseStorage | None,
     space: QuantizationSpace,
     sampler: BaseSampler | None = None,
-    settings: Mapping[str, Any] | None = None,
+    workload: Workload | None = None,
+    accuracy_drop: float | None = None,
 ) -> optuna.Study:
     """Open a study of ``space``, or make it if there is none of that name.
 
@@ -44,25 +44,22 @@ def open_study(
         storage: URL of a database such as "sqlite:///qspinn.db", or a storage of Optuna; in memory if None.
         space: What is searched.
         sampler: ``MemoryAwareSampler(space)`` if not given, without a seed: give one to repeat a study.
-        settings: Plain values on which accuracies depend, such as ``workload.describe()``. A study goes on only with
-            those it began with.
+        workload: What is searched for. A study goes on only with a workload that describes itself as the first one did.
+        accuracy_drop: What a model may lose against the float baseline to be feasible, a fraction: 0.01 is one point.
+            The study keeps the accuracy floor that follows. The float network is trained for it, unless the study
+            knows its accuracy already. If not given, the study keeps the floor that it has, or has none.
 
     Raises:
-        TypeError: If ``name`` is no string, ``space`` no space, ``storage`` neither URL nor storage, ``sampler`` no
-            sampler, or ``settings`` hold what JSON does not.
-        ValueError: If the storage cannot be opened, the sampler is of another space, or the study has other directions,
-            another space or other settings; it is left as it was.
+        TypeError: If ``name`` is not a string, ``space`` not a space, ``storage`` neither URL nor storage, ``sampler``
+            not a sampler, ``workload`` does not describe itself, or ``accuracy_drop`` is given without ``workload``.
+        ValueError: If ``accuracy_drop`` is not a fraction, the storage cannot be opened, the sampler is of another
+            space, or the study has other directions, another space or another workload; it is left as it was.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}.")
-    if not isinstance(space, QuantizationSpace):
-        raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
-    if storage is not None and not isinstance(storage, str | BaseStorage):
-        raise TypeError(f'storage must be a URL such as "sqlite:///qspinn.db" or a storage of Optuna, got {storage!r}.')
-    identity = identity_of(space, {} if settings is None else settings)
+    _check_arguments(name, storage, space, workload, accuracy_drop)
+    identity = identity_of(space, {} if workload is None else workload.describe())
     sampler = _default_sampler(space) if sampler is None else sampler
     _check_sampler(sampler, identity["space"])
-    opened = _open_storage(storage) if isinstance(storage, str) else storage
+    opened = open_storage(storage) if isinstance(storage, str) else storage
     study = optuna.create_study(
         study_name=name, storage=opened, sampler=sampler, directions=DIRECTIONS, load_if_exists=True
     )
@@ -70,7 +67,53 @@ def open_study(
         identify(study, identity)
     else:
         check_identity(study, identity)
+    if workload is not None and accuracy_drop is not None:
+        limit_accuracy_drop(study, workload, accuracy_drop)
     return study
+
+
+def limit_accuracy_drop(study: optuna.Study, workload: Workload, accuracy_drop: float) -> None:
+    """Let models be infeasible that lose more than ``accuracy_drop`` against the float baseline.
+
+    Args:
+        study: A study of ``workload``; it keeps the floor.
+        workload: What is searched for. Its float network is trained now, unless the study knows its accuracy.
+        accuracy_drop: A fraction: 0.01 is one point.
+
+    Raises:
+        ValueError: If ``accuracy_drop`` is not a fraction.
+    """
+    _check_drop(accuracy_drop)
+    set_accuracy_floor(study, max(0.0, ensure_baseline(study, workload).accuracy - accuracy_drop))
+
+
+def _check_arguments(
+    name: str,
+    storage: str | BaseStorage | None,
+    space: QuantizationSpace,
+    workload: Workload | None,
+    accuracy_drop: float | None,
+) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}.")
+    if not isinstance(space, QuantizationSpace):
+        raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+    if storage is not None and not isinstance(storage, str | BaseStorage):
+        raise TypeError(f'storage must be a URL such as "sqlite:///qspinn.db" or a storage of Optuna, got {storage!r}.')
+    if workload is not None and not callable(getattr(workload, "describe", None)):
+        raise TypeError(f"workload must be a Workload, with a method describe, got {type(workload).__name__}.")
+    if accuracy_drop is None:
+        return
+    if workload is None:
+        raise TypeError(f"accuracy_drop needs workload, whose float baseline it is from, got {accuracy_drop!r} alone.")
+    _check_drop(accuracy_drop)
+
+
+def _check_drop(accuracy_drop: float) -> None:
+    if not (isinstance(accuracy_drop, Real) and not isinstance(accuracy_drop, bool) and 0 <= accuracy_drop <= 1):
+        raise ValueError(
+            f"accuracy_drop must be a fraction between 0 and 1, such as 0.01 for one point, got {accuracy_drop!r}."
+        )
 
 
 def _default_sampler(space: QuantizationSpace) -> BaseSampler:
@@ -83,41 +126,3 @@ def _check_sampler(sampler: BaseSampler, description: Mapping[str, Any]) -> None
         raise TypeError(f"sampler must be a sampler of Optuna, such as MemoryAwareSampler(space), got {sampler!r}.")
     if isinstance(sampler, MemoryAwareSampler) and description_of(sampler.space) != description:
         raise ValueError("sampler must be of the same space as the study, got a MemoryAwareSampler of another space.")
-
-
-def _open_storage(url: str) -> RDBStorage:
-    for _ in range(_ATTEMPTS):
-        try:
-            return _connect(url)
-        except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError, RuntimeError) as error:
-            failure = error
-            if not _is_being_made(error):
-                break
-            time.sleep(random.uniform(0.05, 0.2))
-    raise ValueError(
-        f'storage must be the URL of a database that can be opened, such as "sqlite:///qspinn.db", got {url!r}: '
-        f"{str(failure).splitlines()[0]}"
-    ) from failure
-
-
-def _is_being_made(error: Exception) -> bool:
-    """Whether another process made, in the same moment, what this one was about to."""
-    return isinstance(error, sqlalchemy.exc.IntegrityError) or "already exists" in str(error)
-
-
-def _connect(url: str) -> RDBStorage:
-    sqlite = url.startswith("sqlite")
-    with warnings.catch_warnings():
-        # Heartbeats are marked as experimental.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = RDBStorage(
-            url,
-            engine_kwargs={"connect_args": {"timeout": _SQLITE_TIMEOUT}} if sqlite else None,
-            heartbeat_interval=_HEARTBEAT,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-        )
-    if sqlite:
-        # Writers do not wait for readers then: several workers, or the dashboard beside a running study.
-        with storage.engine.connect() as connection:
-            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
-    return storage

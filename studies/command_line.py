@@ -18,7 +18,12 @@ from qspinn_optuna.selection import (
     Selector,
     ToleranceSelector,
 )
-from qspinn_optuna.significance import measure_significance, record_significance, recorded_significance, seed_study
+from qspinn_optuna.significance import (
+    enqueue_promising,
+    measure_significance,
+    record_significance,
+    recorded_significance,
+)
 
 SAMPLERS = ("memory-aware", "tpe", "nsgaii", "random", "gp")
 
@@ -110,7 +115,7 @@ def measure_first(
         workload, space, tolerance=arguments.accuracy_drop, seed=arguments.seed, show_progress=True
     )
     record_significance(study, space, found)
-    seed_study(study, space, found)
+    enqueue_promising(study, space, found)
     print(f"\nSignificance, from {found.evaluations} evaluations; accuracy lost per bit, in points:")
     for name in found.ranking:
         enough = found.narrowest.get(name)

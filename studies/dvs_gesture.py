@@ -84,25 +84,22 @@ def run(arguments: argparse.Namespace) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data, workload = prepare(arguments)
     print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
-    floor = max(0.0, workload.baseline - arguments.accuracy_drop)
-    print(f"float network, fine-tuned: {workload.baseline:.2%} on held-out samples; feasible from {floor:.2%}")
     space = make_space(workload)
     print(f"{space.cardinality:,} configurations", flush=True)
-    study = search(arguments, workload, space, floor)
-    report(arguments, workload, study, floor, controls(workload, data))
+    study = search(arguments, workload, space, arguments.accuracy_drop)
+    report(arguments, workload, study, controls(workload, data))
 
 
 def search(
-    arguments: argparse.Namespace, workload: SupervisedWorkload, space: QuantizationSpace, floor: float
+    arguments: argparse.Namespace, workload: SupervisedWorkload, space: QuantizationSpace, accuracy_drop: float
 ) -> optuna.Study:
     """Begin the study, or go on with it."""
-    study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
+    study = open_study(arguments.study_name, arguments.storage, space, workload=workload, accuracy_drop=accuracy_drop)
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
     study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
     objective = QuantizationObjective(
         workload,
         space,
-        accuracy_floor=floor,
         seed=arguments.seed,
         pruner=make_pruner(arguments),
     )

@@ -25,6 +25,7 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
+from qspinn_optuna.opening import limit_accuracy_drop
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
 
 BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
@@ -74,25 +75,18 @@ def run(arguments: argparse.Namespace) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     workload = make_workload(arguments)
     space = make_space(workload)
-    study = open_study(arguments.study_name, arguments.storage, space, settings=workload.describe())
+    study = open_study(arguments.study_name, arguments.storage, space, workload=workload)
+    print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
+    limit_accuracy_drop(study, workload, arguments.accuracy_drop)
     # The sampler of a study that goes on must not draw again what it drew at its beginning.
     study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
-    print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
-    floor = max(0.0, workload.baseline - arguments.accuracy_drop)
-    print(f"float network: {workload.baseline:.2%} on held-out images; feasible from {floor:.2%}", flush=True)
-    objective = QuantizationObjective(
-        workload,
-        space,
-        accuracy_floor=floor,
-        seed=arguments.seed,
-        pruner=make_pruner(arguments),
-    )
+    objective = QuantizationObjective(workload, space, seed=arguments.seed, pruner=make_pruner(arguments))
     measure_first(arguments, study, workload, space)
     if not study.trials:
         enqueue_probes(study, space)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
-    report(arguments, workload, study, floor)
+    report(arguments, workload, study)
 
 
 def make_workload(arguments: argparse.Namespace) -> STDPWorkload:

@@ -11,7 +11,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from qspinn_optuna import ParetoFront, QuantizationObjective, QuantizationSpace, TradeOffSelector, open_study
+from qspinn_optuna import ParetoFront, QuantizationObjective, QuantizationSpace, SmallestSelector, open_study
 from qspinn_optuna.datasets import LabeledImages, embedded_mnist
 from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
@@ -53,11 +53,10 @@ if __name__ == "__main__":
     )
     # Widths to search, one for each family here, and how much accuracy a model may lose: one point.
     space = QuantizationSpace(workload.parameters, bits=(2, 8), ties="family")
-    objective = QuantizationObjective(workload, space, accuracy_floor=workload.baseline - 0.01)
     sampler = MemoryAwareSampler(space, seed=0)  # any sampler of Optuna does, too
-    study = open_study("own-network", "sqlite:///qspinn.db", space, sampler, workload.describe())
-    study.optimize(objective, n_trials=20, show_progress_bar=True)
-    choice = TradeOffSelector(mu=0.1).select(ParetoFront.from_study(study))
+    study = open_study("own-network", "sqlite:///qspinn.db", space, sampler, workload, accuracy_drop=0.01)
+    study.optimize(QuantizationObjective(workload, space), n_trials=20, show_progress_bar=True)
+    choice = SmallestSelector().select(ParetoFront.from_study(study))
     print(f"{choice.compression:.1f}x smaller: {choice.config.bits}")
     print(f"test accuracy {workload.test(choice.config, seed=0):.2%}, float {workload.test_baseline:.2%}")
     # workload.quantize(choice.config, seed=0) is the network, with grid values in its state_dict.

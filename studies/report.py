@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from qspinn_optuna import Candidate, Choice, ParetoFront, QuantizationConfig, Scheme, TradeOffSelector
 from qspinn_optuna.dashboard import publish
-from qspinn_optuna.study import is_feasible
+from qspinn_optuna.study import accuracy_floor, is_feasible
 from qspinn_optuna.visualization import plot_front
 
 
@@ -43,7 +43,6 @@ def report(
     arguments: argparse.Namespace,
     workload: TestedWorkload,
     study: optuna.Study,
-    floor: float,
     controls: Mapping[str, float] | None = None,
 ) -> None:
     """Print and write the front and the choice.
@@ -52,14 +51,13 @@ def report(
         arguments: The command line.
         workload: What was searched.
         study: The search.
-        floor: Accuracy under which a trial is infeasible.
         controls: Test accuracies of other networks, to compare with.
     """
-    front = ParetoFront.from_study(study, accuracy_floor=floor)
+    front = ParetoFront.from_study(study)
     selector = make_selector(arguments)
     choice = selector.select(front)
     mu = selector.mu if isinstance(selector, TradeOffSelector) else None
-    by_scheme = choices_by_scheme(arguments, workload, study, floor)
+    by_scheme = choices_by_scheme(arguments, workload, study)
     # The best of all is the best of its scheme.
     test_accuracy = by_scheme[choice.config.scheme.value]["test_accuracy"]
     if arguments.json is not None:
@@ -73,10 +71,10 @@ def report(
         }
         write_json(arguments.json, content)
     html = arguments.html or Path(f"{arguments.study_name.replace('/', '-')}.html")
-    figure = plot_front(study, front, choice, workload.baseline, floor, mu=mu)
+    figure = plot_front(study, front, choice, mu=mu)
     figure.write_html(html, include_plotlyjs=True)
     command = shlex.join(["python", *sys.argv])
-    publish(study, choice, baseline_accuracy=workload.baseline, accuracy_floor=floor, mu=mu, command=command)
+    publish(study, choice, mu=mu, command=command)
     finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     print(f"\nPareto front of {finished} trials\n{front_table(front)}\n")
     print(f"Chosen: {choice.rule}\n{describe_choice(choice, test_accuracy, workload.test_baseline)}")
@@ -92,14 +90,14 @@ def report(
 
 
 def choices_by_scheme(
-    arguments: argparse.Namespace, workload: TestedWorkload, study: optuna.Study, floor: float
+    arguments: argparse.Namespace, workload: TestedWorkload, study: optuna.Study
 ) -> dict[str, dict[str, Any]]:
     """What would be chosen if only one scheme were to be had; schemes without a feasible trial are left out."""
     feasible = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    schemes = {Scheme(trial.params["scheme"]) for trial in feasible if is_feasible(trial, floor)}
+    schemes = {Scheme(trial.params["scheme"]) for trial in feasible if is_feasible(trial, accuracy_floor(study))}
     choices: dict[str, dict[str, Any]] = {}
     for scheme in sorted(schemes):
-        front = ParetoFront.from_study(study, accuracy_floor=floor, where=partial(has_scheme, scheme))
+        front = ParetoFront.from_study(study, where=partial(has_scheme, scheme))
         try:
             choice = make_selector(arguments).select(front)
         except ValueError:  # Nothing of this scheme is small enough.

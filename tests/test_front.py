@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import optuna
@@ -9,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
-from qspinn_optuna import Candidate, ParetoFront, QuantizationConfig, QuantizationObjective, Rounding, Scheme
+from qspinn_optuna import (
+    Candidate,
+    FrontPruner,
+    InexactError,
+    ParetoFront,
+    QuantizationConfig,
+    QuantizationObjective,
+    Rounding,
+    Scheme,
+)
+from qspinn_optuna.study import FootprintRecord, attributes_of, set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 
 Point = tuple[float, float]
@@ -32,10 +43,7 @@ def study_of(values: list[Point], floor: float = 0.0) -> optuna.Study:
                 values=[memory, accuracy],
                 params=SPACE.params(config),
                 distributions=SPACE.distributions,
-                user_attrs={
-                    "config": config.to_dict(),
-                    "footprint": {"baseline_kib": 100.0, "compression": 100.0 / max(memory, 1e-9)},
-                },
+                user_attrs=attributes_of(config, FootprintRecord(memory, 100.0, 100.0 / max(memory, 1e-9), {}, {})),
                 constraints={"accuracy_floor": floor - accuracy},
             )
         )
@@ -61,11 +69,14 @@ def brute_force(values: list[Point], floor: float) -> list[tuple[Point, int]]:
 def test_the_front_equals_brute_force(values: list[Point], floor: float, floor_given: bool) -> None:
     expected = brute_force(values, floor)
     study = study_of(values, 0.0 if floor_given else floor)
+    if floor_given:
+        set_accuracy_floor(study, floor)
     if not expected:
         with pytest.raises(ValueError, match="no feasible trial"):
-            ParetoFront.from_study(study, accuracy_floor=floor if floor_given else None)
+            ParetoFront.from_study(study)
         return
-    front = ParetoFront.from_study(study, accuracy_floor=floor if floor_given else None)
+    front = ParetoFront.from_study(study)
+    assert front.accuracy_floor == (floor if floor_given else None)
     assert [((c.memory_kib, c.accuracy), c.trial_number) for c in front] == expected
 
 
@@ -96,6 +107,38 @@ def test_an_empty_study_says_so() -> None:
         ParetoFront.from_study(study_of([]))
 
 
+class Refusing(FakeWorkload):
+    """Carries nothing exactly."""
+
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        del config, seed
+        raise InexactError("sums take 30 bits")
+
+
+def test_a_study_of_which_everything_was_refused_says_so_and_why() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.optimize(QuantizationObjective(Refusing(), SPACE), n_trials=3)
+    with pytest.raises(ValueError, match=r"no finished trial.*3 refused.*sums take 30 bits"):
+        ParetoFront.from_study(study)
+
+
+def test_a_study_of_which_everything_was_pruned_says_so_and_why() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    set_accuracy_floor(study, 1.0)
+    study.optimize(QuantizationObjective(FakeWorkload(), SPACE, pruner=FrontPruner(0.9)), n_trials=3)
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    with pytest.raises(ValueError, match=r"no finished trial.*3 stopped.*100\.00%.*1 failed"):
+        ParetoFront.from_study(study)
+
+
+def test_a_trial_that_breaks_another_constraint_is_not_feasible() -> None:
+    study = study_of([(1.0, 0.5)])
+    study.add_trial(create_trial(values=[1.0, 0.9], constraints={"latency": 1.0}))
+    set_accuracy_floor(study, 0.8)
+    with pytest.raises(ValueError, match=r"no feasible trial.*another constraint"):
+        ParetoFront.from_study(study)
+
+
 def test_without_a_feasible_trial_the_distance_to_the_floor_is_told() -> None:
     with pytest.raises(ValueError, match=r"trial 1 with 80.00%, is 10.00 points under the accuracy floor"):
         ParetoFront.from_study(study_of([(1.0, 0.5), (2.0, 0.8)], floor=0.9))
@@ -104,7 +147,7 @@ def test_without_a_feasible_trial_the_distance_to_the_floor_is_told() -> None:
 def test_trials_of_another_program_are_refused() -> None:
     study = optuna.create_study(directions=["minimize", "maximize"])
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
-    with pytest.raises(ValueError, match="no user attributes 'config' and 'footprint'"):
+    with pytest.raises(ValueError, match="keeps neither a configuration nor a footprint"):
         ParetoFront.from_study(study)
 
 
@@ -129,4 +172,7 @@ def test_a_candidate_as_json_has_one_rounding_or_one_for_each_parameter() -> Non
 def test_a_candidate_is_one_readable_line() -> None:
     front = ParetoFront.from_study(study_of([(16.0, 0.895)]))
     assert repr(front.candidates[0]) == "Candidate(trial 0: ptq, 6.25x, 89.50 %)"
-    assert repr(front) == "ParetoFront(candidates=(Candidate(trial 0: ptq, 6.25x, 89.50 %),), baseline_kib=100.0)"
+    assert (
+        repr(front) == "ParetoFront(candidates=(Candidate(trial 0: ptq, 6.25x, 89.50 %),), baseline_kib=100.0, "
+        "accuracy_floor=None)"
+    )

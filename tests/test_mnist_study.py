@@ -134,7 +134,7 @@ def test_bad_arguments_end_before_training(
 
 def test_another_network_does_not_go_on_with_the_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = trials(folder)
-    with pytest.raises(SystemExit, match=r"settings.settings.neurons was 20, now 21"):
+    with pytest.raises(SystemExit, match=r"workload.settings.neurons was 20, now 21"):
         run(folder, "--neurons", "21")
     assert "training" not in capsys.readouterr().out
     assert trials(folder) == before

@@ -16,6 +16,7 @@ from qspinn_optuna import (
     Scheme,
     Workload,
 )
+from qspinn_optuna.study import Baseline, baseline_of, set_accuracy_floor
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
 
 
@@ -75,7 +76,8 @@ def test_another_seed_is_another_evaluation() -> None:
 
 def test_the_floor_is_an_optuna_constraint() -> None:
     study = make_study()
-    study.optimize(QuantizationObjective(FakeWorkload(), fake_space(), accuracy_floor=0.8), n_trials=30)
+    set_accuracy_floor(study, 0.8)
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=30)
     feasible = [trial.values[1] >= 0.8 for trial in study.trials]
     assert 0 < sum(feasible) < len(feasible)
     assert [all(value <= 0 for value in trial.constraints.values()) for trial in study.trials] == feasible
@@ -92,16 +94,17 @@ def test_the_same_seed_gives_the_same_trials_twice() -> None:
     def run() -> list[tuple[Any, ...]]:
         sampler = optuna.samplers.TPESampler(multivariate=True, seed=5)
         study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
-        study.optimize(QuantizationObjective(FakeWorkload(), fake_space(), accuracy_floor=0.8, seed=5), n_trials=25)
+        set_accuracy_floor(study, 0.8)
+        study.optimize(QuantizationObjective(FakeWorkload(), fake_space(), seed=5), n_trials=25)
         return [(trial.params, trial.values) for trial in study.trials]
 
     assert run() == run()
 
 
-@pytest.mark.parametrize("floor", [-0.1, 1.1, 91.5, float("nan")])
-def test_a_floor_outside_0_and_1_is_refused(floor: float) -> None:
-    with pytest.raises(ValueError, match=r"accuracy_floor must be a fraction between 0 and 1, got"):
-        QuantizationObjective(FakeWorkload(), fake_space(), accuracy_floor=floor)
+def test_the_study_learns_the_accuracy_of_the_float_network() -> None:
+    study = make_study()
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=1)
+    assert baseline_of(study) == Baseline(FakeWorkload.baseline)
 
 
 @pytest.mark.parametrize("counts", [[], [(0, 0)], [(5, 4)], [(-1, 4)]])

@@ -27,7 +27,8 @@ class _Version(argparse.Action):
     """Prints the version of the installed package; ``action="version"`` would look it up in every run."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.exit(message=f"qspinn {importlib.metadata.version('qspinn_optuna')}\n")
+        print(f"qspinn {importlib.metadata.version('qspinn_optuna')}")
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:

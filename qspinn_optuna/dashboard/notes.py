@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import optuna
-from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice
+from qspinn_optuna.study import TrialRecord, accuracies_on_test, baseline_of
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
 """Around what is replaced when a study is published again. No viewer shows them; the dashboard does show comments."""
@@ -27,35 +27,37 @@ def choice_note(
     study: optuna.Study,
     front: ParetoFront,
     choice: Choice,
-    baseline_accuracy: float | None = None,
     command: str | None = None,
 ) -> str:
-    """The choice, how sure it is, how to have it again, and what else was to be had."""
+    """The choice, how sure it is, how to load it, and the other models of the front."""
     title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
-    against = f" (float: {baseline_accuracy:.2%})" if baseline_accuracy is not None else ""
+    baseline = baseline_of(study)
+    against = f" (float: {baseline.accuracy:.2%})" if baseline is not None else ""
+    tested = accuracies_on_test(study).get(choice.trial_number)
     lines = [
         f"# {title}{against}",
         f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
         f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not told'}.",
         "",
+        *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
         *_config_table(choice.config),
         "",
     ]
     if choice.rivals:
         rivals = ", ".join(f"trial {rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
         lines += [f"Within the standard error of the evaluation, these might have been chosen as well: {rivals}.", ""]
-    lines += ["## Have it again", ""]
+    lines += ["## Load it", ""]
     if command:
         lines += [f"The study is made, and goes on, by `{command}`.", ""]
     lines += [
         "```python",
         "import optuna",
-        "from qspinn_optuna.selection import stored_choice",
+        "from qspinn_optuna.selection import recorded_choice",
         f"study = optuna.load_study(study_name={study.study_name!r}, storage=...)",
-        "config = stored_choice(study).config",
+        "config = recorded_choice(study).config",
         "```",
         "",
-        "## All models that are worth having",
+        "## The models of the front",
         "",
         "The feasible Pareto front. The dashboard's own list of best trials ignores constraints.",
         "",
@@ -89,13 +91,14 @@ def few_trials_note(noted: int, finished: int) -> str:
     )
 
 
-def trial_note(trial: FrozenTrial) -> str:
+def trial_note(record: TrialRecord) -> str:
     """The footprint of a finished trial, and its formats."""
-    footprint = trial.user_attrs["footprint"]
-    config = QuantizationConfig.from_dict(trial.user_attrs["config"])
-    total = sum(footprint["by_parameter"].values())
+    footprint, config = record.footprint, record.config
+    assert footprint is not None
+    assert config is not None
+    total = sum(footprint.by_parameter.values())
     rows = []
-    for name, bits in sorted(footprint["by_parameter"].items(), key=lambda entry: -entry[1]):
+    for name, bits in sorted(footprint.by_parameter.items(), key=lambda entry: -entry[1]):
         quantization = config.parameters.get(name)
         rows.append(
             [
@@ -108,8 +111,8 @@ def trial_note(trial: FrozenTrial) -> str:
         )
     return "\n".join(
         [
-            f"**{footprint['kib']:.2f} KiB**, {footprint['compression']:.2f}x smaller than "
-            f"{footprint['baseline_kib']:.1f} KiB in 32 bits. Quantized {_SCHEMES[config.scheme.value]}.",
+            f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
+            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_SCHEMES[config.scheme.value]}.",
             "",
             *_table(["parameter", "format", "rounding", "KiB", "share"], rows),
         ]

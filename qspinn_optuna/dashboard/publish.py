@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.dashboard.notes import choice_note, few_trials_note, no_front_note, trial_note, with_section
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.selection import Choice, KneeSelector, store_choice, stored_choice
+from qspinn_optuna.selection import Choice, SmallestSelector, record_choice, recorded_choice
 from qspinn_optuna.significance import recorded_significance
-from qspinn_optuna.study import check_directions
+from qspinn_optuna.study import TrialRecord, check_directions
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_footprint,
@@ -36,8 +36,6 @@ def publish(
     study: optuna.Study,
     choice: Choice | None = None,
     *,
-    baseline_accuracy: float | None = None,
-    accuracy_floor: float | None = None,
     mu: float | None = None,
     command: str | None = None,
 ) -> Choice | None:
@@ -51,9 +49,7 @@ def publish(
     Args:
         study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
         choice: The chosen model, which is kept in the study. If not given, the one that the study keeps, or else the
-            knee of the front.
-        baseline_accuracy: Accuracy of the float network, drawn if given.
-        accuracy_floor: Accuracy under which a trial is infeasible, instead of the constraints that trials keep.
+            smallest feasible one.
         mu: Of the lines of equal reward, if they shall be drawn.
         command: What was run, for the note to tell.
 
@@ -70,21 +66,22 @@ def publish(
     if not finished:
         raise ValueError(f"Study {study.study_name!r} has no finished trial to publish: run study.optimize first.")
     front: ParetoFront | None = None
-    figures = {"hypervolume": plot_hypervolume(study), "schemes-and-roundings": plot_schemes_and_roundings(study)}
+    figures = {"schemes-and-roundings": plot_schemes_and_roundings(study)}
     try:
-        front = ParetoFront.from_study(study, accuracy_floor=accuracy_floor)
+        front = ParetoFront.from_study(study)
     except ValueError as error:
         choice, text = None, no_front_note(str(error))
     else:
-        choice = choice or stored_choice(study) or KneeSelector().select(front)
-        store_choice(study, choice)
+        choice = choice or recorded_choice(study) or SmallestSelector().select(front)
+        record_choice(study, choice)
         figures |= {
-            "front": plot_front(study, front, choice, baseline_accuracy, accuracy_floor, mu=mu),
+            "hypervolume": plot_hypervolume(study),
+            "front": plot_front(study, front, choice, mu=mu),
             "bit-allocation": plot_bit_allocation(front, choice),
             "footprint": plot_footprint(study, front, choice),
             "winner-by-mu": plot_winner_by_mu(front),
         }
-        text = choice_note(study, front, choice, baseline_accuracy, command)
+        text = choice_note(study, front, choice, command)
     noted = _worth_a_note(finished, front)
     if len(noted) < len(finished):
         text += few_trials_note(len(noted), len(finished))
@@ -112,11 +109,12 @@ def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTri
     # the study, twice a trial.
     writing = SimpleNamespace(get_study_system_attrs=lambda _: {}, set_study_system_attr=storage.set_study_system_attr)
     for trial in trials:
-        if f"dashboard:{trial._trial_id}:note_ver" in kept or "footprint" not in trial.user_attrs:
+        record = TrialRecord(trial)
+        if f"dashboard:{trial._trial_id}:note_ver" in kept or not record.is_complete:
             continue
         # NOTE: finished trials are frozen, and the dashboard asks for running ones, of which it uses three attributes.
         frozen = SimpleNamespace(storage=writing, study=study, _trial_id=trial._trial_id)
-        dashboard.save_note(frozen, trial_note(trial))
+        dashboard.save_note(frozen, trial_note(record))
 
 
 def _fitted(figure: go.Figure) -> go.Figure:

@@ -10,10 +10,10 @@ from numbers import Real
 import optuna
 from optuna.trial import FrozenTrial
 
-from qspinn_optuna.pruning.conformal import largest_gain, record, recorded
+from qspinn_optuna.pruning.conformal import largest_gain
 from qspinn_optuna.pruning.requirement import Requirement, find_requirement, finished_before
 from qspinn_optuna.pruning.sequential import cannot_reach, check_confidence, check_counts, upper_bound
-from qspinn_optuna.study import check_directions, check_floor
+from qspinn_optuna.study import TrialRecord, accuracy_floor, check_directions, record_progress
 from qspinn_optuna.workloads import TrainingProgress
 
 
@@ -27,7 +27,7 @@ class FrontPruner:
     :func:`~qspinn_optuna.pruning.cannot_reach`, which assumes samples in random order. Where a trial is looked at in
     training, too, each of the two tests gets half of that probability.
 
-    The test in training, see :func:`~.training.largest_gain`, assumes that trials of the same scheme are exchangeable,
+    The test in training, see :func:`~.conformal.largest_gain`, assumes that trials of the same scheme are exchangeable,
     which a sampler that learns makes them only roughly; nor does it see the gains of those that were stopped. With
     the confidence 0.95 it begins after 39 finished trials of the scheme, with 0.9 after 19.
 
@@ -68,11 +68,9 @@ class FrontPruner:
         seen: int,
         *,
         total: int | None = None,
-        accuracy_floor: float | None = None,
     ) -> bool:
         """Whether to stop an evaluation; arguments and errors as in :meth:`reason_to_prune`."""
-        reason = self.reason_to_prune(trial, memory_kib, correct, seen, total=total, accuracy_floor=accuracy_floor)
-        return reason is not None
+        return self.reason_to_prune(trial, memory_kib, correct, seen, total=total) is not None
 
     def reason_to_prune(
         self,
@@ -82,7 +80,6 @@ class FrontPruner:
         seen: int,
         *,
         total: int | None = None,
-        accuracy_floor: float | None = None,
     ) -> str | None:
         """Why an evaluation should stop; None if it should go on.
 
@@ -93,24 +90,23 @@ class FrontPruner:
             memory_kib: Its memory, in the unit of the study's.
             correct: Correct answers so far.
             seen: Samples so far.
-            total: Samples of the whole evaluation. If not given, the finished trials' user attribute ``seen``, where
-                they agree. Without either, samples count as independent draws.
-            accuracy_floor: Accuracy under which a trial is of no use, a fraction.
+            total: Samples of the whole evaluation. If not given, those that the finished trials saw, where they agree.
+                Without either, samples count as independent draws.
 
         Raises:
             TypeError: If a count is not whole.
-            ValueError: If the counts cannot be, ``memory_kib`` is not finite, ``accuracy_floor`` or an accuracy of the
-                study is no fraction, or the study has other objectives.
+            ValueError: If the counts cannot be, ``memory_kib`` is not finite, an accuracy of the study is not a
+                fraction, or the study has other objectives.
         """
         check_counts(correct, seen, total)
-        earlier, requirement = self._situation(trial, memory_kib, accuracy_floor)
+        earlier, requirement = self._situation(trial, memory_kib)
         if requirement is None:
             return None
         total = _known_total(earlier, seen) if total is None else total
         if seen == total:
             return None
-        looked = bool(recorded(trial.user_attrs))
-        confidence = self._half_confidence if looked else self.confidence
+        has_rungs = bool(TrialRecord(trial).progress)
+        confidence = self._half_confidence if has_rungs else self.confidence
         if not _is_out_of_reach(requirement, correct, seen, total, confidence):
             return None
         highest = upper_bound(correct, seen, confidence, total)
@@ -121,29 +117,26 @@ class FrontPruner:
         trial: optuna.Trial,
         memory_kib: float,
         progress: TrainingProgress,
-        *,
-        accuracy_floor: float | None = None,
     ) -> str | None:
         """Why a training should stop; None if it should go on.
 
-        The look is added to the trial's user attribute ``training_progress``, where later trials find it.
+        The rung is added to those that the trial keeps, where later trials find it.
 
         Args:
             trial: The trial, as in :meth:`reason_to_prune`.
             memory_kib: Its memory, in the unit of the study's.
-            progress: The newest look.
-            accuracy_floor: Accuracy under which a trial is of no use, a fraction.
+            progress: The newest rung.
 
         Raises:
             ValueError: As in :meth:`reason_to_prune`.
         """
-        looks = record(trial, progress)
-        earlier, requirement = self._situation(trial, memory_kib, accuracy_floor)
+        rungs = record_progress(trial, progress)
+        earlier, requirement = self._situation(trial, memory_kib)
         if requirement is None:
             return None
         scheme = trial.params.get("scheme")
         alike = [other for other in earlier if other.params.get("scheme") == scheme]
-        highest = progress.accuracy + largest_gain(alike, looks, self._half_confidence)
+        highest = progress.accuracy + largest_gain(alike, rungs, self._half_confidence)
         if requirement.is_passed_by(highest):
             return None
         return (
@@ -151,16 +144,13 @@ class FrontPruner:
             f"the end, and it takes {requirement}."
         )
 
-    def _situation(
-        self, trial: optuna.Trial, memory_kib: float, accuracy_floor: float | None
-    ) -> tuple[list[FrozenTrial], Requirement | None]:
+    def _situation(self, trial: optuna.Trial, memory_kib: float) -> tuple[list[FrozenTrial], Requirement | None]:
         """The trials that finished before this one, and its requirement."""
         check_directions(trial.study)
         if not (isinstance(memory_kib, Real) and math.isfinite(memory_kib)):
             raise ValueError(f"memory_kib must be a finite number, got {memory_kib!r}.")
-        check_floor(accuracy_floor)
         earlier = finished_before(trial)
-        return earlier, find_requirement(earlier, memory_kib, accuracy_floor, self.minimum_gain)
+        return earlier, find_requirement(earlier, memory_kib, accuracy_floor(trial.study), self.minimum_gain)
 
     @property
     def _half_confidence(self) -> float:
@@ -170,9 +160,9 @@ class FrontPruner:
 
 def _known_total(earlier: Sequence[FrozenTrial], seen: int) -> int | None:
     """Samples of an evaluation, if the finished ones agree and it has not had more already."""
-    totals = {trial.user_attrs.get("seen") for trial in earlier}
+    totals = {TrialRecord(trial).samples for trial in earlier}
     total = totals.pop() if len(totals) == 1 else None
-    return total if isinstance(total, int) and total >= seen else None
+    return total if total is not None and total >= seen else None
 
 
 def _is_out_of_reach(requirement: Requirement, correct: int, seen: int, total: int | None, confidence: float) -> bool:

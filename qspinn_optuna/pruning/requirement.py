@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.study import is_feasible
+from qspinn_optuna.study import accuracy_of, is_feasible, memory_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def find_requirement(
     Args:
         earlier: Finished trials.
         memory_kib: What the trial needs.
-        accuracy_floor: What it must reach in any case.
+        accuracy_floor: What it must reach in any case, the floor of its study.
         gain: By how much it must exceed the best accuracy, a fraction.
 
     Raises:
@@ -74,7 +74,7 @@ def find_requirement(
     """
     requirement = None if accuracy_floor is None else Requirement(accuracy_floor, exceeded=False)
     for trial in earlier:
-        memory, accuracy = trial.values
+        memory, accuracy = memory_of(trial), accuracy_of(trial)
         if not (math.isfinite(memory) and math.isfinite(accuracy)):
             continue
         if not 0 <= accuracy <= 1:
@@ -82,7 +82,7 @@ def find_requirement(
                 f"Accuracies must be fractions between 0 and 1, got {accuracy!r} of trial {trial.number}: divide by "
                 "the number of samples."
             )
-        if memory > memory_kib or not is_feasible(trial):
+        if memory > memory_kib or not is_feasible(trial, accuracy_floor):
             continue
         # On equal terms the front is the harder one: it has to be exceeded.
         higher = Requirement(accuracy, exceeded=True, number=trial.number, gain=gain)

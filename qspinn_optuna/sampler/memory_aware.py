@@ -15,7 +15,7 @@ from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.history import Observation
 from qspinn_optuna.sampler.known_objective.sampler import PROBES
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import check_directions, check_space, description_of, measurements
+from qspinn_optuna.study import TrialRecord, check_directions, check_space, description_of, measurements
 
 _NOISE = 0.005
 """Standard deviation of the accuracy between networks that are quantized alike, roughly: partial counts that are
@@ -88,10 +88,8 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     def _observe(self, trial: FrozenTrial) -> Observation | None:
         if trial.state is not TrialState.PRUNED:
             return super()._observe(trial)
-        correct, seen = trial.user_attrs.get("correct"), trial.user_attrs.get("seen")
-        if isinstance(correct, int) and isinstance(seen, int) and 0 <= correct <= seen and seen > 0:
-            return _observation(correct, seen)
-        return None
+        counts = TrialRecord(trial).counts
+        return None if counts is None else _observation(counts.correct, counts.seen)
 
     def _further_observations(self, study: Study) -> Iterable[tuple[Mapping[str, Any], Observation]]:
         for measurement in measurements(study):

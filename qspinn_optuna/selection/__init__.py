@@ -7,8 +7,9 @@ from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.function import FunctionSelector
 from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
+from qspinn_optuna.selection.recording import record_choice, recorded_choice
 from qspinn_optuna.selection.selector import Selector
-from qspinn_optuna.selection.storing import store_choice, stored_choice
+from qspinn_optuna.selection.smallest import SmallestSelector
 from qspinn_optuna.selection.sweep import MuInterval, sweep_mu
 from qspinn_optuna.selection.tolerance import ToleranceSelector
 from qspinn_optuna.selection.trade_off import TradeOffSelector
@@ -21,9 +22,10 @@ __all__ = [
     "MuInterval",
     "OneStandardErrorSelector",
     "Selector",
+    "SmallestSelector",
     "ToleranceSelector",
     "TradeOffSelector",
-    "store_choice",
-    "stored_choice",
+    "record_choice",
+    "recorded_choice",
     "sweep_mu",
 ]

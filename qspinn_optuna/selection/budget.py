@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.ranking import choose, smaller_first
-from qspinn_optuna.selection.selector import check_front
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
-from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.ranking import choose
-from qspinn_optuna.selection.selector import check_front
 
 
 @dataclass(frozen=True)

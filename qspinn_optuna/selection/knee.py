@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.ranking import choose
-from qspinn_optuna.selection.selector import check_front
 from qspinn_optuna.selection.tolerance import most_accurate
 
 _DIGITS = 12

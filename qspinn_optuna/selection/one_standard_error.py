@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.selector import check_front
 from qspinn_optuna.selection.tolerance import most_accurate, smallest_within
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from qspinn_optuna.front import Candidate, ParetoFront
-from qspinn_optuna.selection.selector import check_front
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 
 _LARGEST_DENOMINATOR = 10**6
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.ranking import difference_error, smaller_first
-from qspinn_optuna.selection.selector import check_front
 
 _ROUNDING = 1e-9
 """Less than the answer to one sample makes, and more than the rounding of a difference: 0.95 - 0.94 exceeds 0.01."""

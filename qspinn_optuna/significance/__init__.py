@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from qspinn_optuna.significance.measurement import measure_significance
+from qspinn_optuna.significance.recording import enqueue_promising, record_significance, recorded_significance
 from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
-from qspinn_optuna.significance.seeding import seed_study
-from qspinn_optuna.significance.storing import record_significance, recorded_significance
 from qspinn_optuna.significance.trials import significance_from_study
 
 __all__ = [
     "SignificanceReport",
     "WidthCurve",
     "WidthPoint",
+    "enqueue_promising",
     "measure_significance",
     "record_significance",
     "recorded_significance",
-    "seed_study",
     "significance_from_study",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
@@ -19,7 +18,7 @@ from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
 from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
 from qspinn_optuna.space import is_width, parameter_of
-from qspinn_optuna.study import check_directions
+from qspinn_optuna.study import accuracy_of, check_directions, finished_trials
 
 _FEWEST_TRIALS = 10
 _STEPS = 60
@@ -52,15 +51,11 @@ def significance_from_study(
         raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.9, got {confidence!r}.")
-    trials = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if math.isfinite(trial.values[1])
-    ]
+    trials = finished_trials(study)
     distributions = _distributions(study.study_name, trials)
     grid = SearchGrid(distributions)
     rows = np.array([grid.encode(trial.params) for trial in trials])
-    accuracies = np.array([trial.values[1] for trial in trials])
+    accuracies = np.array([accuracy_of(trial) for trial in trials])
     ensemble = SaturatingEnsemble(grid.units, grid.categories, members=_MEMBERS, seed=seed)
     ensemble.fit(*grid.features(rows), accuracies, np.ones(len(rows)), _STEPS)
 
@@ -95,7 +90,7 @@ def significance_from_study(
 
 def _loss(trial: FrozenTrial) -> float:
     """Low where the accuracy is high: the importances are for reaching low values."""
-    return -float(trial.values[1])
+    return -accuracy_of(trial)
 
 
 def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDistribution]:

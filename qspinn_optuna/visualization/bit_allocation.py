@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
-from qspinn_optuna.visualization.checks import check_choice, check_front
+from qspinn_optuna.visualization.checks import check_choice
 from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.members import column_axis, column_labels
 from qspinn_optuna.visualization.style import CHOICE_MARK, apply_style

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import optuna
 from optuna.distributions import IntDistribution
-from optuna.trial import FrozenTrial
 
 from qspinn_optuna.parameters import Family
-from qspinn_optuna.study import space_of
+from qspinn_optuna.space import is_width
+from qspinn_optuna.study import TrialRecord, space_of
 
-_WIDTH = "bits."
 
-
-def is_uniform_width(trial: FrozenTrial) -> bool:
+def is_uniform_width(record: TrialRecord) -> bool:
     """Whether all widths are the same, or the end of their range nearest to it, as ``space.uniform`` gives them."""
-    ranges = _width_ranges(trial)
-    widths = {name: trial.params[name] for name in ranges}
+    ranges = _width_ranges(record)
+    widths = {name: record.params[name] for name in ranges}
     return bool(widths) and any(
         all(widths[name] == min(max(common, low), high) for name, (low, high) in ranges.items())
         for common in set(widths.values())
     )
 
 
-def is_weight_only(trial: FrozenTrial, weight_dimensions: set[str]) -> bool:
+def is_weight_only(record: TrialRecord, weight_dimensions: set[str]) -> bool:
     """Whether nothing but weights is narrower than the space allows.
 
     Args:
-        trial: The trial.
+        record: The trial.
         weight_dimensions: Names of the dimensions that are widths of weights.
     """
     return bool(weight_dimensions) and all(
-        trial.params[name] == high for name, (_, high) in _width_ranges(trial).items() if name not in weight_dimensions
+        record.params[name] == high
+        for name, (_, high) in _width_ranges(record).items()
+        if name not in weight_dimensions
     )
 
 
@@ -45,9 +45,9 @@ def weight_dimensions(study: optuna.Study) -> set[str]:
     return {dimension for dimension, members in families.items() if members == {Family.WEIGHT.value}}
 
 
-def _width_ranges(trial: FrozenTrial) -> dict[str, tuple[int, int]]:
+def _width_ranges(record: TrialRecord) -> dict[str, tuple[int, int]]:
     return {
         name: (distribution.low, distribution.high)
-        for name, distribution in trial.distributions.items()
-        if name.startswith(_WIDTH) and isinstance(distribution, IntDistribution)
+        for name, distribution in record.distributions.items()
+        if is_width(name) and isinstance(distribution, IntDistribution)
     }

@@ -7,9 +7,9 @@ from typing import Literal
 import optuna
 import plotly.graph_objects as go
 
-from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
-from qspinn_optuna.visualization.checks import check_choice, check_front, finished_trials
+from qspinn_optuna.visualization.checks import check_choice, finished_records
 from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.members import column_axis, column_labels
 from qspinn_optuna.visualization.style import CHOICE_MARK, PALETTE, apply_style
@@ -22,8 +22,9 @@ _BITS_PER_KIB = 8 * 1024
 
 def plot_footprint(
     study: optuna.Study,
-    front: ParetoFront,
+    front: ParetoFront | None = None,
     choice: Choice | None = None,
+    *,
     by: Literal["parameter", "family"] = "parameter",
 ) -> go.Figure:
     """Memory of every member of a front, in KiB, stacked by what takes it; what takes most lies at the bottom.
@@ -32,7 +33,7 @@ def plot_footprint(
 
     Args:
         study: The study, whose trials keep their footprints.
-        front: Its front.
+        front: Its front; made of the study if not given.
         choice: The chosen candidate, whose bar has a star if given.
         by: What the bars are made of.
 
@@ -43,6 +44,7 @@ def plot_footprint(
     """
     if by not in ("parameter", "family"):
         raise ValueError(f'by must be "parameter" or "family", got {by!r}.')
+    front = ParetoFront.from_study(study) if front is None else front
     check_front(front)
     check_choice(choice)
     bits = _bits_of_members(study, front, by)
@@ -80,11 +82,12 @@ def plot_footprint(
 
 
 def _bits_of_members(study: optuna.Study, front: ParetoFront, by: str) -> list[dict[str, int]]:
-    footprints = {trial.number: trial.user_attrs["footprint"] for trial in finished_trials(study)}
+    footprints = {record.number: record.footprint for record in finished_records(study)}
     unknown = [candidate.trial_number for candidate in front if candidate.trial_number not in footprints]
     if unknown:
         raise ValueError(f"front must be of study {study.study_name!r}, which has no finished trials {unknown}.")
-    return [footprints[candidate.trial_number][f"by_{by}"] for candidate in front]
+    kept = [footprints[candidate.trial_number] for candidate in front]
+    return [dict(each.by_family if by == "family" else each.by_parameter) for each in kept if each is not None]
 
 
 def _describe(name: str, bits: dict[str, int], candidate: Candidate) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection import Choice
-from qspinn_optuna.study import is_feasible
-from qspinn_optuna.visualization.checks import check_choice, check_fraction, check_front, finished_trials
+from qspinn_optuna.study import TrialRecord, accuracy_floor, baseline_of
+from qspinn_optuna.visualization.checks import check_choice, finished_records
 from qspinn_optuna.visualization.controls import is_uniform_width, is_weight_only, weight_dimensions
 from qspinn_optuna.visualization.hover import describe_candidate, describe_stopped, describe_trial
 from qspinn_optuna.visualization.iso_reward import add_iso_rewards
@@ -40,25 +40,22 @@ _TALLEST_FRONT = 12.0
 
 def plot_front(
     study: optuna.Study,
-    front: ParetoFront,
+    front: ParetoFront | None = None,
     choice: Choice | None = None,
-    baseline_accuracy: float | None = None,
-    accuracy_floor: float | None = None,
+    *,
     mu: float | None = None,
 ) -> go.Figure:
     """Accuracy against memory: all finished trials, the front as a staircase, and the choice.
 
     Trials of uniform width and such that narrow nothing but weights have a frame: they are what one would try without
-    a search. Trials that a pruner stopped while they were evaluated are small crosses at their accuracy so far. The
-    axis of accuracy shows the front and twice its height below, 36 points at most; zoom out to see what failed badly.
+    a search. Lines show the accuracy of the float network and the accuracy floor, if the study has them. Trials that
+    a pruner stopped while they were evaluated are small crosses at their accuracy so far. The axis of accuracy shows
+    the front and twice its height below, 36 points at most; zoom out to see what failed badly.
 
     Args:
         study: The study.
-        front: Its front.
+        front: Its front; made of the study if not given.
         choice: The chosen candidate, marked if given.
-        baseline_accuracy: Accuracy of the float network, a fraction, drawn as a line if given.
-        accuracy_floor: Accuracy under which models are infeasible, a fraction, drawn as a line if given, instead of
-            the constraints that trials keep.
         mu: What memory costs in the reward, whose lines of equal value are drawn if given.
 
     Raises:
@@ -66,25 +63,26 @@ def plot_front(
         ValueError: If the study has nothing to show or is of another program, the front is empty, or a number is
             outside its range.
     """
+    records = finished_records(study)
+    front = ParetoFront.from_study(study) if front is None else front
     check_front(front)
     check_choice(choice)
-    check_fraction("baseline_accuracy", baseline_accuracy)
-    check_fraction("accuracy_floor", accuracy_floor)
-    trials = finished_trials(study)
-    memories = [trial.values[0] for trial in trials] + [candidate.memory_kib for candidate in front]
+    baseline, floor = baseline_of(study), accuracy_floor(study)
+    baseline_accuracy = None if baseline is None else baseline.accuracy
+    memories = [record.memory_kib for record in records] + [candidate.memory_kib for candidate in front]
     ends = (min(memories), max(memories))
     low, high = _accuracy_range(front, baseline_accuracy)
     figure = go.Figure()
     _add_stopped(figure, study, ends)
-    _add_trials(figure, trials, accuracy_floor, _notes(trials, front, choice, (low, high)))
-    _add_controls(figure, trials, weight_dimensions(study))
+    _add_trials(figure, records, floor, _notes(records, front, choice, (low, high)))
+    _add_controls(figure, records, weight_dimensions(study))
     if mu is not None:
         add_iso_rewards(figure, front, choice, mu, ends, high - low)
     _add_staircase(figure, front, ends[1])
     if choice is not None:
         _add_choice(figure, choice)
     _add_level(figure, ends, baseline_accuracy, "float network", "dash")
-    _add_level(figure, ends, accuracy_floor, "accuracy floor", "dot")
+    _add_level(figure, ends, floor, "accuracy floor", "dot")
     apply_style(figure, f"{study.study_name}: accuracy against memory", _summary(front, choice), height=620)
     figure.update_xaxes(memory_axis(memories))
     figure.update_yaxes(title={"text": "accuracy on held-out samples (%)"}, range=[low, high])
@@ -99,19 +97,19 @@ def _summary(front: ParetoFront, choice: Choice | None) -> str:
 
 
 def _notes(
-    trials: Sequence[FrozenTrial], front: ParetoFront, choice: Choice | None, accuracies: tuple[float, float]
+    records: Sequence[TrialRecord], front: ParetoFront, choice: Choice | None, accuracies: tuple[float, float]
 ) -> dict[int, str]:
     """What the mouse tells beside the configuration: which trials are on the front, and which lie at the same point.
 
     Only one of those answers the mouse.
     """
-    memories = [math.log(trial.values[0]) for trial in trials]
+    memories = [math.log(record.memory_kib) for record in records]
     across, up = (max(memories) - min(memories)) / _CELLS or 1.0, (accuracies[1] - accuracies[0]) / _CELLS
     cells: dict[tuple[int, int], list[int]] = {}
     places = {}
-    for trial, memory in zip(trials, memories, strict=True):
-        places[trial.number] = (round(memory / across), round(100 * trial.values[1] / up))
-        cells.setdefault(places[trial.number], []).append(trial.number)
+    for record, memory in zip(records, memories, strict=True):
+        places[record.number] = (round(memory / across), round(100 * record.accuracy / up))
+        cells.setdefault(places[record.number], []).append(record.number)
     notes = {number: _also_here(number, cells[place]) for number, place in places.items()}
     for candidate in front:
         on_front = (
@@ -130,19 +128,19 @@ def _also_here(number: int, numbers: Sequence[int]) -> str:
 
 
 def _add_trials(
-    figure: go.Figure, trials: Sequence[FrozenTrial], accuracy_floor: float | None, notes: Mapping[int, str]
+    figure: go.Figure, records: Sequence[TrialRecord], floor: float | None, notes: Mapping[int, str]
 ) -> None:
-    size, opaque, faded = (5, 0.5, 0.15) if len(trials) > CROWD else (8, 0.9, 0.45)
+    size, opaque, faded = (5, 0.5, 0.15) if len(records) > CROWD else (8, 0.9, 0.45)
     for scheme, mark in SCHEMES.items():
-        members = [trial for trial in trials if trial.params.get("scheme") == scheme]
+        members = [record for record in records if record.params.get("scheme") == scheme]
         if not members:
             continue
-        feasible = [is_feasible(trial, accuracy_floor) for trial in members]
+        feasible = [record.is_feasible(floor) for record in members]
         faint = "" if all(feasible) else " (faint: under the floor)"
         figure.add_trace(
             go.Scatter(
-                x=[trial.values[0] for trial in members],
-                y=[100 * trial.values[1] for trial in members],
+                x=[record.memory_kib for record in members],
+                y=[100 * record.accuracy for record in members],
                 mode="markers",
                 marker={
                     "color": mark.color,
@@ -152,16 +150,16 @@ def _add_trials(
                     "line": {"width": 0},
                 },
                 name=f"{scheme.upper()}{faint}",
-                text=[describe_trial(trial) + notes[trial.number] for trial in members],
+                text=[describe_trial(record) + notes[record.number] for record in members],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
 
 
-def _add_controls(figure: go.Figure, trials: Sequence[FrozenTrial], weights: set[str]) -> None:
+def _add_controls(figure: go.Figure, records: Sequence[TrialRecord], weights: set[str]) -> None:
     """Frames around the trials that a search should beat; the points below them answer the mouse."""
-    uniform = [trial for trial in trials if is_uniform_width(trial)]
-    weight_only = [trial for trial in trials if is_weight_only(trial, weights)]
+    uniform = [record for record in records if is_uniform_width(record)]
+    weight_only = [record for record in records if is_weight_only(record, weights)]
     for members, name, color, symbol, size in (
         (uniform, "uniform width", SKY, "square-open", 15),
         (weight_only, "only weights narrowed", PURPLE, "circle-open", 17),
@@ -169,8 +167,8 @@ def _add_controls(figure: go.Figure, trials: Sequence[FrozenTrial], weights: set
         if members:
             figure.add_trace(
                 go.Scatter(
-                    x=[trial.values[0] for trial in members],
-                    y=[100 * trial.values[1] for trial in members],
+                    x=[record.memory_kib for record in members],
+                    y=[100 * record.accuracy for record in members],
                     mode="markers",
                     marker={"color": color, "symbol": symbol, "size": size, "line": {"width": 2}},
                     name=name,
@@ -181,21 +179,21 @@ def _add_controls(figure: go.Figure, trials: Sequence[FrozenTrial], weights: set
 
 def _add_stopped(figure: go.Figure, study: optuna.Study, ends: tuple[float, float]) -> None:
     """Trials that were stopped while they were evaluated, as far as they are as large as finished ones."""
-    pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    pruned = map(TrialRecord, study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
     stopped = [
-        trial
-        for trial in pruned
-        if trial.user_attrs.get("seen") and ends[0] <= trial.user_attrs["footprint"]["kib"] <= ends[1]
+        (record, record.footprint.kib, record.counts.accuracy)
+        for record in pruned
+        if record.counts and record.footprint and ends[0] <= record.footprint.kib <= ends[1]
     ]
     if stopped:
         figure.add_trace(
             go.Scatter(
-                x=[trial.user_attrs["footprint"]["kib"] for trial in stopped],
-                y=[100 * trial.user_attrs["correct"] / trial.user_attrs["seen"] for trial in stopped],
+                x=[kib for _, kib, _ in stopped],
+                y=[100 * accuracy for _, _, accuracy in stopped],
                 mode="markers",
                 marker={"color": INK, "symbol": "x-thin-open", "size": 6},
                 name="stopped early, accuracy so far",
-                text=[describe_stopped(trial) for trial in stopped],
+                text=[describe_stopped(record) for record, _, _ in stopped],
                 hovertemplate="%{text}<extra></extra>",
             )
         )

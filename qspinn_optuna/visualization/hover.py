@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial
-
 from qspinn_optuna.front import Candidate
+from qspinn_optuna.study import TrialRecord
 
 _MANY = 14
 """Lines from which on several go into one: a screen holds no more."""
 
 
-def describe_trial(trial: FrozenTrial) -> str:
+def describe_trial(record: TrialRecord) -> str:
     """Result and configuration of a finished trial."""
-    memory_kib, accuracy = trial.values
-    result = f"{memory_kib:.2f} KiB, {accuracy:.2%}"
-    return _joined([f"<b>trial {trial.number}</b>", result], _params(trial))
+    result = f"{record.memory_kib:.2f} KiB, {record.accuracy:.2%}"
+    return _joined([f"<b>trial {record.number}</b>", result], _params(record))
 
 
-def describe_stopped(trial: FrozenTrial) -> str:
+def describe_stopped(record: TrialRecord) -> str:
     """What a trial showed before it was stopped, and its configuration."""
-    attributes = trial.user_attrs
-    correct, seen = attributes["correct"], attributes["seen"]
-    result = f"{attributes['footprint']['kib']:.2f} KiB, {correct / seen:.2%} of the first {seen:,} samples"
-    return _joined([f"<b>trial {trial.number}, stopped early</b>", result], _params(trial))
+    assert record.counts is not None
+    assert record.footprint is not None
+    share = f"{record.counts.accuracy:.2%} of the first {record.counts.seen:,} samples"
+    result = f"{record.footprint.kib:.2f} KiB, {share}"
+    return _joined([f"<b>trial {record.number}, stopped early</b>", result], _params(record))
 
 
 def describe_candidate(candidate: Candidate) -> str:
@@ -44,8 +43,8 @@ def describe_candidate(candidate: Candidate) -> str:
     )
 
 
-def _params(trial: FrozenTrial) -> list[str]:
-    return [f"{name} = {value}" for name, value in trial.params.items()]
+def _params(record: TrialRecord) -> list[str]:
+    return [f"{name} = {value}" for name, value in record.params.items()]
 
 
 def _joined(heading: Sequence[str], entries: Sequence[str]) -> str:

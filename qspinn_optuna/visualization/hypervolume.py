@@ -9,11 +9,10 @@ from typing import Literal
 
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.study import is_feasible
-from qspinn_optuna.visualization.checks import check_fraction, finished_trials
+from qspinn_optuna.study import TrialRecord, accuracy_floor
+from qspinn_optuna.visualization.checks import check_fraction, finished_records
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import BLUE, INK, PALETTE, apply_style
 
@@ -130,7 +129,7 @@ def _named_studies(
     if not named:
         raise ValueError("study must be a study, or at least one of several, got none.")
     for _, member in named:
-        finished_trials(member)
+        finished_records(member)
     names = [name for name, _ in named]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -157,7 +156,7 @@ class _Step:
 
     position: float
     area: float
-    improver: FrozenTrial | None
+    improver: TrialRecord | None
 
 
 def _trial_positions(study: optuna.Study) -> Iterable[tuple[float, int]]:
@@ -183,14 +182,17 @@ def _history(
     study: optuna.Study, against: Literal["trials", "seconds"], hypervolume: GrowingHypervolume
 ) -> list[_Step]:
     """What the line shows, from the first trial that dominates something."""
-    finished = {trial.number: trial for trial in finished_trials(study)}
+    finished = {record.number: record for record in finished_records(study)}
+    floor = accuracy_floor(study)
     positions = _trial_positions(study) if against == "trials" else _second_positions(study)
     steps = []
     for position, number in positions:
-        trial = finished.get(number)
-        improves = trial is not None and is_feasible(trial) and hypervolume.add(*trial.values)
+        record = finished.get(number)
+        improves = (
+            record is not None and record.is_feasible(floor) and hypervolume.add(record.memory_kib, record.accuracy)
+        )
         if hypervolume.area > 0:
-            steps.append(_Step(position, hypervolume.area, trial if improves else None))
+            steps.append(_Step(position, hypervolume.area, record if improves else None))
     return steps
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
-from qspinn_optuna.visualization.checks import finished_trials
+from qspinn_optuna.front import nondominated
+from qspinn_optuna.study import TrialRecord
+from qspinn_optuna.visualization.checks import finished_records
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import CROWD, ROUNDINGS, SCHEMES, apply_style, memory_axis
 
@@ -45,8 +46,8 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
         TypeError: If ``study`` is no study.
         ValueError: If it has no finished trial or is of another program.
     """
-    trials = finished_trials(study)
-    dimensions = _rounding_dimensions(study, trials)
+    records = finished_records(study)
+    dimensions = _rounding_dimensions(study, records)
     rows = 2 * len(dimensions)
     figure = make_subplots(
         rows,
@@ -58,20 +59,20 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
         ],
         vertical_spacing=2 * _GAP / rows,
     )
-    accuracies = [100 * trial.values[1] for trial in trials]
+    accuracies = [100 * record.accuracy for record in records]
     low, high = _accuracy_range(accuracies)
-    memories = [trial.values[0] for trial in trials]
+    memories = [record.memory_kib for record in records]
     named: set[tuple[Scheme, Rounding]] = set()
     for row, dimension in zip(range(1, rows, 2), dimensions, strict=True):
-        for scheme, rounding, members in _pairs(trials, dimension):
+        for scheme, rounding, members in _pairs(records, dimension):
             new = (scheme, rounding) not in named
-            figure.add_trace(_box(scheme, rounding, members, low, len(trials) > CROWD), row, 1)
+            figure.add_trace(_box(scheme, rounding, members, low, len(records) > CROWD), row, 1)
             figure.add_trace(_best_within_memory(scheme, rounding, members, max(memories), new), row + 1, 1)
             named.add((scheme, rounding))
     apply_style(
         figure,
         f"{study.study_name}: accuracy by scheme and rounding",
-        f"{len(trials):,} finished trials; n: trials of a pair{_outside(accuracies, low)}",
+        f"{len(records):,} finished trials; n: trials of a pair{_outside(accuracies, low)}",
         height=_PANEL_HEIGHT * rows + 120,
     )
     figure.update_yaxes(title={"text": "accuracy (%)"}, range=[low, high])
@@ -81,9 +82,9 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
     return figure
 
 
-def _rounding_dimensions(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[str]:
-    names = dict.fromkeys(name for trial in trials for name in trial.params if name.partition(".")[0] == "rounding")
-    if not names or not all("scheme" in trial.params for trial in trials):
+def _rounding_dimensions(study: optuna.Study, records: Sequence[TrialRecord]) -> list[str]:
+    names = dict.fromkeys(name for record in records for name in record.params if name.partition(".")[0] == "rounding")
+    if not names or not all("scheme" in record.params for record in records):
         raise ValueError(
             f"Study {study.study_name!r} has trials without the parameters 'scheme' and 'rounding': figures need those "
             "of a QuantizationSpace."
@@ -96,24 +97,24 @@ def _words(dimension: str) -> str:
     return f"rounding of {family}" if family else "rounding"
 
 
-def _pairs(trials: Sequence[FrozenTrial], dimension: str) -> Iterator[tuple[Scheme, Rounding, list[FrozenTrial]]]:
+def _pairs(records: Sequence[TrialRecord], dimension: str) -> Iterator[tuple[Scheme, Rounding, list[TrialRecord]]]:
     """Scheme, rounding and trials of the pairs that occur."""
     for scheme in Scheme:
         for rounding in Rounding:
             wanted = (scheme.value, rounding.value)
-            members = [trial for trial in trials if (trial.params["scheme"], trial.params.get(dimension)) == wanted]
+            members = [each for each in records if (each.params["scheme"], each.params.get(dimension)) == wanted]
             if members:
                 yield scheme, rounding, members
 
 
-def _box(scheme: Scheme, rounding: Rounding, members: Sequence[FrozenTrial], low: float, crowded: bool) -> go.Box:
-    outside = sum(100 * trial.values[1] < low for trial in members)
+def _box(scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], low: float, crowded: bool) -> go.Box:
+    outside = sum(100 * record.accuracy < low for record in members)
     label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}{f', {outside} lower' if outside else ''}"
     color = ROUNDINGS[rounding].color
     points = {"size": 3, "opacity": 0.25} if crowded else {"size": 5, "opacity": 0.6}
     return go.Box(
         x=[label] * len(members),
-        y=[100 * trial.values[1] for trial in members],
+        y=[100 * record.accuracy for record in members],
         name=label,
         boxpoints="all",
         jitter=0.5,
@@ -122,24 +123,21 @@ def _box(scheme: Scheme, rounding: Rounding, members: Sequence[FrozenTrial], low
         fillcolor="rgba(0, 0, 0, 0)",
         marker={"color": color, "symbol": SCHEMES[scheme].symbol, **points},
         showlegend=False,
-        text=[describe_trial(trial) for trial in members],
+        text=[describe_trial(record) for record in members],
         hovertemplate="%{text}<extra></extra>",
         hoveron="points",
     )
 
 
 def _best_within_memory(
-    scheme: Scheme, rounding: Rounding, members: Sequence[FrozenTrial], last_kib: float, in_legend: bool
+    scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], last_kib: float, in_legend: bool
 ) -> go.Scatter:
     """The pair's own staircase, drawn to the largest memory of the study."""
-    best: list[FrozenTrial] = []
-    for trial in sorted(members, key=lambda trial: (trial.values[0], -trial.values[1], trial.number)):
-        if not best or trial.values[1] > best[-1].values[1]:
-            best.append(trial)
+    best = nondominated(members, lambda record: (record.memory_kib, record.accuracy, record.number))
     name = f"{scheme.upper()}, {rounding}"
     return go.Scatter(
-        x=[*(trial.values[0] for trial in best), last_kib],
-        y=[*(100 * trial.values[1] for trial in best), 100 * best[-1].values[1]],
+        x=[*(record.memory_kib for record in best), last_kib],
+        y=[*(100 * record.accuracy for record in best), 100 * best[-1].accuracy],
         mode="lines+markers",
         line={"color": ROUNDINGS[rounding].color, "width": 2, "shape": "hv", "dash": SCHEMES[scheme].dash},
         marker={"symbol": SCHEMES[scheme].symbol, "size": [7] * len(best) + [0], "line": {"width": 0}},

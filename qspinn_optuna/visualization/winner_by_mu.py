@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection import MuInterval, sweep_mu
-from qspinn_optuna.visualization.checks import check_front
 from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.style import INK, SCHEMES, apply_style
 

@@ -24,7 +24,7 @@ from search_run import SAMPLERS, CountingWorkload, make_sampler, run_trial
 from synthetic_problems import Front
 
 from qspinn_optuna import FrontPruner, QuantizationConfig, QuantizationObjective
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.study import DIRECTIONS, TrialRecord
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
 
@@ -105,7 +105,7 @@ def run_study(task: Task) -> Outcome:
         if trial.state is TrialState.COMPLETE:
             finished[config] = trial.values[1]
             whole += workload.samples - before
-        elif "refused" not in trial.user_attrs:
+        elif TrialRecord(trial).refused is None:
             stopped.append(config)
     evaluated = workload.samples
     completed = {config: final_accuracy(workload, config, objective.seed) for config in stopped}

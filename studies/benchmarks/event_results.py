@@ -84,7 +84,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     study_arguments = dvs_gesture.parse_arguments(command)
     data, workload = dvs_gesture.prepare(study_arguments)
     space = dvs_gesture.make_space(workload)
-    study = dvs_gesture.search(study_arguments, workload, space, floor=0.0)
+    study = dvs_gesture.search(study_arguments, workload, space, accuracy_drop=1.0)
     models: list[dict[str, Any] | None] = []
     for band in BANDS:
         try:

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from synthetic_problems import SYNTHETIC_PROBLEMS
 
 from qspinn_optuna import ParetoFront, QuantizationSpace, TradeOffSelector, open_study
-from qspinn_optuna.objective import _breakdown
+from qspinn_optuna.study import Counts, FootprintRecord, attributes_of
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_footprint,
@@ -58,7 +58,7 @@ def figures(study: optuna.Study, front: ParetoFront) -> dict[str, Callable[[], g
     """Every figure that is made of a study or of its front."""
     choice = TradeOffSelector(0.1).select(front)
     return {
-        "front": lambda: plot_front(study, front, choice, 0.95, 0.5, 0.1),
+        "front": lambda: plot_front(study, front, choice, mu=0.1),
         "bit allocation": lambda: plot_bit_allocation(front, choice),
         "footprint by parameter": lambda: plot_footprint(study, front, choice),
         "footprint by family": lambda: plot_footprint(study, front, choice, by="family"),
@@ -95,13 +95,7 @@ def random_trial(space: QuantizationSpace, generator: np.random.Generator, numbe
         values=None if stopped else [footprint.kib, correct / SAMPLES],
         params=params,
         distributions=space.distributions,
-        user_attrs={
-            "config": config.to_dict(),
-            "footprint": _breakdown(footprint),
-            "correct": correct,
-            "seen": SAMPLES,
-            **({"pruned_at": "evaluation"} if stopped else {}),
-        },
+        user_attrs=attributes_of(config, FootprintRecord.of(footprint), counts=Counts(correct, SAMPLES)),
     )
     trial.datetime_start = datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=number)
     trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=1)

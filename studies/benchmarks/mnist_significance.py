@@ -73,9 +73,8 @@ def main() -> None:
     )
     narrowed = space.narrow(early)
     print(f"{narrowed.cardinality:,} of {space.cardinality:,} configurations are left: {narrowed.distributions}")
-    floor = workload.baseline - arguments.tolerance
-    of_whole = searched("whole", arguments, workload, space, floor)
-    of_narrowed = searched("narrowed", arguments, workload, narrowed, floor)
+    of_whole = searched("whole", arguments, workload, space)
+    of_narrowed = searched("narrowed", arguments, workload, narrowed)
     both = optuna.create_study(directions=DIRECTIONS)
     both.add_trials([*of_whole.trials, *of_narrowed.trials])
     for name, selector in SELECTORS.items():
@@ -91,16 +90,14 @@ def stored(path: Path, measure: Callable[[], SignificanceReport]) -> Significanc
     return SignificanceReport.from_dict(json.loads(path.read_text()))
 
 
-def searched(
-    name: str, arguments: argparse.Namespace, workload: Workload, space: QuantizationSpace, floor: float
-) -> optuna.Study:
+def searched(name: str, arguments: argparse.Namespace, workload: Workload, space: QuantizationSpace) -> optuna.Study:
     """A study of a space, which goes on if it is not finished."""
     storage = f"sqlite:///{arguments.output / name}.db"
-    study = open_study(name, storage, space, settings=workload.describe())
+    study = open_study(name, storage, space, workload=workload, accuracy_drop=arguments.tolerance)
     study.sampler = MemoryAwareSampler(space, seed=len(study.trials))
     missing = arguments.trials - len(study.trials)
     if missing > 0:
-        study.optimize(QuantizationObjective(workload, space, accuracy_floor=floor), n_trials=missing)
+        study.optimize(QuantizationObjective(workload, space), n_trials=missing)
     return study
 
 

@@ -23,9 +23,8 @@ from processes import in_processes
 
 from qspinn_optuna import FrontPruner, QuantizationObjective, QuantizationSpace, Scheme
 from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
-from qspinn_optuna.pruning.conformal import recorded
 from qspinn_optuna.pruning.requirement import find_requirement
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.study import DIRECTIONS, Stage, TrialRecord
 from qspinn_optuna.workloads.stdp import STDPWorkload
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
@@ -98,19 +97,21 @@ def run_study(task: Task) -> Outcome:
     objective = QuantizationObjective(workload, space, pruner=FrontPruner(task.confidence))
     study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
     study.optimize(objective, n_trials=task.trials)
-    cut = [trial for trial in study.trials if trial.user_attrs.get("pruned_at") == "training"]
+    cut = [trial for trial in study.trials if TrialRecord(trial).pruned_at is Stage.TRAINING]
     completed = [final_accuracy(workload, space.config(trial.params), objective.seed) for trial in cut]
     wrong = [_beats_front(study, trial, accuracy) for trial, accuracy in zip(cut, completed, strict=True)]
     complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
     better = [_beats_front(study, trial, trial.values[1]) for trial in complete]
-    left = sum(1 - recorded(trial.user_attrs)[-1].fraction for trial in cut)
+    left = sum(1 - TrialRecord(trial).progress[-1].fraction for trial in cut)
     return Outcome(len(cut), left / task.trials, sum(wrong), sum(better) + sum(wrong))
 
 
 def _beats_front(study: optuna.Study, trial: FrozenTrial, accuracy: float) -> bool:
     """Whether an accuracy would have had a place on the front of the trials before."""
     earlier = [other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE]
-    requirement = find_requirement(earlier, trial.user_attrs["footprint"]["kib"], None)
+    footprint = TrialRecord(trial).footprint
+    assert footprint is not None
+    requirement = find_requirement(earlier, footprint.kib, None)
     return requirement is None or requirement.is_passed_by(accuracy)
 
 

@@ -133,12 +133,12 @@ def test_a_trial_evaluated_again_has_the_same_counts(folder: Path, capsys: pytes
 
 def test_other_counts_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_file(folder, TEXT.replace("yield correct, 1_000", "yield correct - 1, 1_000"))
-    assert "trial 3 has other counts now" in error_of(capsys, "evaluate", "--trial", "3", code=1)
+    assert "trial 3 has other counts now" in error_of(capsys, "evaluate", "formula.py", "--trial", "3", code=1)
 
 
 def test_another_workload_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_file(folder, TEXT.replace('"formula"', '"another"'))
-    assert 'was "formula", now "another"' in error_of(capsys, "evaluate", "--trial", "3", code=2)
+    assert 'was "formula", now "another"' in error_of(capsys, "evaluate", "formula.py", "--trial", "3", code=2)
     assert 'was "formula", now "another"' in error_of(capsys, *RUN, "--best", "0.9", code=2)
     assert "was 0.9, now 0.8" in error_of(capsys, "run", "formula.py", "--trials", "0", "--best", "0.8", code=2)
     assert asked(folder) == []
@@ -167,12 +167,14 @@ def test_a_command_line_that_names_what_is_not_there(
     assert not (folder / "nowhere.db").exists()
 
 
-def test_a_database_without_studies(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sqlite3.connect("empty.db").execute("CREATE TABLE nothing (x)").connection.close()
+@pytest.mark.usefixtures("folder")
+def test_a_database_without_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    sqlite3.connect("empty.db").execute("CREATE TABLE mine (x)").connection.close()
     assert "has no study" in error_of(capsys, "show", "--storage", "sqlite:///empty.db", code=2)
 
 
-def test_a_study_of_another_program(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_study_of_another_program(capsys: pytest.CaptureFixture[str]) -> None:
     storage = "sqlite:///qspinn.db"
     optuna.create_study(study_name="one", storage=storage)
     optuna.create_study(study_name="two", storage=storage, directions=["minimize", "maximize"]).ask()

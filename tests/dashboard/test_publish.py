@@ -19,8 +19,9 @@ import pytest
 
 from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector, open_study
 from qspinn_optuna.dashboard import publish
-from qspinn_optuna.selection import stored_choice
+from qspinn_optuna.selection import recorded_choice
 from qspinn_optuna.significance import measure_significance, record_significance
+from qspinn_optuna.study import set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 
 FLOOR = 0.9
@@ -42,7 +43,8 @@ def finished_study(storage: str | optuna.storages.BaseStorage) -> optuna.Study:
     space, workload = fake_space(), FakeWorkload()
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = open_study("published", storage, space, sampler)
-    study.optimize(QuantizationObjective(workload, space, accuracy_floor=FLOOR), n_trials=12)
+    set_accuracy_floor(study, FLOOR)
+    study.optimize(QuantizationObjective(workload, space), n_trials=12)
     record_significance(study, space, measure_significance(workload, space))
     return study
 
@@ -63,8 +65,8 @@ def test_what_is_published_is_in_the_database(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     choice = publish(finished_study(storage))
     study = optuna.load_study(study_name="published", storage=storage)
-    assert stored_choice(study) == choice
-    assert "All models" in optuna_dashboard.get_note(study)
+    assert recorded_choice(study) == choice
+    assert "The models of the front" in optuna_dashboard.get_note(study)
 
 
 def fetch(url: str) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def fetch(url: str) -> dict[str, Any]:
 def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -> None:
     front = ParetoFront.from_study(study)
     choice = TradeOffSelector(0.1).select(front)
-    assert publish(study, choice, baseline_accuracy=0.95, mu=0.1, command="python study.py --trials 20") == choice
+    assert publish(study, choice, mu=0.1, command="python study.py --trials 20") == choice
     detail = fetch(f"{url}/api/studies/{NUMBER}")
     figures = {entry["id"]: json.loads(entry["graph_object"]) for entry in detail["plotly_graph_objects"]}
     assert set(figures) == {
@@ -100,6 +102,14 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
     listed = [line.split("|")[1].strip(" *") for line in note.splitlines() if line.startswith("| ")]
     assert [int(cell) for cell in listed if cell.isdigit()] == [candidate.trial_number for candidate in front]
     assert all(candidate.accuracy >= FLOOR for candidate in front)
+
+
+def test_trials_under_the_floor_are_greyed_out(study: optuna.Study, url: str) -> None:
+    """The dashboard greys out trials with a positive entry in the list of constraints that it serves."""
+    served = fetch(f"{url}/api/studies/{NUMBER}")["trials"]
+    greyed = [any(value > 0 for value in trial["constraints"]) for trial in served]
+    assert greyed == [trial.values[1] < FLOOR for trial in study.trials]
+    assert 0 < sum(greyed) < len(greyed)
 
 
 def test_every_finished_trial_has_its_footprint(study: optuna.Study, url: str) -> None:
@@ -128,7 +138,7 @@ def test_published_again_only_new_trials_are_noted(study: optuna.Study, monkeypa
     """And no note costs a look at all that the study keeps, which grows with every note."""
     space = fake_space()
     publish(study)
-    study.optimize(QuantizationObjective(FakeWorkload(), space, accuracy_floor=FLOOR), n_trials=3)
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=3)
     saved: list[Any] = []
     save, look = optuna_dashboard.save_note, study._storage.get_study_system_attrs
     looks: list[int] = []
@@ -164,7 +174,7 @@ def test_published_again_what_people_wrote_stays(study: optuna.Study) -> None:
     again = optuna_dashboard.get_note(study)
     assert again.startswith("My own remark.")
     assert again.endswith("Another one.")
-    assert again.count("# All models") == 1
+    assert again.count("# The models of the front") == 1
     assert f"**trial {choice.trial_number}**" in again
 
 
@@ -187,12 +197,13 @@ def test_the_choice_is_kept_and_stays_until_another_is_given(study: optuna.Study
     front = ParetoFront.from_study(study)
     choice = TradeOffSelector(0.0).select(front)
     publish(study, choice)
-    assert stored_choice(study) == choice
+    assert recorded_choice(study) == choice
     assert publish(study) == choice
 
 
 def test_without_a_feasible_trial_the_note_says_how_far_the_best_is(study: optuna.Study) -> None:
-    assert publish(study, accuracy_floor=1.0) is None
+    set_accuracy_floor(study, 1.0)
+    assert publish(study) is None
     assert "points under the accuracy floor" in optuna_dashboard.get_note(study)
 
 

@@ -16,6 +16,7 @@ from qspinn_optuna import (
     TrainingProgress,
     Workload,
 )
+from qspinn_optuna.study import set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 
 Look = TrainingProgress | tuple[int, int]
@@ -37,7 +38,9 @@ def finished(memory: float, accuracy: float, violation: float = 0.0, seen: int |
 
 
 def is_stopped(study: optuna.Study, correct: int, seen: int, memory: float = 10.0, floor: float | None = None) -> bool:
-    return FrontPruner(0.9).should_prune(study.ask(), memory, correct, seen, accuracy_floor=floor)
+    if floor is not None:
+        set_accuracy_floor(study, floor)
+    return FrontPruner(0.9).should_prune(study.ask(), memory, correct, seen)
 
 
 def test_a_trial_is_stopped_if_it_cannot_beat_the_front_at_its_memory() -> None:
@@ -115,7 +118,8 @@ def test_the_reason_says_what_would_have_been_enough() -> None:
         "880 of 990 correct: at most 89.00% in the end, and it takes more than the 90.00% of trial 0, which needs no "
         "more memory."
     )
-    reason = FrontPruner().reason_to_prune(study.ask(), 0.5, 0, 100, accuracy_floor=0.8)
+    set_accuracy_floor(study, 0.8)
+    reason = FrontPruner().reason_to_prune(study.ask(), 0.5, 0, 100)
     assert reason is not None
     assert reason.endswith("and it takes the accuracy_floor of 80.00%.")
 
@@ -135,10 +139,12 @@ def test_a_minimum_gain_stops_what_is_hardly_better_than_the_front() -> None:
 def test_a_minimum_gain_does_not_raise_the_floor_but_may_rise_above_it() -> None:
     floor_only = make_study(finished(9.0, 0.9))
     pruner = FrontPruner(0.9, minimum_gain=0.05)
-    assert not pruner.should_prune(floor_only.ask(), 2.0, 899, 999, accuracy_floor=0.9)
-    low_front = make_study(finished(1.0, 0.9))
-    assert pruner.should_prune(low_front.ask(), 2.0, 948, 999, accuracy_floor=0.91)
-    assert not pruner.should_prune(low_front.ask(), 2.0, 949, 999, accuracy_floor=0.91)
+    set_accuracy_floor(floor_only, 0.9)
+    assert not pruner.should_prune(floor_only.ask(), 2.0, 899, 999)
+    low_front = make_study(finished(1.0, 0.91))
+    set_accuracy_floor(low_front, 0.91)
+    assert pruner.should_prune(low_front.ask(), 2.0, 958, 999)
+    assert not pruner.should_prune(low_front.ask(), 2.0, 959, 999)
 
 
 def test_with_a_minimum_gain_a_front_can_be_too_good_to_be_led() -> None:
@@ -202,9 +208,9 @@ def test_bad_arguments_are_refused() -> None:
     for memory in (math.nan, None):
         with pytest.raises(ValueError, match=f"memory_kib must be a finite number, got {memory}"):
             pruner.should_prune(study.ask(), memory, 1, 2)  # type: ignore[arg-type]
-    for floor in (math.nan, "high"):
-        with pytest.raises(ValueError, match=f"accuracy_floor must be a fraction between 0 and 1, got {floor!r}"):
-            pruner.should_prune(study.ask(), 1.0, 1, 2, accuracy_floor=floor)  # type: ignore[arg-type]
+    for floor in (math.nan, "high", -0.1, 1.5, True):
+        with pytest.raises(ValueError, match=f"floor must be a fraction between 0 and 1, got {floor!r}"):
+            set_accuracy_floor(study, floor)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"Accuracies must be fractions between 0 and 1, got 91.5 of trial 0"):
         pruner.should_prune(make_study(finished(1.0, 91.5)).ask(), 1.0, 1, 2)
     for directions in (["maximize"], ["maximize", "minimize"]):
@@ -238,7 +244,9 @@ def optimize(workload: Workload, bits: list[int], floor: float | None = None, co
     study = make_study()
     for width in bits:
         study.enqueue_trial(SPACE.params(SPACE.uniform(width, Scheme.ITQ, Rounding.NEAREST)))
-    objective = QuantizationObjective(workload, SPACE, accuracy_floor=floor, pruner=FrontPruner(confidence))
+    if floor is not None:
+        set_accuracy_floor(study, floor)
+    objective = QuantizationObjective(workload, SPACE, pruner=FrontPruner(confidence))
     study.optimize(objective, n_trials=len(bits))
     return study
 

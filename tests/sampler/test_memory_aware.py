@@ -27,7 +27,7 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.sampler.memory_aware import _observation
-from qspinn_optuna.study import Measurement, measurements, record_measurements
+from qspinn_optuna.study import Measurement, measurements, record_measurements, set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.sampler.problems import points
 
@@ -108,7 +108,8 @@ def test_an_accuracy_floor_is_aimed_at() -> None:
     feasible = []
     for sampler in (MemoryAwareSampler(space, seed=0), RandomSampler(seed=0)):
         study = open_study("a", None, space, sampler)
-        study.optimize(QuantizationObjective(Saturated(), space, accuracy_floor=floor), n_trials=40)
+        set_accuracy_floor(study, floor)
+        study.optimize(QuantizationObjective(Saturated(), space), n_trials=40)
         feasible.append(sum(trial.values[1] >= floor for trial in study.trials[15:]))
     assert feasible[0] >= 22
     assert feasible[1] < 20

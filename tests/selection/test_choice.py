@@ -20,7 +20,7 @@ from qspinn_optuna import (
     Scheme,
     open_study,
 )
-from qspinn_optuna.selection import Choice, KneeSelector, TradeOffSelector, store_choice, stored_choice
+from qspinn_optuna.selection import Choice, KneeSelector, TradeOffSelector, record_choice, recorded_choice
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.selection.fronts import front_of
 
@@ -163,13 +163,13 @@ def searched(storage: str | None, space: QuantizationSpace) -> optuna.Study:
 def test_a_study_keeps_its_choice(tmp_path: Path) -> None:
     storage, space = f"sqlite:///{tmp_path / 'qspinn.db'}", fake_space()
     study = searched(storage, space)
-    assert stored_choice(study) is None
+    assert recorded_choice(study) is None
     front = ParetoFront.from_study(study)
     chosen = TradeOffSelector(0.01).select(front)
-    store_choice(study, KneeSelector().select(front))
-    store_choice(study, chosen)
+    record_choice(study, KneeSelector().select(front))
+    record_choice(study, chosen)
 
-    reloaded = stored_choice(optuna.load_study(study_name="chosen", storage=storage))
+    reloaded = recorded_choice(optuna.load_study(study_name="chosen", storage=storage))
     assert reloaded == chosen
     assert reloaded is not None
     assert reloaded.candidate.samples == 1_000
@@ -182,19 +182,19 @@ def test_a_choice_of_another_study_is_refused(choice: Choice) -> None:
     with pytest.raises(
         ValueError, match="study 'chosen', which has no trial 99: was it chosen from the front of another"
     ):
-        store_choice(study, replace(choice, candidate=replace(choice.candidate, trial_number=99)))
+        record_choice(study, replace(choice, candidate=replace(choice.candidate, trial_number=99)))
     with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
-        store_choice(optuna.create_study(), choice)
+        record_choice(optuna.create_study(), choice)
     with pytest.raises(TypeError, match="choice must be a Choice"):
-        store_choice(study, choice.candidate)  # type: ignore[arg-type]
-    assert stored_choice(study) is None
+        record_choice(study, choice.candidate)  # type: ignore[arg-type]
+    assert recorded_choice(study) is None
 
 
 def test_a_damaged_choice_of_a_study_is_refused() -> None:
     study = searched(None, fake_space())
     study.set_user_attr("qspinn:choice", {"trial": 3})
-    with pytest.raises(ValueError, match="User attribute 'qspinn:choice' of study 'chosen' holds no choice: data must"):
-        stored_choice(study)
+    with pytest.raises(ValueError, match="choice that study 'chosen' keeps is damaged: data must"):
+        recorded_choice(study)
 
 
 def test_a_choice_is_one_readable_line(choice: Choice) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from qspinn_optuna import MemoryAwareSampler, ParetoFront, QuantizationObjective, TradeOffSelector, open_study
 from qspinn_optuna.significance import (
+    enqueue_promising,
     measure_significance,
     record_significance,
     recorded_significance,
-    seed_study,
     significance_from_study,
 )
-from qspinn_optuna.study import measurements
+from qspinn_optuna.study import measurements, set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.significance.networks import Cliffs, cliff_space
 
@@ -66,8 +66,8 @@ def test_first_trials_have_what_suffices_alone_and_up_to_two_bits_more() -> None
     space = cliff_space()
     report = measure_significance(Cliffs(), space)
     study = open_study("seeded", None, space)
-    assert seed_study(study, space, report) == 3 * 6
-    assert seed_study(study, space, report) == 0
+    assert enqueue_promising(study, space, report) == 3 * 6
+    assert enqueue_promising(study, space, report) == 0
     study.optimize(QuantizationObjective(Cliffs(), space), n_trials=18)
     first = study.trials[1].params
     assert first == {"scheme": "ptq", "rounding": "nearest", "bits.weight": 2, "bits.membrane": 9, "bits.theta": 6}
@@ -100,9 +100,10 @@ def test_a_sampler_that_knows_the_report_finds_small_models_sooner() -> None:
         sizes = []
         for seed in range(3):
             study = open_study("informed", None, space, MemoryAwareSampler(space, seed=seed))
+            set_accuracy_floor(study, 0.89)
             if informed:
                 record_significance(study, space, report)
-            study.optimize(QuantizationObjective(Cliffs(), space, accuracy_floor=0.89), n_trials=8)
+            study.optimize(QuantizationObjective(Cliffs(), space), n_trials=8)
             try:
                 sizes.append(regret(study))
             except ValueError:  # nothing feasible yet

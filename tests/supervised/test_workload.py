@@ -149,7 +149,7 @@ def test_training_leaves_the_global_generator_alone() -> None:
 
 def test_a_study_of_it_ends_with_a_front(workload: SupervisedWorkload) -> None:
     space = QuantizationSpace(workload.parameters, (2, 8), ties="family")
-    study = open_study("toy", None, space, sampler=optuna.samplers.RandomSampler(seed=0), settings=workload.describe())
+    study = open_study("toy", None, space, sampler=optuna.samplers.RandomSampler(seed=0), workload=workload)
     study.optimize(QuantizationObjective(workload, space), n_trials=6)
     front = ParetoFront.from_study(study)
     assert len(front) >= 1
@@ -379,7 +379,7 @@ def test_a_configuration_that_cannot_be_carried_is_pruned_and_the_study_goes_on(
 
     workload = toy_workload(network=Averaged(), fine_tune=None)
     space = QuantizationSpace(workload.parameters, (2, 8), (Scheme.PTQ,))
-    study = open_study("toy", None, space, settings=workload.describe())
+    study = open_study("toy", None, space, workload=workload)
     study.optimize(QuantizationObjective(workload, space), n_trials=2)
     assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED"]
     assert "averages those of 2, 4, 8" in study.trials[0].user_attrs["refused"]

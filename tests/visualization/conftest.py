@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from qspinn_optuna import FrontPruner, ParetoFront, QuantizationObjective, Rounding, Scheme, open_study
+from qspinn_optuna.study import set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
 
 
@@ -17,7 +18,8 @@ def study() -> optuna.Study:
     study.enqueue_trial(space.params(space.uniform(5, Scheme.ITQ, Rounding.STOCHASTIC)))
     study.enqueue_trial(wide)
     study.enqueue_trial({**wide, "bits.weight": 4})
-    study.optimize(QuantizationObjective(FakeWorkload(), space, accuracy_floor=0.8), n_trials=30)
+    set_accuracy_floor(study, 0.8)
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=30)
     return study
 
 

@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import create_trial
 
 from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.study import DIRECTIONS, set_accuracy_floor
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_footprint,
@@ -55,7 +55,7 @@ def test_an_empty_study_is_refused(draw: Draw, front: ParetoFront) -> None:
 def test_a_study_without_finite_values_is_refused(draw: Draw, front: ParetoFront) -> None:
     study = optuna.create_study(directions=DIRECTIONS)
     study.add_trial(create_trial(values=[1.0, math.inf]))
-    with pytest.raises(ValueError, match="1 whose values are not finite"):
+    with pytest.raises(ValueError, match="no finished trial"):
         draw(study, front)
 
 
@@ -77,7 +77,8 @@ def test_what_is_no_study_is_refused(draw: Draw, front: ParetoFront) -> None:
 
 def test_without_a_feasible_trial_it_is_said_what_the_best_lacks() -> None:
     study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(QuantizationObjective(FakeWorkload(), fake_space((8, 8)), accuracy_floor=0.99), n_trials=1)
+    set_accuracy_floor(study, 0.99)
+    study.optimize(QuantizationObjective(FakeWorkload(), fake_space((8, 8))), n_trials=1)
     best = study.trials[0].values[1]
     with pytest.raises(ValueError, match=f"no feasible trial.*{100 * (0.99 - best):.2f} points under"):
         plot_hypervolume(study)
@@ -96,7 +97,7 @@ def test_a_front_with_impossible_values_is_refused(
     draw: Draw, study: optuna.Study, front: ParetoFront, broken: dict[str, float]
 ) -> None:
     candidate = dataclasses.replace(front.candidates[0], **broken)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="front must have finite accuracies and positive memories"):
+    with pytest.raises(ValueError, match="front must have"):
         draw(study, dataclasses.replace(front, candidates=(candidate, *front.candidates[1:])))
 
 

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from qspinn_optuna import Choice, ParetoFront, QuantizationObjective, TradeOffSelector
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.study import DIRECTIONS, TrialRecord
 from qspinn_optuna.visualization import plot_front
 from qspinn_optuna.visualization.controls import is_uniform_width
 from tests.fake_workload import FakeWorkload, fake_space
@@ -67,7 +67,7 @@ def test_the_staircase_goes_on_to_the_largest_trial(study: optuna.Study, front: 
 
 
 def test_the_choice_and_the_levels_are_marked(study: optuna.Study, front: ParetoFront, choice: Choice) -> None:
-    figure = plot_front(study, front, choice, baseline_accuracy=0.95, accuracy_floor=0.8)
+    figure = plot_front(study, front, choice)
     star = named(figure, f"chosen: trial {choice.trial_number}")
     assert points(star) == [(choice.memory_kib, 100 * choice.accuracy)]
     assert all(f"{name}: " in star.text[0] for name in choice.config.parameters)
@@ -114,7 +114,7 @@ def test_uniform_widths_end_where_ranges_do() -> None:
             user_attrs=attributes,
         )
         study.add_trial(trial)
-        assert is_uniform_width(study.trials[-1]) is uniform
+        assert is_uniform_width(TrialRecord(study.trials[-1])) is uniform
 
 
 def test_a_study_that_does_not_know_its_space_has_no_weight_only_trials() -> None:
@@ -131,7 +131,7 @@ def test_stopped_trials_are_shown_at_what_they_had(pruned_study: optuna.Study) -
     shown = [trial for trial in stopped if trial.user_attrs["footprint"]["kib"] <= largest]
     crosses = named(plot_front(pruned_study, ParetoFront.from_study(pruned_study)), "stopped early, accuracy so far")
     assert points(crosses) == [
-        (trial.user_attrs["footprint"]["kib"], 100 * trial.user_attrs["correct"] / trial.user_attrs["seen"])
+        (trial.user_attrs["footprint"]["kib"], 100 * (trial.user_attrs["correct"] / trial.user_attrs["seen"]))
         for trial in shown
     ]
     assert shown
@@ -146,12 +146,8 @@ def test_ticks_of_memory_are_plain_and_in_view(study: optuna.Study, front: Paret
     assert {0.25, 0.5, 1.0} <= set(axis.tickvals)
 
 
-@pytest.mark.parametrize("argument", ["baseline_accuracy", "accuracy_floor"])
-@pytest.mark.parametrize("value", [math.nan, -0.1, 95.0])
-def test_levels_must_be_fractions(study: optuna.Study, front: ParetoFront, argument: str, value: float) -> None:
-    levels: dict[str, Any] = {argument: value}
-    with pytest.raises(ValueError, match=f"{argument} must be a fraction"):
-        plot_front(study, front, **levels)
+def test_the_front_is_made_of_the_study_if_it_is_not_given(study: optuna.Study, front: ParetoFront) -> None:
+    assert plot_front(study).to_json() == plot_front(study, front).to_json()
 
 
 @pytest.mark.parametrize("mu", [math.nan, math.inf, -0.1, "0.1"])

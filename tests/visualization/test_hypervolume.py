@@ -7,13 +7,15 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from qspinn_optuna import ParameterQuantization, QFormat, QuantizationConfig, Rounding, Scheme
 from qspinn_optuna.sampler.known_objective.improvement import hypervolume
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.study import DIRECTIONS, FootprintRecord, attributes_of
 from qspinn_optuna.visualization import plot_hypervolume
 from qspinn_optuna.visualization.hypervolume import GrowingHypervolume
 from tests.visualization.traces import named, points
 
 BASELINE_KIB = 10.0
+CONFIG = QuantizationConfig(Scheme.PTQ, {"weight": ParameterQuantization(QFormat(0, 3), Rounding.NEAREST)})
 BEGIN = datetime.datetime(2024, 1, 1)
 
 
@@ -43,16 +45,12 @@ def trial(
     made = create_trial(
         state=state,
         values=[memory_kib, accuracy] if state is TrialState.COMPLETE else None,
-        user_attrs={"config": config(), "footprint": {"baseline_kib": BASELINE_KIB, "compression": 1.0}},
+        user_attrs=attributes_of(CONFIG, FootprintRecord(memory_kib, BASELINE_KIB, 1.0, {}, {})),
         system_attrs={"constraints": [lack]},
     )
     made.datetime_start = BEGIN + datetime.timedelta(seconds=start)
     made.datetime_complete = BEGIN + datetime.timedelta(seconds=end)
     return made
-
-
-def config() -> dict[str, object]:
-    return {"scheme": "ptq", "parameters": {"weight": {"format": "Q0.3", "rounding": "nearest"}}}
 
 
 @pytest.fixture

@@ -22,7 +22,19 @@ from qspinn_optuna import (
     Scheme,
     open_study,
 )
+from qspinn_optuna.study import Baseline, accuracy_floor, baseline_of
 from tests.fake_workload import FakeWorkload, fake_space
+
+
+class Described(FakeWorkload):
+    """Says of itself what it is told."""
+
+    def __init__(self, **description: Any) -> None:
+        super().__init__()
+        self.description = description
+
+    def describe(self) -> Any:
+        return self.description
 
 
 def url(folder: Path) -> str:
@@ -36,8 +48,8 @@ def contents(folder: Path) -> list[str]:
 
 def test_a_study_is_made_then_opened_and_goes_on(tmp_path: Path) -> None:
     for trials in (3, 6):
-        study = open_study("a", url(tmp_path), fake_space(), settings={"neurons": 4})
-        study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=3)
+        study = open_study("a", url(tmp_path), fake_space(), workload=Described(neurons=4))
+        study.optimize(QuantizationObjective(Described(neurons=4), fake_space()), n_trials=3)
         assert len(study.trials) == trials
     assert study.metric_names == ["memory_kib", "accuracy"]
 
@@ -65,16 +77,53 @@ def test_a_space_of_one_configuration_is_evaluated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"network": object()}, r"settings must be values that JSON can hold, got {'network'"),
-        ({"rate": float("nan")}, r"settings must be values that JSON can hold, got {'rate': nan}"),
-        (FakeWorkload(), r"settings must be a mapping, such as workload.describe\(\), got FakeWorkload"),
-        ("fast", r"settings must be a mapping, such as workload.describe\(\), got str"),
-    ],
+    ("description", "got"), [({"network": object()}, "'network'"), ({"rate": float("nan")}, "nan"), ("fast", "str")]
 )
-def test_settings_that_are_no_plain_values_are_refused(settings: Any, message: str) -> None:
-    refused(TypeError, message, settings=settings)
+def test_a_workload_that_does_not_describe_itself_by_plain_values_is_refused(description: Any, got: str) -> None:
+    workload = Described()
+    workload.description = description
+    refused(TypeError, rf"workload\.describe\(\) must return .*got .*{got}", workload=workload)
+
+
+@pytest.mark.parametrize("workload", [{"neurons": 4}, FakeWorkload.parameters, 3])
+def test_what_does_not_describe_itself_is_not_a_workload(workload: Any) -> None:
+    refused(TypeError, "workload must be a Workload", workload=workload)
+
+
+@pytest.mark.parametrize("drop", [-0.1, 1.5, float("nan"), "0.01", True])
+def test_a_drop_that_is_not_a_fraction_is_refused(drop: Any) -> None:
+    refused(ValueError, "accuracy_drop must be a fraction", workload=FakeWorkload(), accuracy_drop=drop)
+
+
+def test_a_drop_needs_a_workload() -> None:
+    refused(TypeError, "accuracy_drop needs workload", accuracy_drop=0.01)
+
+
+def test_the_study_keeps_its_baseline_and_floor(tmp_path: Path) -> None:
+    study = open_study("a", url(tmp_path), fake_space(), workload=FakeWorkload(), accuracy_drop=0.05)
+    for opened in (study, optuna.load_study(study_name="a", storage=url(tmp_path))):
+        assert baseline_of(opened) == Baseline(FakeWorkload.baseline)
+        assert accuracy_floor(opened) == FakeWorkload.baseline - 0.05
+
+
+class Untrained(FakeWorkload):
+    """A workload whose float network must not be asked for."""
+
+    @property
+    def baseline(self) -> float:  # type: ignore[override]
+        raise AssertionError("trained")
+
+
+def test_a_study_that_knows_its_baseline_does_not_ask_for_it_again(tmp_path: Path) -> None:
+    open_study("a", url(tmp_path), fake_space(), workload=FakeWorkload(), accuracy_drop=0.05)
+    study = open_study("a", url(tmp_path), fake_space(), workload=Untrained(), accuracy_drop=0.1)
+    assert accuracy_floor(study) == FakeWorkload.baseline - 0.1
+    study = open_study("a", url(tmp_path), fake_space(), workload=Untrained())
+    assert accuracy_floor(study) == FakeWorkload.baseline - 0.1
+
+
+def test_a_floor_is_never_below_nothing() -> None:
+    assert accuracy_floor(open_study("a", None, fake_space(), workload=FakeWorkload(), accuracy_drop=1.0)) == 0.0
 
 
 @pytest.mark.parametrize("sampler", ["tpe", {"seed": 1}, MemoryAwareSampler])
@@ -109,9 +158,9 @@ def test_an_objective_of_another_space_is_refused() -> None:
 def test_of_many_differences_the_first_are_told() -> None:
     storage = optuna.storages.InMemoryStorage()
     settings: dict[str, Any] = {f"setting {i}": i * "long" for i in range(8)}
-    open_study("a", storage, fake_space(), settings=settings)
+    open_study("a", storage, fake_space(), workload=Described(**settings))
     with pytest.raises(ValueError, match=r"setting 0 was.*setting 4 was.*; and 3 more that differ\. ") as error:
-        open_study("a", storage, fake_space(), settings=dict.fromkeys(settings, 100 * "longer"))
+        open_study("a", storage, fake_space(), workload=Described(**dict.fromkeys(settings, 100 * "longer")))
     assert len(str(error.value)) < 1_000
 
 
@@ -204,10 +253,10 @@ def test_another_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
-    open_study("a", url(tmp_path), fake_space(), settings={"network": {"neurons": 4}, "seed": 0})
+    open_study("a", url(tmp_path), fake_space(), workload=Described(network={"neurons": 4}, seed=0))
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"settings.network.neurons was 4, now 5"):
-        open_study("a", url(tmp_path), fake_space(), settings={"network": {"neurons": 5}, "seed": 0})
+    with pytest.raises(ValueError, match=r"workload\.network\.neurons was 4, now 5"):
+        open_study("a", url(tmp_path), fake_space(), workload=Described(network={"neurons": 5}, seed=0))
     assert contents(tmp_path) == before
 
 

@@ -1,0 +1,69 @@
+"""Accuracies that a study keeps beside its trials: of the float network, of models and of controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import optuna
+
+from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.workloads import Workload
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Accuracies of the float network that had the same fine-tuning as the quantized ones.
+
+    Args:
+        accuracy: On validation samples, a fraction.
+        test_accuracy: On test samples; None as long as it is not known.
+    """
+
+    accuracy: float
+    test_accuracy: float | None = None
+
+
+def baseline_of(study: optuna.Study) -> Baseline | None:
+    """The float baseline of a study; None if it keeps none."""
+    kept = read(study, StudyAttribute.BASELINE)
+    return None if kept is None else Baseline(**kept)
+
+
+def record_baseline(study: optuna.Study, baseline: Baseline) -> None:
+    """Keep the float baseline in a study, in place of an earlier one."""
+    if baseline_of(study) != baseline:
+        write(study, StudyAttribute.BASELINE, asdict(baseline))
+
+
+def ensure_baseline(study: optuna.Study, workload: Workload) -> Baseline:
+    """The float baseline that a study keeps; measured and kept now if it has none."""
+    baseline = baseline_of(study)
+    if baseline is None:
+        baseline = Baseline(float(workload.baseline))
+        record_baseline(study, baseline)
+    return baseline
+
+
+def accuracies_on_test(study: optuna.Study) -> dict[int, float]:
+    """Accuracies on the test set of the trials that were tested, by trial number."""
+    kept = read(study, StudyAttribute.TEST_ACCURACIES) or {}
+    return {int(number): float(accuracy) for number, accuracy in kept.items()}
+
+
+def record_test_accuracy(study: optuna.Study, trial_number: int, accuracy: float) -> None:
+    """Keep the test accuracy of a trial's model; finished trials themselves cannot change."""
+    known = accuracies_on_test(study)
+    everything = {**known, trial_number: accuracy}
+    write(study, StudyAttribute.TEST_ACCURACIES, {str(number): value for number, value in everything.items()})
+
+
+def controls_of(study: optuna.Study) -> dict[str, float]:
+    """Test accuracies of the networks that the study's models are compared with, by name."""
+    return {str(name): float(accuracy) for name, accuracy in (read(study, StudyAttribute.CONTROLS) or {}).items()}
+
+
+def record_controls(study: optuna.Study, controls: Mapping[str, float]) -> None:
+    """Keep test accuracies of networks to compare with in a study, in place of earlier ones."""
+    if controls_of(study) != controls:
+        write(study, StudyAttribute.CONTROLS, dict(controls))

@@ -1,0 +1,120 @@
+"""What a study is of: its space, and what the workload says of itself."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.objectives import DIRECTIONS, OBJECTIVES, check_directions
+
+_TOLD, _TOLD_LENGTH = 5, 80
+"""How many differences between studies an error tells, and characters of each value."""
+
+
+def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study is of, as its storage will give it back.
+
+    Args:
+        space: What is searched.
+        settings: What the workload says of itself: plain values on which accuracies depend.
+
+    Raises:
+        TypeError: If ``settings`` is not a mapping, or holds a value that JSON cannot.
+    """
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"workload.describe() must return a mapping, got {type(settings).__name__}.")
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"workload.describe() must return values that JSON can hold, got {dict(settings)!r}: {error}"
+        ) from error
+    return {"space": description_of(space), "settings": plain}
+
+
+def description_of(space: QuantizationSpace) -> dict[str, Any]:
+    """A space as a storage gives it back: in JSON, tuples are lists."""
+    description: dict[str, Any] = json.loads(json.dumps(space.to_dict()))
+    return description
+
+
+def identify(study: optuna.Study, identity: Mapping[str, Any]) -> None:
+    """Write into a study without trials what it is of and how its objectives are called."""
+    with warnings.catch_warnings():
+        # Setting the names is marked as experimental; the dashboard shows them.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(OBJECTIVES))
+    write(study, StudyAttribute.IDENTITY, identity)
+
+
+def is_new(study: optuna.Study) -> bool:
+    """Whether a study has neither an identity nor trials: it was made a moment ago, or nothing is lost."""
+    made_now = read(study, StudyAttribute.IDENTITY) is None and not study.get_trials(deepcopy=False)
+    return made_now and tuple(study.directions) == DIRECTIONS
+
+
+def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
+    """Refuse a study that is of something else.
+
+    Raises:
+        ValueError: If its directions, space or settings differ, or another program made it.
+    """
+    check_directions(study)
+    known = read(study, StudyAttribute.IDENTITY)
+    if known is None:
+        raise ValueError(f"Study {study.study_name!r} was made by another program: give another study name.")
+    differences = [
+        f"{name}.{key} was {_shortened(old)}, now {_shortened(new)}"
+        for part, name in (("settings", "workload"), ("space", "space"))
+        for key, old, new in _differences(known.get(part, {}), identity[part])
+    ]
+    if differences:
+        more = len(differences) - _TOLD
+        told = "; ".join(differences[:_TOLD]) + (f"; and {more} more that differ" if more > 0 else "")
+        raise ValueError(
+            f"Study {study.study_name!r} began differently: {told}. "
+            "Go on with what it began with, or give another study name."
+        )
+
+
+def space_of(study: optuna.Study) -> dict[str, Any] | None:
+    """The description of the space that a study searches; None if another program made the study."""
+    identity: dict[str, Any] = read(study, StudyAttribute.IDENTITY) or {}
+    return identity.get("space")
+
+
+def check_space(study: optuna.Study, description: Mapping[str, Any]) -> None:
+    """Refuse a space, by its description, that is not the one that a study says it searches.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    searched = space_of(study)
+    if searched is not None and searched != description:
+        raise ValueError(
+            f"space must be the one that study {study.study_name!r} searches, got another: give the sampler and the "
+            "objective the same space as open_study."
+        )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """(key, old value, new value) of what differs, nested dicts by dotted keys."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found += _differences(was, now, f"{prefix}{key}.")
+        elif was != now:
+            found.append((f"{prefix}{key}", was, now))
+    return found
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _TOLD_LENGTH else f"{text[:_TOLD_LENGTH]}..."

@@ -1,0 +1,103 @@
+"""The two objectives of a study: their names and directions, their values, and which trials are feasible."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from qspinn_optuna.study.attributes import StudyAttribute, read, write
+
+OBJECTIVES = ("memory_kib", "accuracy")
+DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
+
+FLOOR_CONSTRAINT = "accuracy_floor"
+"""Name of the constraint that the accuracy floor sets: the floor minus the accuracy."""
+
+_OLDER_CONSTRAINTS = "constraints"
+"""System attribute of a trial with a list of constraints, as Optuna kept them before 5.0."""
+
+
+def memory_of(trial: FrozenTrial) -> float:
+    """Memory of a finished trial in KiB."""
+    return float(trial.values[0])
+
+
+def accuracy_of(trial: FrozenTrial) -> float:
+    """Accuracy of a finished trial, a fraction."""
+    return float(trial.values[1])
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The completed trials whose values are finite, by number."""
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in completed if all(math.isfinite(value) for value in trial.values)]
+
+
+def accuracy_floor(study: optuna.Study) -> float | None:
+    """Accuracy under which a trial of the study is infeasible, a fraction; None if the study has no floor."""
+    floor = read(study, StudyAttribute.ACCURACY_FLOOR)
+    return None if floor is None else float(floor)
+
+
+def set_accuracy_floor(study: optuna.Study, floor: float) -> None:
+    """Let trials under a floor be infeasible, those that are finished already included.
+
+    The constraints that finished trials keep for Optuna's own samplers and dashboard stay those of the earlier floor.
+
+    Args:
+        study: The study.
+        floor: A fraction.
+
+    Raises:
+        ValueError: If ``floor`` is not a fraction between 0 and 1.
+    """
+    if not (isinstance(floor, Real) and not isinstance(floor, bool) and 0 <= floor <= 1):
+        raise ValueError(f"floor must be a fraction between 0 and 1, got {floor!r}.")
+    if accuracy_floor(study) != floor:
+        write(study, StudyAttribute.ACCURACY_FLOOR, float(floor))
+
+
+def constrain(trial: optuna.Trial, floor: float, accuracy: float) -> None:
+    """Keep with a trial by how much it misses the floor, as an Optuna constraint.
+
+    optuna-dashboard greys out infeasible trials by the older attribute, Optuna's samplers read both.
+    """
+    missing = floor - accuracy
+    trial.set_constraint(FLOOR_CONSTRAINT, missing)
+    trial.study._storage.set_trial_system_attr(trial._trial_id, _OLDER_CONSTRAINTS, [missing])
+
+
+def is_feasible(trial: FrozenTrial, floor: float | None) -> bool:
+    """Whether a finished trial keeps all constraints.
+
+    Args:
+        trial: The trial.
+        floor: The accuracy floor of its study; with None, the constraints that the trial keeps decide alone.
+    """
+    constraints = trial.constraints
+    if floor is not None:
+        if accuracy_of(trial) < floor:
+            return False
+        # What the trial keeps of the floor is of the time when it ran.
+        constraints = {
+            name: value for name, value in constraints.items() if name != FLOOR_CONSTRAINT and not name.isdecimal()
+        }
+    return all(value <= 0 for value in constraints.values())
+
+
+def check_directions(study: optuna.Study) -> None:
+    """Refuse a study whose objectives are not memory to minimize and accuracy to maximize.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if tuple(study.directions) != DIRECTIONS:
+        directions = [direction.name.lower() for direction in study.directions]
+        raise ValueError(
+            f"Study {study.study_name!r} must minimize memory and maximize accuracy, in that order, "
+            f"got directions {directions}: give another study name, or a new study these directions."
+        )
