@@ -9,7 +9,7 @@ import optuna
 from qspinn_optuna.cli.errors import CommandError
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.selectors import make_selector
-from qspinn_optuna.cli.studies import command_of, open_named_study
+from qspinn_optuna.cli.studies import open_named_study
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
@@ -24,9 +24,8 @@ def execute(arguments: argparse.Namespace) -> None:
     report = report_of(study, choice, choose_by_scheme(study, selector), mu_of(selector))
     print(report)
     report.write(study, arguments.json, arguments.html)
-    command = command_of(study)
-    if command is not None and choice.trial_number not in accuracies_on_test(study):
-        print(f"It is not tested yet. The run tests what it chooses: {command}, with --trials 0 and this rule")
+    if choice.trial_number not in accuracies_on_test(study):
+        print("It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule.")
 
 
 def _choose(study: optuna.Study, selector: Selector, accuracy_drop: float | None) -> Choice:

@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
-from qspinn_optuna.cli.search import open_study_of_run, search
+from qspinn_optuna.cli.search import open_for_report, open_for_search, search
 from qspinn_optuna.cli.selectors import make_selector
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import command_of
@@ -45,10 +45,12 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
         # Of a trial that fails, the log has the traceback; the error itself is told in a line.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
     workload = file.workload(arguments)
-    space = space_of_run(file, workload, arguments)
-    study = open_study_of_run(arguments, workload, space)
-    record_source(study, str(file.path), options)
-    search(arguments, study, workload, space, first_trials_in(file, space, arguments))
+    study = open_for_report(arguments, workload)
+    if study is None:
+        space = space_of_run(file, workload, arguments)
+        study = open_for_search(arguments, workload, space)
+        record_source(study, str(file.path), options)
+        search(arguments, study, workload, space, first_trials_in(file, space, arguments))
     report(arguments, study, workload, file)
 
 

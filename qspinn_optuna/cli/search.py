@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.cli.studies import check_ours, open_database
+from qspinn_optuna.cli.studies import check_ours, check_workload, open_database
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import open_study
 from qspinn_optuna.pruning import FrontPruner
@@ -25,15 +26,33 @@ from qspinn_optuna.study import baseline_of, ensure_baseline, set_accuracy_floor
 from qspinn_optuna.workloads import Workload
 
 
-def open_study_of_run(arguments: argparse.Namespace, workload: Workload, space: QuantizationSpace) -> optuna.Study:
+def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
+    """The study of a run that only reports; None if it searches, or has no study yet.
+
+    The space is not needed then: its ranges may be those of a trained network.
+
+    Raises:
+        UsageError: If the storage cannot be opened, or the study of that name is of something else.
+    """
+    searches = arguments.trials or arguments.measure_significance
+    narrows = arguments.bits or arguments.schemes or arguments.roundings
+    if searches or narrows:
+        return None
+    study = _existing_study(arguments, open_database(arguments.storage))
+    if study is not None:
+        check_workload(study, workload)
+        _set_floor(arguments, study, workload)
+    return study
+
+
+def open_for_search(arguments: argparse.Namespace, workload: Workload, space: QuantizationSpace) -> optuna.Study:
     """The study of a run, with its float baseline and its accuracy floor; the float network is trained if need be.
 
     Raises:
         UsageError: If the storage cannot be opened, or the study of that name is of something else.
     """
     storage = open_database(arguments.storage)
-    if arguments.study in optuna.get_all_study_names(storage):
-        check_ours(optuna.load_study(study_name=arguments.study, storage=storage))
+    _existing_study(arguments, storage)
     try:
         study = open_study(arguments.study, storage, space, workload=workload)
     except ValueError as error:
@@ -43,11 +62,23 @@ def open_study_of_run(arguments: argparse.Namespace, workload: Workload, space: 
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
     training = "" if baseline_of(study) else "; training the float network ..."
     print(f"{space.cardinality:,} configurations{training}", flush=True)
+    _set_floor(arguments, study, workload)
+    return study
+
+
+def _existing_study(arguments: argparse.Namespace, storage: BaseStorage) -> optuna.Study | None:
+    if arguments.study not in optuna.get_all_study_names(storage):
+        return None
+    study = optuna.load_study(study_name=arguments.study, storage=storage)
+    check_ours(study)
+    return study
+
+
+def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Workload) -> None:
     baseline = ensure_baseline(study, workload).accuracy
     floor = max(0.0, baseline - arguments.accuracy_drop)
     set_accuracy_floor(study, floor)
     print(f"float network: {baseline:.2%} on held-out samples; feasible from {floor:.2%}", flush=True)
-    return study
 
 
 def search(
@@ -61,7 +92,7 @@ def search(
 
     Args:
         arguments: The command line.
-        study: What :func:`open_study_of_run` gave.
+        study: What :func:`open_for_search` gave.
         workload: What is quantized.
         space: What is searched.
         first_trials: Parameters that a new study begins with.

@@ -11,7 +11,8 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.study import check_directions, open_storage, source_of, space_of
+from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of
+from qspinn_optuna.workloads import Workload
 
 
 def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
@@ -46,6 +47,18 @@ def check_ours(study: optuna.Study) -> None:
         raise UsageError(str(error)) from error
     if space_of(study) is None:
         raise UsageError(f"--study must be one of qspinn, got {study.study_name}, which another program made")
+
+
+def check_workload(study: optuna.Study, workload: Workload) -> None:
+    """Refuse a workload that does not describe itself as the one of a study did.
+
+    Raises:
+        UsageError: If it is another.
+    """
+    try:
+        check_settings(study, workload.describe())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def command_of(study: optuna.Study) -> str | None:

@@ -15,6 +15,7 @@ from qspinn_optuna.study.accuracies import (
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
 from qspinn_optuna.study.identity import (
     check_identity,
+    check_settings,
     check_space,
     description_of,
     identify,
@@ -72,6 +73,7 @@ __all__ = [
     "baseline_of",
     "check_directions",
     "check_identity",
+    "check_settings",
     "check_space",
     "constrain",
     "controls_of",
