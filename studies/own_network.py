@@ -31,7 +31,7 @@ class MyNetwork(nn.Module):
 
 
 # Your data, as batches of (inputs, labels). For the arithmetic to be that of integers, inputs are spikes or other
-# fixed-point numbers, such as pixels / 256. Every choice is made on the tuning batches; the test is for the end.
+# fixed-point numbers, such as pixels / 256. Every choice is made on the validation batches; the test is for the end.
 def batches(part: LabeledImages, shuffle: bool = False) -> DataLoader[tuple[Tensor, ...]]:
     spikes = torch.from_numpy(part.images > 127).float()
     return DataLoader(TensorDataset(spikes, torch.from_numpy(part.labels).long()), batch_size=50, shuffle=shuffle)
