@@ -12,14 +12,15 @@ import pytest
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
 from tests.sampler.problems import (
-    GRID,
-    PROBES,
+    INITIAL,
+    SMALL,
     TWELVE,
     Objective,
     cost,
     gain,
     make_study,
     points,
+    read,
     suggest,
 )
 
@@ -28,11 +29,11 @@ def suggested_where_x_is_at_most_four(broken: float, kept: float) -> list[tuple[
     """The suggestions of a study whose constraint has one value where it is broken and another where it is kept."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
+        values = Objective(SMALL)(trial)
         trial.set_constraint("narrow", broken if trial.params["x"] > 4 else kept)
         return values
 
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
     study.optimize(objective, n_trials=25)
     return points(study.trials)
 
@@ -47,26 +48,26 @@ def test_a_budget_of_the_known_objective_is_kept_and_used_up() -> None:
     limit = 12.0
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
+        values = Objective(SMALL)(trial)
         trial.set_constraint("budget", values[0] - limit)
         return values
 
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
     study.optimize(objective, n_trials=40)
-    assert max(trial.values[0] for trial in study.trials[PROBES:]) == limit
+    assert max(trial.values[0] for trial in study.trials[INITIAL:]) == limit
 
 
 def test_a_floor_of_the_other_objective_is_aimed_at() -> None:
     floor = 0.93
     every = itertools.product(*(range(2, 9) for _ in "xyz"), "abc", "ab")
-    share = np.mean([gain(dict(zip(GRID, point, strict=True))) >= floor for point in every])
+    share = np.mean([gain(dict(zip(SMALL, point, strict=True))) >= floor for point in every])
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
+        values = Objective(SMALL)(trial)
         trial.set_constraint("floor", floor - values[1])
         return values
 
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
     study.optimize(objective, n_trials=40)
     feasible = [trial.values[1] >= floor for trial in study.trials[20:]]
     assert share < 0.2
@@ -83,26 +84,26 @@ def test_infeasible_trials_are_not_on_the_front_and_a_constant_objective_bounds_
     sampler = KnownObjectiveSampler(TWELVE, cost, seed=0)
     study = make_study(sampler)
     study.optimize(objective, n_trials=6)
-    data = sampler._history.read(study, study._storage.get_trial(study.ask()._trial_id), (1.0, 1.0), 0)
+    data = read(study, sampler)
     feasible = [trial.params["kind"] != "a" for trial in study.trials[:6]]
     assert not all(feasible)
-    assert data.on_front.tolist() == feasible
+    assert data.feasible.tolist() == feasible
     rows, values = data.constraints["kind"]
     assert (values <= 0).tolist() == feasible
     assert rows.tolist() == data.rows.tolist()
     # What is constant says where nothing is wrong, and is no bound either.
     assert set(data.constraints) == {"kind", "constant"}
-    assert (data.least_gain, data.largest_cost) == (-math.inf, math.inf)
+    assert (data.required_gain, data.largest_cost) == (-math.inf, math.inf)
 
 
 def test_other_constraints_are_heeded() -> None:
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        values = Objective(GRID)(trial)
+        values = Objective(SMALL)(trial)
         trial.set_constraint("wide enough", 5.0 - trial.params["x"])
         trial.set_constraint("kind", 1.0 if trial.params["kind"] == "c" else -1.0)
         return values
 
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
     study.optimize(objective, n_trials=50)
     feasible = [all(value <= 0 for value in trial.constraints.values()) for trial in study.trials[20:]]
     # The bare improvement prefers small points, of which few are feasible: 13 % of its suggestions were.

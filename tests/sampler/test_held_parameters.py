@@ -9,10 +9,10 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
-from qspinn_optuna.sampler.known_objective.wrappers import held_params
+from qspinn_optuna.sampler.known_objective.fixed import held_params
 from tests.sampler.problems import (
-    GRID,
-    PROBES,
+    INITIAL,
+    SMALL,
     TWELVE,
     Objective,
     Space,
@@ -46,12 +46,12 @@ def test_what_an_enqueued_trial_leaves_open_is_suggested() -> None:
 
 @pytest.mark.filterwarnings("ignore:Fixed parameter")
 def test_an_enqueued_value_outside_of_the_space_is_kept_and_learned_nothing_from() -> None:
-    study = run(GRID, PROBES, 0)
+    study = run(SMALL, INITIAL, 0)
     study.enqueue_trial({"x": 20})
     study.enqueue_trial({"x": 20, "y": 2, "z": 2, "kind": "a", "way": "a"})
-    study.optimize(Objective(GRID), n_trials=6)
-    assert [trial.params["x"] for trial in study.trials[PROBES:][:2]] == [20, 20]
-    assert all(2 <= trial.params["x"] <= 8 for trial in study.trials[PROBES + 2 :])
+    study.optimize(Objective(SMALL), n_trials=6)
+    assert [trial.params["x"] for trial in study.trials[INITIAL:][:2]] == [20, 20]
+    assert all(2 <= trial.params["x"] <= 8 for trial in study.trials[INITIAL + 2 :])
     assert all_different(study.trials)
 
 
@@ -60,11 +60,11 @@ def test_what_it_suggests_beside_fixed_parameters_suits_them() -> None:
     def hypervolume_beside(sampler: optuna.samplers.BaseSampler) -> float:
         fixed = {"x": 3, "kind": "b"}
         study = make_study(optuna.samplers.PartialFixedSampler(fixed, sampler))
-        study.optimize(Objective(GRID), n_trials=25)
+        study.optimize(Objective(SMALL), n_trials=25)
         assert all(fixed.items() <= trial.params.items() for trial in study.trials)
         return volume(study.trials, cost({"x": 3, "y": 8, "z": 8}))
 
-    ours = hypervolume_beside(KnownObjectiveSampler(GRID, cost, seed=0))
+    ours = hypervolume_beside(KnownObjectiveSampler(SMALL, cost, seed=0))
     assert ours > max(hypervolume_beside(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
 
 

@@ -26,6 +26,7 @@ from qspinn_optuna import (
     open_study,
 )
 from qspinn_optuna.sampler import MemoryAwareSampler
+from qspinn_optuna.sampler.known_objective.objectives import Objectives
 from qspinn_optuna.sampler.memory_aware import _observation
 from qspinn_optuna.study import Measurement, measurements, record_measurements
 from tests.fake_workload import FakeWorkload, fake_space
@@ -210,7 +211,7 @@ def test_pruned_trials_with_counts_are_learned_from_and_those_without_are_not() 
         study = begun(sampler)
         study.add_trial(pruned(params, attrs))
         current = study._storage.get_trial(study.ask()._trial_id)
-        data[name] = sampler._history.read(study, current, (1.0, 1.0), 0)
+        data[name] = sampler._history.read(study, current, Objectives(0, 1.0, 1.0))
         assert len(sampler._history.seen(study, current)) == 9
         study.tell(current.number, state=TrialState.FAIL)
         study.optimize(QuantizationObjective(Saturated(), fake_space((2, 16))), n_trials=3)
@@ -222,7 +223,7 @@ def test_pruned_trials_with_counts_are_learned_from_and_those_without_are_not() 
     }
     assert data["counts"].gains[-1] == 0.1
     assert data["counts"].weights[-1] < 0.05
-    assert data["counts"].on_front.tolist() == [True] * 8 + [False]
+    assert data["counts"].feasible.tolist() == [True] * 8 + [False]
 
 
 def test_counts_weigh_the_more_the_more_they_are() -> None:
