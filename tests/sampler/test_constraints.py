@@ -11,6 +11,8 @@ import optuna
 import pytest
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective.constraints import Threshold
+from qspinn_optuna.sampler.known_objective.objectives import Objectives
 from tests.sampler.problems import (
     INITIAL,
     SMALL,
@@ -108,3 +110,75 @@ def test_other_constraints_are_heeded() -> None:
     feasible = [all(value <= 0 for value in trial.constraints.values()) for trial in study.trials[20:]]
     # The bare improvement prefers small points, of which few are feasible: 13 % of its suggestions were.
     assert np.mean(feasible) > 0.25
+
+
+class WithThreshold(KnownObjectiveSampler):
+    """A sampler that is told what its study requires."""
+
+    required: float | None = None
+
+    def _threshold(self, study: optuna.Study) -> Threshold | None:
+        del study
+        return None if self.required is None else Threshold(self.required, frozenset({"floor", "0"}))
+
+
+def states_floor(trial: optuna.Trial, floor: float) -> tuple[float, float]:
+    """An objective that states a floor of its gain in Optuna's newer and older way, and something else besides."""
+    values = Objective(SMALL)(trial)
+    trial.set_constraint("floor", floor - values[1])
+    trial.storage.set_trial_system_attr(trial._trial_id, "constraints", [floor - values[1]])
+    trial.set_constraint("narrow", trial.params["x"] - 7.5)
+    return values
+
+
+def test_a_threshold_replaces_the_constraints_that_state_it_even_if_they_stated_another_one() -> None:
+    sampler = WithThreshold(SMALL, cost, seed=0)
+    study = make_study(sampler)
+    study.optimize(lambda trial: states_floor(trial, 0.6 if trial.number < 6 else 0.9), n_trials=12)
+    # Differences that are not constant are no bound.
+    assert set(read(study, sampler).constraints) == {"floor", "0", "narrow"}
+    gains = [trial.values[1] for trial in study.trials[:12]]
+    narrow = [trial.params["x"] <= 7 for trial in study.trials[:12]]
+    for threshold in (0.6, 0.9):
+        observations = read(study, sampler, Threshold(threshold, frozenset({"floor", "0"})))
+        assert set(observations.constraints) == {"narrow"}
+        assert observations.required_gain == threshold
+        expected = [gain >= threshold and kept for gain, kept in zip(gains, narrow, strict=True)]
+        assert observations.feasible.tolist() == expected
+        assert 0 < sum(expected) < 12
+
+
+def test_a_required_value_gives_the_suggestions_of_a_recognized_bound() -> None:
+    suggested = []
+    for required in (None, 0.93):
+        sampler = WithThreshold(SMALL, cost, seed=0)
+        sampler.required = required
+        study = make_study(sampler)
+        study.optimize(lambda trial: states_floor(trial, 0.93), n_trials=25)
+        suggested.append(points(study.trials))
+    assert suggested[0] == suggested[1]
+
+
+def test_a_required_value_needs_no_constraint() -> None:
+    sampler = WithThreshold(SMALL, cost, seed=0)
+    sampler.required = 0.93
+    study = make_study(sampler)
+    study.optimize(Objective(SMALL), n_trials=40)
+    assert np.mean([trial.values[1] >= 0.93 for trial in study.trials[20:]]) > 0.6
+
+
+def test_a_minimized_objective_must_be_at_most_the_threshold() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        cost_, gain_ = Objective(SMALL)(trial)
+        return 1 - gain_, cost_
+
+    sampler = KnownObjectiveSampler(SMALL, cost, index=1, seed=0)
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    study.optimize(objective, n_trials=10)
+    current = study._storage.get_trial(study.ask()._trial_id)
+    observations = sampler._history.read(study, current, Objectives.of(study, 1), threshold=Threshold(0.2))
+    assert observations.required_gain == -0.2
+    feasible = [trial.values[0] <= 0.2 for trial in study.trials[:10]]
+    assert observations.feasible.tolist() == feasible
+    assert 0 < sum(feasible) < 10
+    assert observations.costs.tolist() == [trial.values[1] for trial in study.trials[:10]]

@@ -59,7 +59,7 @@ class Cliffs:
         self._rng = np.random.default_rng([seed, 2])
 
     def intact(self, coordinates: Floats) -> Floats:
-        """Probability that a point at ``coordinates`` [points, dimensions] is intact, by each member, [members, points]."""
+        """Probability that each of [points, dimensions] is intact, by each member, [members, points]."""
         probability: Floats = _SPARED ** np.minimum(self._beyond(coordinates), _MOST_BEYOND)
         return probability
 
