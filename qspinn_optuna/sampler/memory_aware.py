@@ -17,13 +17,21 @@ from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
 from qspinn_optuna.sampler.known_objective.observations import Observation
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import TrialRecord, check_directions, check_space, description_of, measurements
+from qspinn_optuna.study import (
+    FLOOR_CONSTRAINT,
+    TrialRecord,
+    accuracy_floor,
+    check_directions,
+    check_space,
+    description_of,
+    measurements,
+)
 
 _NOISE = 0.005
 """Rough standard deviation of the accuracy between networks that are quantized alike: counts that tell the accuracy
 less exactly than this have less weight."""
 
-_FLOOR_CONSTRAINTS = frozenset({"accuracy_floor", "0"})
+_FLOOR_CONSTRAINTS = frozenset({FLOOR_CONSTRAINT, "0"})
 """Names of the constraints by which trials state the accuracy floor; "0" is Optuna's name of the only entry in the
 older attribute ``constraints``."""
 
@@ -100,7 +108,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             yield measurement.params, _observation(measurement.correct, measurement.seen)
 
     def _threshold(self, study: Study) -> Threshold | None:
-        floor = _floor(study)
+        floor = accuracy_floor(study)
         return None if floor is None else Threshold(floor, _FLOOR_CONSTRAINTS)
 
     def _initial_design(self) -> Rows:
@@ -117,13 +125,6 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             assert row is not None
             rows.append(row)
         return np.array(rows)
-
-
-def _floor(study: Study) -> float | None:
-    """The accuracy floor of a study; None if it has none."""
-    # TODO: ask the study for it (``accuracy_floor(study)``), once the study keeps its floor.
-    del study
-    return None
 
 
 def _first(distribution: BaseDistribution) -> Any:

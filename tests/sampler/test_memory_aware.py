@@ -25,10 +25,16 @@ from qspinn_optuna import (
     Scheme,
     open_study,
 )
-from qspinn_optuna.sampler import MemoryAwareSampler, memory_aware
+from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.sampler.known_objective.objectives import Objectives
 from qspinn_optuna.sampler.memory_aware import _observation
-from qspinn_optuna.study import Measurement, measurements, record_measurements, set_accuracy_floor
+from qspinn_optuna.study import (
+    FLOOR_CONSTRAINT,
+    Measurement,
+    measurements,
+    record_measurements,
+    set_accuracy_floor,
+)
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.sampler.problems import points, read
 
@@ -116,45 +122,37 @@ def test_an_accuracy_floor_is_aimed_at() -> None:
     assert feasible[1] < 20
 
 
-def tell(monkeypatch: pytest.MonkeyPatch, floor: float | None) -> None:
-    """Let every study tell this floor."""
-    monkeypatch.setattr(memory_aware, "_floor", lambda _: floor)
-
-
-def test_a_floor_that_the_study_tells_gives_the_suggestions_of_its_constraint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_floor_of_a_study_gives_the_suggestions_of_its_constraint() -> None:
     space, suggested = fake_space((2, 16)), []
-    for floor in (None, 0.85):
-        tell(monkeypatch, floor)
+    evaluate = QuantizationObjective(Saturated(), space)
+
+    def constrained(trial: optuna.Trial) -> tuple[float, float]:
+        values = evaluate(trial)
+        trial.set_constraint(FLOOR_CONSTRAINT, 0.85 - values[1])
+        return values
+
+    for has_floor in (True, False):
         study = open_study("a", None, space, MemoryAwareSampler(space, seed=0))
-        study.optimize(QuantizationObjective(Saturated(), space, accuracy_floor=0.85), n_trials=25)
+        if has_floor:
+            set_accuracy_floor(study, 0.85)
+        study.optimize(evaluate if has_floor else constrained, n_trials=25)
         suggested.append(points(study.trials))
     assert suggested[0] == suggested[1]
-    # Without constraints the floor is aimed at all the same.
-    study = open_study("a", None, space, MemoryAwareSampler(space, seed=0))
-    study.optimize(QuantizationObjective(Saturated(), space), n_trials=40)
-    assert sum(trial.values[1] >= 0.85 for trial in study.trials[15:]) >= 22
 
 
-def test_constraints_of_an_earlier_floor_are_not_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constraints_of_an_earlier_floor_are_not_modelled() -> None:
     space = fake_space((2, 16))
     sampler = MemoryAwareSampler(space, seed=0)
     study = open_study("a", None, space, sampler)
     for floor in (0.5, 0.85):
-        tell(monkeypatch, floor)
-        evaluate = QuantizationObjective(Saturated(), space, accuracy_floor=floor)
-
-        def objective(trial: optuna.Trial) -> Any:
-            values = evaluate(trial)  # noqa: B023
-            trial.storage.set_trial_system_attr(trial._trial_id, "constraints", [floor - values[1]])  # noqa: B023
-            return values
-
-        study.optimize(objective, n_trials=8)
+        set_accuracy_floor(study, floor)
+        study.optimize(QuantizationObjective(Saturated(), space), n_trials=8)
     observations = read(study, sampler, sampler._threshold(study))
     assert observations.constraints == {}
     assert observations.required_gain == 0.85
     assert observations.feasible.tolist() == [trial.values[1] >= 0.85 for trial in study.trials[:16]]
-    monkeypatch.undo()
-    assert set(read(study, sampler).constraints) == {"accuracy_floor", "0"}
+    # Both are there to be misread: the constraint, and the older attribute of the same meaning.
+    assert set(read(study, sampler).constraints) == {FLOOR_CONSTRAINT, "0"}
 
 
 def test_nothing_larger_than_the_original_is_sought() -> None:
