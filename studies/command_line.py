@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import optuna
 
-from qspinn_optuna import FrontPruner, MemoryAwareSampler, QuantizationSpace, TradeOffSelector, Workload
+from qspinn_optuna import FrontPruner, QuantizationSpace, TradeOffSelector, Workload
+from qspinn_optuna.cli.argument_types import confidence, count, fraction, output_file, seed, weight
+from qspinn_optuna.sampler.by_name import SAMPLERS
 from qspinn_optuna.selection import (
     BudgetSelector,
     KneeSelector,
@@ -24,8 +23,6 @@ from qspinn_optuna.significance import (
     record_significance,
     recorded_significance,
 )
-
-SAMPLERS = ("memory-aware", "tpe", "nsgaii", "random", "gp")
 
 
 def study_parser(description: str, study_name: str) -> argparse.ArgumentParser:
@@ -75,21 +72,6 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
     return parsed
 
 
-def make_sampler(name: str, space: QuantizationSpace, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler with one of the names in ``SAMPLERS``."""
-    match name:
-        case "memory-aware":
-            return MemoryAwareSampler(space, seed=seed)
-        case "tpe":
-            return optuna.samplers.TPESampler(multivariate=True, seed=seed)
-        case "nsgaii":
-            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
-        case "gp":
-            return optuna.samplers.GPSampler(seed=seed)
-        case _:
-            return optuna.samplers.RandomSampler(seed=seed)
-
-
 def make_selector(arguments: argparse.Namespace) -> Selector:
     """What the command line says about the choice."""
     if arguments.within is not None:
@@ -128,59 +110,3 @@ def make_pruner(arguments: argparse.Namespace) -> FrontPruner | None:
     if arguments.pruning_confidence is None:
         return None
     return FrontPruner(arguments.pruning_confidence, arguments.pruning_gain)
-
-
-def output_file(text: str) -> Path:
-    """A file in a folder that exists: a study should not find out at its end that it does not."""
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists and can be written, got {text}")
-    return path
-
-
-def positive(text: str) -> int:
-    """An integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
-
-
-def count(text: str) -> int:
-    """An integer of at least 0."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
-    return value
-
-
-def seed(text: str) -> int:
-    """An integer that every generator takes as its seed."""
-    value = int(text)
-    if not 0 <= value < 2**32 - 10**6:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 4 billion, got {text}")
-    return value
-
-
-def fraction(text: str) -> float:
-    """A number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a fraction between 0 and 1, got {text} (0.01 is one point)")
-    return value
-
-
-def confidence(text: str) -> float:
-    """A number between 0 and 1, both excluded."""
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, both excluded, got {text} (0.95 is usual)")
-    return value
-
-
-def weight(text: str) -> float:
-    """A finite number of at least 0."""
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"must be a finite number of at least 0, got {text}")
-    return value

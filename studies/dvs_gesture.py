@@ -13,22 +13,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import event_data
 import optuna
-from command_line import make_pruner, make_sampler, measure_first, parse, positive, study_parser
+from command_line import make_pruner, measure_first, parse, study_parser
 from report import report
 
-from qspinn_optuna import Family, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
+from qspinn_optuna import QuantizationObjective, QuantizationSpace, open_study
+from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import FrameSplits
-from qspinn_optuna.workloads.supervised import FrameBatches, SupervisedWorkload
-
-RECIPES = {"generated": event_data.GESTURES, "dvs-gesture": event_data.DVS_GESTURE, "nmnist": event_data.NMNIST}
-BITS = {"weight": (2, 8), "membrane": (1, 8), "trace": (2, 8), "threshold": (2, 8), "decay": (2, 8)}
-PROBES = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
-"""Widths of weights and states that a study begins with, in training and after it."""
-COEFFICIENT_BITS = 6
-RUNGS = (0.25, 0.5, 0.75)
-"""Fractions of in-training quantization after which a pruner looks, each at the end of an epoch."""
+from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.workloads.supervised import SupervisedWorkload
+from qspinn_optuna.workloads.supervised.events import (
+    RECIPES,
+    RUNGS,
+    event_workload,
+    first_trials,
+    generate_gestures,
+    load_splits,
+    search_space,
+    state_controls,
+)
 
 
 def main() -> None:
@@ -84,10 +87,10 @@ def run(arguments: argparse.Namespace) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data, workload = prepare(arguments)
     print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
-    space = make_space(workload)
+    space = search_space(workload)
     print(f"{space.cardinality:,} configurations", flush=True)
     study = search(arguments, workload, space, arguments.accuracy_drop)
-    report(arguments, workload, study, controls(workload, data))
+    report(arguments, workload, study, state_controls(workload, data))
 
 
 def search(
@@ -105,7 +108,8 @@ def search(
     )
     measure_first(arguments, study, workload, space)
     if not study.trials:
-        enqueue_probes(study, space)
+        for params in first_trials(space):
+            study.enqueue_trial(params)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     return study
@@ -122,10 +126,10 @@ def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkl
     recipe = replace(recipe, **changes)
     root = arguments.data_dir or Path("generated-gestures")
     if arguments.dataset == "generated":
-        event_data.generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
-    data = event_data.load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
+        generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
+    data = load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
     local = arguments.network == "local"
-    workload = event_data.make_workload(
+    workload = event_workload(
         recipe,
         data,
         local=local,
@@ -134,50 +138,6 @@ def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkl
         rungs=() if arguments.pruning_confidence is None else RUNGS,
     )
     return data, workload
-
-
-def make_space(workload: SupervisedWorkload) -> QuantizationSpace:
-    """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays."""
-    ties = {
-        parameter.name: parameter.family.value
-        for parameter in workload.parameters
-        if parameter.family in (Family.THRESHOLD, Family.DECAY)
-    }
-    widths = {
-        parameter.name: (BITS[parameter.family][0], min(BITS[parameter.family][1], parameter.max_bits))
-        for parameter in workload.parameters
-        if parameter.fixed_bits is None
-    }
-    return QuantizationSpace(workload.parameters, widths, ties=ties)
-
-
-def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
-    """Begin with uniform widths, which show what each scheme can bear."""
-    for weight_bits, state_bits in PROBES:
-        for scheme in space.schemes:
-            study.enqueue_trial(uniform_params(space, weight_bits, state_bits, scheme))
-
-
-def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, scheme: Scheme) -> dict[str, object]:
-    """Parameters of a trial with one width for all weights, and one for all states."""
-    params = space.params(space.uniform(COEFFICIENT_BITS, scheme, Rounding.NEAREST))
-    for parameter in space.searched:
-        if parameter.family in (Family.WEIGHT, Family.MEMBRANE, Family.TRACE):
-            width = weight_bits if parameter.family is Family.WEIGHT else state_bits
-            params[f"bits.{parameter.name}"] = min(max(width, BITS[parameter.family][0]), parameter.max_bits)
-    return params
-
-
-def controls(workload: SupervisedWorkload, data: FrameSplits) -> dict[str, float]:
-    """What tells whether the task needs its states: the float network without them, trained anew."""
-    networks = {"float, fine-tuned": workload.baseline_network, "states deleted, retrained": workload.state_deleted}
-    parts = {"": data.test, ", circling arms alone": event_data.circles_of(data.test) if data.classes == 11 else None}
-    return {
-        f"{network_name}{part_name}": workload.accuracy_of(network, FrameBatches(part, 110))
-        for network_name, network in networks.items()
-        for part_name, part in parts.items()
-        if part is not None
-    }
 
 
 if __name__ == "__main__":

@@ -12,30 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from command_line import make_pruner, make_sampler, measure_first, parse, positive, study_parser
+from command_line import make_pruner, measure_first, parse, study_parser
 from report import report
 
-from qspinn_optuna import (
-    Deployment,
-    QuantizationObjective,
-    QuantizationSpace,
-    Rounding,
-    Scheme,
-    open_study,
-)
+from qspinn_optuna import Deployment, QuantizationObjective, open_study
+from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
-from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.opening import limit_accuracy_drop
-from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
-
-BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
-TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
-PROBES = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
-RUNGS = (0.2, 0.4, 0.6, 0.8)
-"""Fractions of in-training quantization after which a pruner looks."""
-
-SMALL_TRAINING_SET = 10_000
-MANY_NEURONS = 200
+from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.workloads.stdp import STDPWorkload
+from qspinn_optuna.workloads.stdp.mnist import RUNGS, first_trials, mnist_settings, search_space
 
 
 def main() -> None:
@@ -74,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     """One study, one report."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     workload = make_workload(arguments)
-    space = make_space(workload)
+    space = search_space(workload)
     study = open_study(arguments.study_name, arguments.storage, space, workload=workload)
     print(f"{space.cardinality:,} configurations; training the float network ...", flush=True)
     limit_accuracy_drop(study, workload, arguments.accuracy_drop)
@@ -83,7 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     objective = QuantizationObjective(workload, space, seed=arguments.seed, pruner=make_pruner(arguments))
     measure_first(arguments, study, workload, space)
     if not study.trials:
-        enqueue_probes(study, space)
+        for params in first_trials(space):
+            study.enqueue_trial(params)
     if arguments.trials > 0:
         study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
     report(arguments, workload, study)
@@ -92,19 +79,14 @@ def run(arguments: argparse.Namespace) -> None:
 def make_workload(arguments: argparse.Namespace) -> STDPWorkload:
     """The network and its data."""
     data = load_data(arguments)
-    small = len(data.train) < SMALL_TRAINING_SET
-    settings = STDPSettings(
-        neurons=arguments.neurons,
-        epochs=arguments.epochs or (3 if small else 1),
-        theta_step=2.0 if small else 1.0,
-        # Narrow weights are noisy: they settle at a lower rate than float ones.
-        final_learning_rate=0.0025 if arguments.on_device_learning else 0.005,
-        shadow=not arguments.on_device_learning,
-        minimum_input_spikes=arguments.minimum_input_spikes,
-        # The fewer neurons, the more often each wins, and its threshold grows: at most to what 100 steps can charge.
-        voltage_range=512.0 if arguments.neurons >= MANY_NEURONS else 2048.0,
-    )
     deployment = Deployment.LEARNING if arguments.on_device_learning else Deployment.INFERENCE
+    settings = mnist_settings(
+        len(data.train),
+        neurons=arguments.neurons,
+        epochs=arguments.epochs,
+        minimum_input_spikes=arguments.minimum_input_spikes,
+        deployment=deployment,
+    )
     looks = () if arguments.pruning_confidence is None else RUNGS
     return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment, rungs=looks)
 
@@ -116,24 +98,6 @@ def load_data(arguments: argparse.Namespace) -> ImageSplits:
     else:
         data = mnist_from_folder(download_mnist(arguments.data_dir) if arguments.download else arguments.data_dir)
     return data if arguments.train_size is None else data.with_train_size(arguments.train_size)
-
-
-def make_space(workload: STDPWorkload) -> QuantizationSpace:
-    """The search space: a device that learns is quantized in training."""
-    learning = workload.deployment is Deployment.LEARNING
-    schemes = (Scheme.ITQ,) if learning else tuple(Scheme)
-    names = {parameter.name for parameter in workload.parameters if learning or not parameter.learning_only}
-    ties = {name: group for name, group in TIES.items() if name in names}
-    return QuantizationSpace(workload.parameters, BITS, schemes, ties=ties, deployment=workload.deployment)
-
-
-def enqueue_probes(study: optuna.Study, space: QuantizationSpace) -> None:
-    """Begin with narrow weights beside wide states: weights take the memory, so these bound what each scheme gives."""
-    rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
-    for width in PROBES[space.deployment]:
-        for scheme in space.schemes:
-            wide = space.params(space.uniform(MAX_BITS, scheme, rounding))
-            study.enqueue_trial({**wide, "bits.weight": width})
 
 
 if __name__ == "__main__":

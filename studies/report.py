@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from command_line import make_selector
 from optuna.trial import TrialState
 
 from qspinn_optuna import Candidate, Choice, ParetoFront, QuantizationConfig, Scheme, TradeOffSelector
+from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.dashboard import publish
 from qspinn_optuna.study import accuracy_floor, is_feasible
 from qspinn_optuna.visualization import plot_front
@@ -111,20 +111,6 @@ def has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
     return config.scheme is scheme
 
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, numbers to the right."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = (
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        )
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
-
-
 def front_table(front: ParetoFront) -> str:
     """A line for each candidate of the front."""
     columns = _width_columns(front)
@@ -161,13 +147,6 @@ def _rivals(choice: Choice) -> str:
         return ""
     numbers = ", ".join(f"{rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
     return f"  within the standard error, these might be chosen as well: trials {numbers}\n"
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a report, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
 
 
 def _row(candidate: Candidate, names: Sequence[str]) -> list[str]:
