@@ -9,28 +9,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
-from qspinn_optuna import Deployment, QuantizationSpace, Rounding, Scheme
+from qspinn_optuna import Deployment, STDPWorkload
 from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
-from qspinn_optuna.fixed_point.qformat import MAX_BITS
-from qspinn_optuna.space import width_name
-from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
+from qspinn_optuna.workloads.stdp.mnist import RUNGS, first_trials, mnist_settings
+from qspinn_optuna.workloads.stdp.mnist import search_space as space
 
-BITS = {"weight": (1, 8), "scale": (3, 8), "membrane": (6, 16), "threshold": (4, 16), "trace": (2, 8), "decay": (6, 16)}
-TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
-PROBES = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
-RUNGS = (0.2, 0.4, 0.6, 0.8)
-"""Fractions of in-training quantization after which a pruner looks."""
-
-SMALL_TRAINING_SET = 10_000
-MANY_NEURONS = 200
+__all__ = ["add_arguments", "first_trials", "space", "workload"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The network and its data."""
+    """Options of the network and its data."""
     parser.set_defaults(study="mnist-stdp")
     group = parser.add_argument_group("network and data")
     group.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
@@ -47,52 +38,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def workload(arguments: argparse.Namespace) -> STDPWorkload:
-    """The network on the images that are asked for."""
+    """The network on the images that the command line asks for."""
     data = load_data(arguments)
-    small = len(data.train) < SMALL_TRAINING_SET
-    settings = STDPSettings(
-        neurons=arguments.neurons,
-        epochs=arguments.epochs or (3 if small else 1),
-        theta_step=2.0 if small else 1.0,
-        # Narrow weights are noisy: they settle at a lower rate than float ones.
-        final_learning_rate=0.0025 if arguments.on_device_learning else 0.005,
-        shadow=not arguments.on_device_learning,
-        minimum_input_spikes=arguments.minimum_input_spikes,
-        # The fewer neurons, the more often each wins, and its threshold grows: at most to what 100 steps can charge.
-        voltage_range=512.0 if arguments.neurons >= MANY_NEURONS else 2048.0,
-    )
     deployment = Deployment.LEARNING if arguments.on_device_learning else Deployment.INFERENCE
+    settings = mnist_settings(
+        len(data.train),
+        neurons=arguments.neurons,
+        epochs=arguments.epochs,
+        minimum_input_spikes=arguments.minimum_input_spikes,
+        deployment=deployment,
+    )
     rungs = () if arguments.pruning_confidence is None else RUNGS
     return STDPWorkload(data, settings, seed=arguments.seed, deployment=deployment, rungs=rungs)
 
 
-def space(workload: STDPWorkload) -> QuantizationSpace:
-    """The search space: a device that learns is quantized in training."""
-    learning = workload.deployment is Deployment.LEARNING
-    schemes = (Scheme.ITQ,) if learning else tuple(Scheme)
-    names = {parameter.name for parameter in workload.parameters if learning or not parameter.learning_only}
-    ties = {name: group for name, group in TIES.items() if name in names}
-    return QuantizationSpace(workload.parameters, BITS, schemes, ties=ties, deployment=workload.deployment)
-
-
-def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
-    """Begin with narrow weights beside wide states: weights take the memory, so these bound what each scheme gives."""
-    rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
-    return [
-        {**space.params(space.uniform(MAX_BITS, scheme, rounding)), width_name("weight"): width}
-        for width in PROBES[space.deployment]
-        for scheme in space.schemes
-    ]
-
-
 def load_data(arguments: argparse.Namespace) -> ImageSplits:
-    """The images that are asked for."""
-    if arguments.data_dir is None:
-        if arguments.download:
-            raise argparse.ArgumentError(None, "--download needs --data-dir, the folder to download to")
-        data = embedded_mnist()
-    else:
+    """The images that the command line asks for."""
+    if arguments.data_dir is not None:
         data = mnist_from_folder(download_mnist(arguments.data_dir) if arguments.download else arguments.data_dir)
+    elif arguments.download:
+        raise argparse.ArgumentError(None, "--download needs --data-dir, the folder to download to")
+    else:
+        data = embedded_mnist()
     return data if arguments.train_size is None else data.with_train_size(arguments.train_size)
 
 

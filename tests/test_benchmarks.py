@@ -11,18 +11,21 @@ from pathlib import Path
 
 import compare_pruning
 import compare_samplers
-import evaluation_table
 import numpy as np
 import pytest
-import search_problems
 import torch
 import training_cut
-from evaluation_table import EvaluationTable, choices_of, make_table, params_of_row
 from mnist_table import SETTINGS
-from search_run import CountingWorkload, run_study
-from synthetic_problems import SYNTHETIC_PROBLEMS, Cliffs, Front, SyntheticProblem
 
 from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace
+from searching import problems, tabulation
+from searching.counting import CountingWorkload
+from searching.formulas import SYNTHETIC_PROBLEMS, Cliffs
+from searching.fronts import Front
+from searching.runs import run_contestant
+from searching.synthetic import SyntheticProblem
+from searching.tables import MISSING, REFUSED, EvaluationTable, choices_of, params_of_row
+from searching.tabulation import make_table
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
 
 TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
@@ -45,7 +48,7 @@ def configurations(space: QuantizationSpace) -> list[QuantizationConfig]:
 def fake_table() -> EvaluationTable:
     space = fake_space()
     correct = np.arange(2 * space.cardinality, dtype=np.int32).reshape(-1, 2)
-    correct[3] = -1
+    correct[3] = REFUSED
     return EvaluationTable(space, correct, np.array([500, SEEN], np.int32), 0.95, {"of": "nothing"})
 
 
@@ -148,15 +151,15 @@ def test_an_interrupted_table_goes_on_and_a_table_of_another_workload_does_not(t
     space, workload = fake_space((2, 3)), FakeWorkload()
     correct = np.array([[c for c, _ in workload.evaluate(config, 0)] for config in configurations(space)], np.int32)
     unfinished = correct.copy()
-    unfinished[7:] = -2
+    unfinished[7:] = MISSING
     known = 17
     unfinished[0] = known  # no evaluation gives it: it stays only if it is not evaluated again
     seen = np.array([500, SEEN], np.int32)
     description = {"workload": "fake"}
     EvaluationTable(space, unfinished, seen, 0.95, description).save(tmp_path / "table.npz.unfinished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation_table, "ProcessPoolExecutor", InThisProcess)
-        patch.setattr(evaluation_table, "as_completed", list)
+        patch.setattr(tabulation, "ProcessPoolExecutor", InThisProcess)
+        patch.setattr(tabulation, "as_completed", list)
         patch.setattr("os.nice", lambda _: 0)
         table = make_table(FakeWorkload, {"weight": (2, 3), "membrane": (2, 3)}, path, 1)
     np.testing.assert_array_equal(table.correct[1:], correct[1:])
@@ -179,7 +182,7 @@ def test_samples_are_counted_as_far_as_they_are_asked_for() -> None:
 
 
 def test_the_true_front_leaves_no_regret() -> None:
-    problem = search_problems.make_problem("logistic", 0)
+    problem = problems.make_problem("logistic", 0)
     everything = problem.hypervolume(problem.front)
     assert 0 < everything < 1
     shuffled = np.random.default_rng(0).permutation(len(problem.front))
@@ -192,11 +195,11 @@ def test_the_true_front_leaves_no_regret() -> None:
 def test_a_table_is_searched_without_regret_at_the_end_and_what_it_refuses_is_no_sample(tmp_path: Path) -> None:
     space, workload = fake_space((2, 3)), FakeWorkload()
     correct = np.array([[c for c, _ in workload.evaluate(config, 0)] for config in configurations(space)], np.int32)
-    correct[5] = -1
+    correct[5] = REFUSED
     EvaluationTable(space, correct, np.array([500, SEEN], np.int32), 0.95, {}).save(tmp_path / "table.npz")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_problems, "table_path", lambda _: tmp_path / "table.npz")
-        run = run_study(("mnist", "random", 0, 200))
+        patch.setattr(problems, "table_path", lambda _: tmp_path / "table.npz")
+        run = run_contestant(("mnist", "random", 0, 200))
     assert run.regret[0] > run.regret[-1] == 0
     assert sum(run.samples) == SEEN * (space.cardinality - 1)
     assert run.repeated.count(False) == space.cardinality
@@ -208,16 +211,17 @@ def test_the_comparison_writes_its_curves_and_goes_on_where_it_stopped(
 ) -> None:
     command = ["compare_samplers.py", "--problems", "logistic", "--samplers", "random", "tpe", "--trials", "5"]
     command += ["--processes", "1", "--output", str(tmp_path)]
+    stored = tmp_path / "contestants" / "tpe.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*command, "--seeds", "1"])
         compare_samplers.main()
-        first = (tmp_path / "runs" / "tpe.jsonl").read_text()
-        (tmp_path / "runs" / "tpe.jsonl").write_text(first + '{"problem": "logi')  # interrupted
+        first = stored.read_text()
+        stored.write_text(first + '{"problem": "logi')  # interrupted
         patch.setattr(sys, "argv", [*command, "--seeds", "2"])
         compare_samplers.main()
-        lines = (tmp_path / "runs" / "tpe.jsonl").read_text().splitlines()
+        lines = stored.read_text().splitlines()
         assert (lines[0], len(lines)) == (first.strip(), 2)
-        patch.setattr(compare_samplers, "run_study", None)  # everything is stored: nothing is run
+        patch.setattr(compare_samplers, "run_contestant", None)  # everything is stored: nothing is run
         compare_samplers.main()
     curves = json.loads((tmp_path / "curves.json").read_text())
     summary = curves["problems"]["logistic"]["tpe"]
@@ -226,7 +230,7 @@ def test_the_comparison_writes_its_curves_and_goes_on_where_it_stopped(
     assert summary["regret"]["mean"] == sorted(summary["regret"]["mean"], reverse=True)
     assert (summary["samples_per_trial"], summary["duplicates"]) == (20_000, 0)
     assert "Plotly.newPlot" in (tmp_path / "curves.html").read_text()
-    assert "| logistic | TPE |" in capsys.readouterr().out
+    assert "| logistic | TPE, multivariate |" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_threads")

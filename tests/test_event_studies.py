@@ -17,6 +17,7 @@ import pytest
 
 import qspinn_optuna.datasets
 from qspinn_optuna.datasets import embedded_mnist
+from qspinn_optuna.workloads.supervised.events import RUNGS
 
 SMALL = ["--users", "2", "--test-users", "1", "--epochs", "1", "--fine-tune-epochs", "1", "--accuracy-drop", "0.9"]
 OWN_NETWORK = Path(dvs_gesture.__file__).with_name("own_network.py")
@@ -71,7 +72,7 @@ def test_a_second_run_goes_on_without_training_anything_again(folder: Path) -> N
 
 def test_trainings_are_looked_at_only_where_there_is_a_pruner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], dvs_gesture.RUNGS)):
+    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], RUNGS)):
         _, workload = dvs_gesture.prepare(dvs_gesture.parse_arguments([*SMALL, *options]))
         assert workload.rungs == looks
 

@@ -13,6 +13,7 @@ import optuna
 import pytest
 
 from qspinn_optuna.significance import recorded_significance
+from qspinn_optuna.workloads.stdp.mnist import RUNGS
 
 SMALL = ["--neurons", "20", "--train-size", "300", "--epochs", "1", "--accuracy-drop", "0.3"]
 
@@ -141,6 +142,6 @@ def test_another_network_does_not_go_on_with_the_study(folder: Path, capsys: pyt
 
 
 def test_trainings_are_looked_at_only_where_there_is_a_pruner() -> None:
-    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], mnist_stdp.RUNGS)):
+    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], RUNGS)):
         arguments = mnist_stdp.parse_arguments([*options, "--train-size", "100"])
         assert mnist_stdp.make_workload(arguments).rungs == looks

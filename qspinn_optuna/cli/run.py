@@ -29,6 +29,7 @@ from qspinn_optuna.study import (
     record_controls,
     record_source,
     record_test_accuracy,
+    source_of,
 )
 from qspinn_optuna.workloads import Workload
 
@@ -51,6 +52,8 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
         study = open_for_search(arguments, workload, space)
         record_source(study, str(file.path), options)
         search(arguments, study, workload, space, first_trials_in(file, space, arguments))
+    elif source_of(study) is None:
+        record_source(study, str(file.path), options)
     report(arguments, study, workload, file)
 
 

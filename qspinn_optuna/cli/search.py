@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.studies import check_ours, check_workload, open_database
 from qspinn_optuna.objective import QuantizationObjective
-from qspinn_optuna.opening import open_study
+from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.sampler.by_name import make_sampler
 from qspinn_optuna.significance import (
@@ -22,7 +22,7 @@ from qspinn_optuna.significance import (
     recorded_significance,
 )
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import baseline_of, ensure_baseline, set_accuracy_floor
+from qspinn_optuna.study import accuracy_floor, baseline_of
 from qspinn_optuna.workloads import Workload
 
 
@@ -75,10 +75,11 @@ def _existing_study(arguments: argparse.Namespace, storage: BaseStorage) -> optu
 
 
 def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Workload) -> None:
-    baseline = ensure_baseline(study, workload).accuracy
-    floor = max(0.0, baseline - arguments.accuracy_drop)
-    set_accuracy_floor(study, floor)
-    print(f"float network: {baseline:.2%} on held-out samples; feasible from {floor:.2%}", flush=True)
+    limit_accuracy_drop(study, workload, arguments.accuracy_drop)
+    baseline, floor = baseline_of(study), accuracy_floor(study)
+    assert baseline is not None
+    assert floor is not None
+    print(f"float network: {baseline.accuracy:.2%} on held-out samples; feasible from {floor:.2%}", flush=True)
 
 
 def search(

@@ -6,20 +6,34 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.sampler.known_objective import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective.constraints import Threshold
 from qspinn_optuna.sampler.known_objective.grid import Rows
-from qspinn_optuna.sampler.known_objective.history import Observation
-from qspinn_optuna.sampler.known_objective.sampler import PROBES
+from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
+from qspinn_optuna.sampler.known_objective.observations import Observation
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.study import TrialRecord, check_directions, check_space, description_of, measurements
+from qspinn_optuna.study import (
+    FLOOR_CONSTRAINT,
+    TrialRecord,
+    accuracy_floor,
+    check_directions,
+    check_space,
+    description_of,
+    measurements,
+)
 
 _NOISE = 0.005
-"""Standard deviation of the accuracy between networks that are quantized alike, roughly: partial counts that are
-vaguer than this count less."""
+"""Rough standard deviation of the accuracy between networks that are quantized alike: counts that tell the accuracy
+less exactly than this have less weight."""
+
+_FLOOR_CONSTRAINTS = frozenset({FLOOR_CONSTRAINT, "0"})
+"""Names of the constraints by which trials state the accuracy floor; "0" is Optuna's name of the only entry in the
+older attribute ``constraints``."""
 
 
 class MemoryAwareSampler(KnownObjectiveSampler):
@@ -27,19 +41,18 @@ class MemoryAwareSampler(KnownObjectiveSampler):
 
     Memory is computed, only accuracy is modelled: near to monotone and saturating in every width, additive over
     parameters in the logarithm, shifted by scheme and rounding. See
-    :class:`~qspinn_optuna.sampler.KnownObjectiveSampler` for what it does about duplicates, workers, constraints and
-    exhausted spaces.
+    :class:`~qspinn_optuna.sampler.KnownObjectiveSampler` for duplicates, workers, constraints and exhausted spaces.
 
-    A study begins with the same width for all parameters, from wide to narrow; one that another sampler has begun goes
-    on. Pruned trials and measurements that the study has beside its trials tell about accuracy too, as far as their
-    counts go.
+    The first trials have the same width for all parameters, from wide to narrow, unless another sampler has begun the
+    study. Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
+    configurations that reach the study's accuracy floor count as an improvement.
 
     Args:
         space: The space that the study searches.
-        seed: Of everything random. Every worker needs its own.
+        seed: Seed of all random draws. Every worker needs its own.
 
     Raises:
-        TypeError: If ``space`` is no space.
+        TypeError: If ``space`` is not a space.
         ValueError: If the space has one configuration only. When sampling: if the study has other objectives than
             memory to minimize and accuracy to maximize, or searches another space.
     """
@@ -60,8 +73,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             if isinstance(distribution, IntDistribution) and not distribution.single()
         }
         # NOTE: not the 32-bit original, which is far away: a little accuracy gained at the wide end would count for all
-        # the memory up to there, and the narrow end, where one searches, would be neglected. On the tabulated network
-        # the regret after 50 trials was two and a half times as high.
+        # the memory up to there, and the narrow end, where one searches, would be neglected.
         widest = {name: _last(distribution) for name, distribution in space.distributions.items()}
         widest_kib = space.footprint(space.config(widest)).kib
         reference = min(footprint.baseline_kib, widest_kib)
@@ -69,7 +81,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
 
     @property
     def space(self) -> QuantizationSpace:
-        """The space that it searches."""
+        """The space that the sampler searches."""
         return self._space
 
     def _kib_with(self, name: str, width: int) -> float:
@@ -77,7 +89,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         return self._space.footprint(self._space.config({**self._narrowest, name: width})).kib
 
     def _memory_kib(self, params: Mapping[str, Any]) -> float:
-        """Memory is linear in widths: this is the space's footprint, a hundred times faster."""
+        """The space's footprint, computed faster: memory is linear in widths."""
         more = (kib * (params[name] - self._narrowest[name]) for name, kib in self._kib_per_bit.items())
         return self._least_kib + math.fsum(more)
 
@@ -95,20 +107,24 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         for measurement in measurements(study):
             yield measurement.params, _observation(measurement.correct, measurement.seen)
 
-    def _probes(self) -> list[Rows]:
+    def _threshold(self, study: Study) -> Threshold | None:
+        floor = accuracy_floor(study)
+        return None if floor is None else Threshold(floor, _FLOOR_CONSTRAINTS)
+
+    def _initial_design(self) -> Rows:
         widths = [value for value in self._grid.distributions.values() if isinstance(value, IntDistribution)]
         if not widths:
-            return super()._probes()
+            return super()._initial_design()
         low, high = min(value.low for value in widths), max(value.high for value in widths)
         rows = []
-        for turn, fraction in enumerate(PROBES):
+        for turn, fraction in enumerate(FRACTIONS):
             scheme = self._space.schemes[turn % len(self._space.schemes)]
             rounding = self._space.roundings[-(turn + 1) % len(self._space.roundings)]
             uniform = self._space.uniform(round(low + fraction * (high - low)), scheme, rounding)
             row = self._grid.encode(self._space.params(uniform))
             assert row is not None
             rows.append(row)
-        return rows
+        return np.array(rows)
 
 
 def _first(distribution: BaseDistribution) -> Any:
@@ -122,8 +138,8 @@ def _last(distribution: BaseDistribution) -> Any:
 
 
 def _observation(correct: int, seen: int) -> Observation:
-    """The accuracy that counts show, which counts the less the fewer they are."""
-    # Of the Beta distribution that the counts leave: a few correct answers of a few do not make it certain.
+    """The accuracy of counts; its weight grows with them."""
+    # Mean and variance of the posterior with a uniform prior: three correct answers of three do not make it certain.
     mean = (correct + 1) / (seen + 2)
     variance = mean * (1 - mean) / (seen + 3)
     return Observation(correct / seen, 1 / (1 + variance / _NOISE**2))

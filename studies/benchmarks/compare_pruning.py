@@ -10,25 +10,18 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import optuna
-from evaluation_table import final_accuracy
-from optuna.trial import TrialState
-from processes import in_processes
-from search_problems import Problem, make_problem, problem_names
-from search_run import SAMPLERS, CountingWorkload, make_sampler, run_trial
-from synthetic_problems import Front
-
-from qspinn_optuna import FrontPruner, QuantizationConfig, QuantizationObjective
-from qspinn_optuna.study import DIRECTIONS, TrialRecord
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-from command_line import confidence, fraction, positive
+from qspinn_optuna import FrontPruner, QuantizationConfig, QuantizationSpace, Workload
+from qspinn_optuna.cli.argument_types import confidence, fraction, positive
+from qspinn_optuna.sampler.by_name import SAMPLERS, make_sampler
+from searching.evaluations import whole_counts
+from searching.fronts import Front
+from searching.markdown import markdown_header, markdown_row
+from searching.problems import make_problem, problem_names
+from searching.processes import in_processes
+from searching.search import EVALUATION_SEED, Ending, search
 
 Task = tuple[str, str, int, int, FrontPruner | None]
 """Problem, sampler, seed, trials, and the pruner, if there is one."""
@@ -64,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     available = problem_names()
     parser.add_argument("--problems", nargs="+", choices=available, default=available)
-    parser.add_argument("--sampler", choices=SAMPLERS, default="tpe-multivariate")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
     parser.add_argument("--confidences", type=confidence, nargs="+", default=[0.8, 0.9, 0.95, 0.99])
     parser.add_argument("--gains", type=fraction, nargs="+", default=[0.0], help="leads worth a whole evaluation")
     parser.add_argument("--seeds", type=positive, default=10, help="studies with each pruner")
@@ -82,7 +75,7 @@ def main() -> None:
     outcomes = list(in_processes(run_study, tasks, arguments.processes))
     columns = ["problem", "confidence", "minimum gain", "samples evaluated", "evaluations stopped"]
     columns += ["stopped wrongly", "hypervolume found", "of all suggested"]
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    print(markdown_header(columns))
     for problem in arguments.problems:
         for pruner in pruners:
             print(row([run for run in outcomes if (run.problem, run.pruner) == (problem, pruner)]))
@@ -92,56 +85,58 @@ def run_study(task: Task) -> Outcome:
     """Run one study, then complete what its pruner stopped."""
     name, sampler_name, seed, trials, pruner = task
     problem = make_problem(name, seed)
-    workload = CountingWorkload(problem.workload)
-    objective = QuantizationObjective(workload, problem.space, pruner=pruner)
-    study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(sampler_name, problem.space, seed))
-    finished: dict[QuantizationConfig, float] = {}
-    stopped: list[QuantizationConfig] = []
-    whole = 0
-    for _ in range(trials):
-        before = workload.samples
-        trial, _ = run_trial(study, objective)
-        config = problem.space.config(trial.params)
-        if trial.state is TrialState.COMPLETE:
-            finished[config] = trial.values[1]
-            whole += workload.samples - before
-        elif TrialRecord(trial).refused is None:
-            stopped.append(config)
-    evaluated = workload.samples
-    completed = {config: final_accuracy(workload, config, objective.seed) for config in stopped}
+    sampler = make_sampler(sampler_name, problem.space, seed)
+    searched = list(search(problem.workload, problem.space, sampler, trials, pruner))
+    finished = {trial.config: trial.accuracy for trial in searched if trial.accuracy is not None}
+    stopped = [trial.config for trial in searched if trial.ending is Ending.STOPPED]
+    completed = complete(problem.workload, stopped)
+    evaluated = sum(trial.samples for trial in searched)
+    whole = sum(trial.samples for trial in searched if trial.ending is Ending.FINISHED)
     # Without the pruner, a configuration that is suggested again is not evaluated again: each counts once.
-    whole += workload.samples - evaluated
-    found, suggested = _front(problem, finished), _front(problem, finished | completed)
+    whole += sum(seen for _, seen in completed.values())
+    found = front_of(problem.space, finished)
+    accuracies = {config: correct / seen for config, (correct, seen) in completed.items()}
+    suggested = front_of(problem.space, finished | accuracies)
     return Outcome(
         problem=name,
         pruner=pruner,
         samples=evaluated / whole,
         stopped=len(stopped) / trials,
-        wrong=len(_points(suggested) - _points(found)),
+        wrong=len(points_of(suggested) - points_of(found)),
         front=len(suggested),
         found=problem.hypervolume(found),
         suggested=problem.hypervolume(suggested),
     )
 
 
+def complete(workload: Workload, configs: Iterable[QuantizationConfig]) -> dict[QuantizationConfig, tuple[int, int]]:
+    """Correct answers and samples of whole evaluations."""
+    return {config: whole_counts(workload, config, EVALUATION_SEED) for config in configs}
+
+
 def row(outcomes: Sequence[Outcome]) -> str:
     """A line of the table: means over the seeds, and the sum of what went wrong."""
-    mean, first = statistics.mean, outcomes[0]
-    pruner = f"{first.pruner.confidence} | {first.pruner.minimum_gain}" if first.pruner else "no pruner | "
-    return (
-        f"| {first.problem} | {pruner} | {mean(run.samples for run in outcomes):.1%} "
-        f"| {mean(run.stopped for run in outcomes):.1%} | {sum(run.wrong for run in outcomes)} of "
-        f"{sum(run.front for run in outcomes)} | {mean(run.found for run in outcomes):.4f} "
-        f"| {mean(run.suggested for run in outcomes):.4f} |"
+    mean, pruner = statistics.mean, outcomes[0].pruner
+    return markdown_row(
+        [
+            outcomes[0].problem,
+            *([f"{pruner.confidence}", f"{pruner.minimum_gain}"] if pruner else ["no pruner", ""]),
+            f"{mean(run.samples for run in outcomes):.1%}",
+            f"{mean(run.stopped for run in outcomes):.1%}",
+            f"{sum(run.wrong for run in outcomes)} of {sum(run.front for run in outcomes)}",
+            f"{mean(run.found for run in outcomes):.4f}",
+            f"{mean(run.suggested for run in outcomes):.4f}",
+        ]
     )
 
 
-def _front(problem: Problem, accuracies: Mapping[QuantizationConfig, float]) -> Front:
-    memory = [problem.space.footprint(config).kib for config in accuracies]
-    return Front.of(memory, list(accuracies.values()))
+def front_of(space: QuantizationSpace, accuracies: Mapping[QuantizationConfig, float]) -> Front:
+    """The front of configurations with these accuracies."""
+    return Front.of([space.footprint(config).kib for config in accuracies], list(accuracies.values()))
 
 
-def _points(front: Front) -> set[tuple[float, float]]:
+def points_of(front: Front) -> set[tuple[float, float]]:
+    """The points of a front, (memory, accuracy)."""
     return set(zip(front.memory_kib.tolist(), front.accuracy.tolist(), strict=True))
 
 

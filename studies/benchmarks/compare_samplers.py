@@ -3,8 +3,8 @@
 Every run is a study of one problem, sampler and seed. Its regret after a trial is what the hypervolume of the true
 front has more than that of the true values of all configurations evaluated so far, both as a share of the area from no
 memory to that of the 32-bit original and from chance to an accuracy of 1. Finished runs are kept in a file a sampler,
-`runs/<sampler>.jsonl` of the output folder; run again, they are not repeated: remove a file to run its sampler anew.
-At the end `curves.json` and `curves.html` are written and a table is printed. Most of the time goes to Optuna's
+`contestants/<sampler>.jsonl` of the output folder; run again, they are not repeated: remove a file to run its sampler
+anew. At the end `curves.json` and `curves.html` are written and a table is printed. Most of the time goes to Optuna's
 Gaussian process.
 """
 
@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from processes import in_processes
-from regret_curves import plot, summarize, table_lines
-from search_problems import TABLES, digest_of, problem_names, table_path
-from search_run import SAMPLERS, Run, run_study
-from synthetic_problems import SYNTHETIC_PROBLEMS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-from command_line import positive
+from qspinn_optuna.cli.argument_types import positive
+from searching.contestants import CONTESTANTS
+from searching.curve_figure import plot_curves
+from searching.curves import summarize, table_lines
+from searching.formulas import SYNTHETIC_PROBLEMS
+from searching.problems import TABLES, digest_of, problem_names, table_path
+from searching.processes import in_processes
+from searching.runs import Run, run_contestant
+from searching.stored_runs import store, stored_runs
 
 
 def main() -> None:
@@ -34,7 +32,7 @@ def main() -> None:
     runs = compare(arguments)
     curves = summarize(runs, arguments.trials)
     (arguments.output / "curves.json").write_text(json.dumps(curves, indent=1) + "\n")
-    figure = plot(curves)
+    figure = plot_curves(curves)
     figure.write_html(arguments.output / "curves.html", include_plotlyjs=True)
     print("\n".join(table_lines(curves)))
 
@@ -43,15 +41,14 @@ def compare(arguments: argparse.Namespace) -> list[Run]:
     """All runs that are asked for; those that are not in the output folder are run now, and kept there."""
     wanted = [
         (problem, sampler, seed)
-        for sampler in sorted(arguments.samplers, key=SAMPLERS.index)
+        for sampler in sorted(arguments.samplers, key=CONTESTANTS.index)
         for problem in arguments.problems
         for seed in range(arguments.seeds)
     ]
     runs = {key: run for key, run in _stored(arguments).items() if key in wanted}
     missing = [(*key, arguments.trials) for key in wanted if key not in runs]
-    for run in in_processes(run_study, missing, arguments.processes):
-        with _file(arguments, run.sampler).open("a") as file:
-            file.write(json.dumps(asdict(run)) + "\n")
+    for run in in_processes(run_contestant, missing, arguments.processes):
+        store(arguments.output, run)
         runs[run.problem, run.sampler, run.seed] = run
     return [runs[key] for key in wanted]
 
@@ -60,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     available = problem_names()
     parser.add_argument("--problems", nargs="+", choices=[*TABLES, *SYNTHETIC_PROBLEMS], default=available)
-    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
+    parser.add_argument("--samplers", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--seeds", type=positive, default=10, help="runs of each sampler on each problem")
     parser.add_argument("--trials", type=positive, default=100, help="of each run")
     parser.add_argument("--processes", type=positive, default=2, help="runs at once")
@@ -75,33 +72,17 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _file(arguments: argparse.Namespace, sampler: str) -> Path:
-    """Where the runs of a sampler are kept, a line each."""
-    folder: Path = arguments.output / "runs"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{sampler}.jsonl"
-
-
 def _stored(arguments: argparse.Namespace) -> dict[tuple[str, str, int], Run]:
     """Runs in the output folder that are of today's problems and long enough."""
-    stored: dict[tuple[str, str, int], Run] = {}
-    for sampler in arguments.samplers:
-        for run in _read(_file(arguments, sampler)):
-            wanted = run.problem in arguments.problems and run.seed < arguments.seeds
-            if wanted and len(run.regret) >= arguments.trials and run.instance == digest_of(run.problem, run.seed):
-                stored[run.problem, run.sampler, run.seed] = run
-    return stored
-
-
-def _read(path: Path) -> list[Run]:
-    """The runs of a file, which is left without the end of a line that an interrupted comparison did not complete."""
-    if not path.exists():
-        return []
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole)
-    return [Run(**json.loads(line)) for line in whole.splitlines()]
+    return {
+        (run.problem, run.sampler, run.seed): run
+        for sampler in arguments.samplers
+        for run in stored_runs(arguments.output, sampler)
+        if run.problem in arguments.problems
+        and run.seed < arguments.seeds
+        and len(run.regret) >= arguments.trials
+        and run.instance == digest_of(run.problem, run.seed)
+    }
 
 
 if __name__ == "__main__":

@@ -11,20 +11,27 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationSpace
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-import dvs_gesture
-from command_line import count, output_file, positive
-from report import format_table, write_json
+from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationObjective, QuantizationSpace, open_study
+from qspinn_optuna.cli.argument_types import count, output_file, positive
+from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.datasets import FrameSplits
+from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.workloads.supervised import SupervisedWorkload
+from qspinn_optuna.workloads.supervised.events import (
+    RECIPES,
+    event_workload,
+    first_trials,
+    generate_gestures,
+    load_splits,
+    search_space,
+    state_controls,
+)
 
 BANDS = ((8, 12), (12, 16), (16, 20), (20, math.inf))
 """How many times smaller: from the first to below the second."""
@@ -33,7 +40,7 @@ BANDS = ((8, 12), (12, 16), (16, 20), (20, math.inf))
 def main() -> None:
     """Run all seeds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=dvs_gesture.RECIPES, default="nmnist")
+    parser.add_argument("--dataset", choices=RECIPES, default="nmnist")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set")
     parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--trials", type=count, default=20, help="of each study, to run now")
@@ -43,6 +50,8 @@ def main() -> None:
     parser.add_argument("--storage", default="sqlite:///event_results.db")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures to this file")
     arguments = parser.parse_args()
+    if arguments.data_dir is None and arguments.dataset != "generated":
+        parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seeds = [one_seed(arguments, seed) for seed in range(arguments.seeds)]
     rows = [[f"{seed['seed']}", *map(show, seed["models"])] for seed in seeds]
@@ -65,26 +74,9 @@ def main() -> None:
 
 def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The study of one seed, and the tests of what is chosen from it."""
-    command = ["--dataset", arguments.dataset, "--seed", str(seed), "--trials", str(arguments.trials)]
-    command += [
-        "--cache",
-        str(arguments.cache),
-        "--storage",
-        arguments.storage,
-        "--study-name",
-        f"{arguments.dataset}-{seed}",
-        "--sampler",
-        "tpe",
-    ]
-    command += ["--users", str(arguments.users), "--test-users", str(arguments.test_users)]
-    if arguments.dataset == "generated":
-        command += ["--data-dir", f"{arguments.data_dir or 'event_results_gestures'}-{seed}"]
-    else:
-        command += ["--data-dir", str(arguments.data_dir), "--pool"]
-    study_arguments = dvs_gesture.parse_arguments(command)
-    data, workload = dvs_gesture.prepare(study_arguments)
-    space = dvs_gesture.make_space(workload)
-    study = dvs_gesture.search(study_arguments, workload, space, accuracy_drop=1.0)
+    data, workload = prepare(arguments, seed)
+    space = search_space(workload)
+    study = search(arguments, workload, space, seed)
     models: list[dict[str, Any] | None] = []
     for band in BANDS:
         try:
@@ -98,7 +90,36 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         models.append({**best.to_dict(), "test_accuracy": accuracy, "change": change})
     controls = {"float": workload.accuracy_of(workload.network, workload.test_batches)}
     print(f"seed {seed}: float {controls['float']:.2%}; {'; '.join(map(show, models))}", flush=True)
-    return {"seed": seed, "controls": controls | dvs_gesture.controls(workload, data), "models": models}
+    return {"seed": seed, "controls": controls | state_controls(workload, data), "models": models}
+
+
+def prepare(arguments: argparse.Namespace, seed: int) -> tuple[FrameSplits, SupervisedWorkload]:
+    """The data of one seed, and the network."""
+    recipe = RECIPES[arguments.dataset]
+    generated = arguments.dataset == "generated"
+    root: Path = arguments.data_dir
+    if generated:
+        root = Path(f"{arguments.data_dir or 'event_results_gestures'}-{seed}")
+        generate_gestures(root, arguments.users, arguments.test_users, seed)
+    data = load_splits(recipe, root, pool=arguments.dataset == "nmnist", seed=seed)
+    return data, event_workload(recipe, data, cache=arguments.cache, seed=seed)
+
+
+def search(
+    arguments: argparse.Namespace, workload: SupervisedWorkload, space: QuantizationSpace, seed: int
+) -> optuna.Study:
+    """The study of one seed, begun or continued."""
+    name = f"{arguments.dataset}-{seed}"
+    study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=1.0)
+    # The sampler with which the README's table was made. When a study goes on, it must not repeat its first draws.
+    study.sampler = make_sampler("tpe", space, seed + len(study.trials))
+    if not study.trials:
+        for params in first_trials(space):
+            study.enqueue_trial(params)
+    if arguments.trials > 0:
+        objective = QuantizationObjective(workload, space, seed=seed)
+        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+    return study
 
 
 def is_in(band: tuple[float, float], space: QuantizationSpace, config: QuantizationConfig) -> bool:

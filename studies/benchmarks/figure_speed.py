@@ -1,27 +1,21 @@
 """How long the figures of a large study take.
 
 Seconds to make each figure of a study with 5,000 trials of eight widths on one thread, and the size of what a browser
-gets.
+gets. The trials are of random search; a fifth of the study is made with a pruner.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # libraries read it when they are loaded
-
-import datetime
+import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
-import numpy as np
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial, TrialState, create_trial
-from synthetic_problems import SYNTHETIC_PROBLEMS
 
-from qspinn_optuna import ParetoFront, QuantizationSpace, TradeOffSelector, open_study
-from qspinn_optuna.study import Counts, FootprintRecord, attributes_of
+from qspinn_optuna import FrontPruner, ParetoFront, QuantizationObjective, TradeOffSelector, open_study
+from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_footprint,
@@ -30,17 +24,26 @@ from qspinn_optuna.visualization import (
     plot_schemes_and_roundings,
     plot_winner_by_mu,
 )
+from searching.formulas import SYNTHETIC_PROBLEMS
+from searching.processes import on_one_thread
 
-TRIALS = 5_000
-SAMPLES = 1_000
 LIMIT = 2.0
 """Seconds that a figure may take."""
 
+_PART = 500
+"""Trials of a part of the study: the objective compares each trial with all before, to find duplicates."""
+
 
 def main() -> None:
+    """Measure in a process of one thread."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--trials", type=positive, default=5_000, help="of the study")
+    on_one_thread(partial(measure, parser.parse_args().trials))
+
+
+def measure(trials: int) -> None:
     """Print a line for each figure."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = large_study(SYNTHETIC_PROBLEMS["logistic"](0).space)
+    study = large_study(trials)
     front = ParetoFront.from_study(study)
     print(f"{len(study.get_trials(deepcopy=False)):,} trials, {len(front)} on the front\n")
     print(f"{'figure':28}  seconds  MB")
@@ -69,37 +72,16 @@ def figures(study: optuna.Study, front: ParetoFront) -> dict[str, Callable[[], g
     }
 
 
-def large_study(space: QuantizationSpace) -> optuna.Study:
-    """Random trials in memory, one in five stopped early; the accuracy grows with every width."""
-    generator = np.random.default_rng(0)
-    study = open_study("large", None, space, sampler=optuna.samplers.RandomSampler(seed=0))
-    study.add_trials([random_trial(space, generator, number) for number in range(TRIALS)])
+def large_study(trials: int) -> optuna.Study:
+    """Random trials in memory, made in parts, of which every fifth has a pruner."""
+    problem = SYNTHETIC_PROBLEMS["logistic"](0)
+    study = open_study("large", None, problem.space, optuna.samplers.RandomSampler(seed=0))
+    for number, first in enumerate(range(0, trials, _PART)):
+        pruner = FrontPruner(0.95) if number % 5 == 4 else None
+        part = open_study("part", None, problem.space, optuna.samplers.RandomSampler(seed=number))
+        part.optimize(QuantizationObjective(problem, problem.space, pruner=pruner), min(_PART, trials - first))
+        study.add_trials(part.get_trials(deepcopy=False))
     return study
-
-
-def random_trial(space: QuantizationSpace, generator: np.random.Generator, number: int) -> FrozenTrial:
-    """A trial as an objective would leave it."""
-    params = {}
-    for name, distribution in space.distributions.items():
-        if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-            params[name] = distribution.choices[generator.integers(len(distribution.choices))]
-        elif isinstance(distribution, optuna.distributions.IntDistribution):
-            params[name] = int(generator.integers(distribution.low, distribution.high + 1))
-    config = space.config(params)
-    footprint = space.footprint(config)
-    lost = sum(2.0**-width for width in config.bits.values())
-    correct = int(generator.binomial(SAMPLES, max(0.1, 0.95 - 0.3 * lost)))
-    stopped = number % 5 == 4
-    trial = create_trial(
-        state=TrialState.PRUNED if stopped else TrialState.COMPLETE,
-        values=None if stopped else [footprint.kib, correct / SAMPLES],
-        params=params,
-        distributions=space.distributions,
-        user_attrs=attributes_of(config, FootprintRecord.of(footprint), counts=Counts(correct, SAMPLES)),
-    )
-    trial.datetime_start = datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=number)
-    trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=1)
-    return trial
 
 
 if __name__ == "__main__":

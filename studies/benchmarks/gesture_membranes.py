@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from qspinn_optuna import Scheme
+from qspinn_optuna.cli.argument_types import output_file, positive
+from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.workloads.supervised import FrameBatches
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-import dvs_gesture
-import event_data
-from command_line import output_file, positive
-from report import format_table, write_json
+from qspinn_optuna.workloads.supervised.events import (
+    EVALUATION_BATCH,
+    GESTURES,
+    circles_of,
+    event_workload,
+    generate_gestures,
+    load_splits,
+    search_space,
+    uniform_params,
+)
 
 MEMBRANE_BITS = (8, 4, 3, 2, 1)
 
@@ -33,7 +37,8 @@ def main() -> None:
     """Measure all rows for all seeds, and print their means."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", default="gesture_membranes", help="folder for the gestures, and one more a seed")
-    parser.add_argument("--weight-bits", type=positive, default=4)
+    parser.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
+    parser.add_argument("--weight-bits", type=int, choices=range(2, 9), default=4)
     parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
     parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
     parser.add_argument("--seeds", type=positive, default=1)
@@ -52,21 +57,24 @@ def main() -> None:
 
 def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, dict[str, Any]]:
     """Accuracies of every network, by its name."""
-    command = ["--dataset", "generated", "--seed", str(seed), "--data-dir", f"{arguments.data_dir}-{seed}"]
-    command += ["--users", str(arguments.users), "--test-users", str(arguments.test_users)]
-    data, workload = dvs_gesture.prepare(dvs_gesture.parse_arguments(command))
-    circles = event_data.circles_of(data.test)
+    root = Path(f"{arguments.data_dir}-{seed}")
+    generate_gestures(root, arguments.users, arguments.test_users, seed)
+    data = load_splits(GESTURES, root, pool=False, seed=seed)
+    workload = event_workload(GESTURES, data, cache=arguments.cache, seed=seed)
+    circles = circles_of(data)
     assert circles is not None
 
     def accuracies(network: nn.Module) -> dict[str, Any]:
         parts = {"all": data.test, "circles": circles}
-        return {name: workload.accuracy_of(network, FrameBatches(part, 110)) for name, part in parts.items()}
+        return {
+            name: workload.accuracy_of(network, FrameBatches(part, EVALUATION_BATCH)) for name, part in parts.items()
+        }
 
-    space = dvs_gesture.make_space(workload)
+    space = search_space(workload)
     found = {"float": accuracies(workload.network), "float, fine-tuned": accuracies(workload.baseline_network)}
     for bits in MEMBRANE_BITS:
         for scheme in Scheme:
-            config = space.config(dvs_gesture.uniform_params(space, arguments.weight_bits, bits, scheme))
+            config = space.config(uniform_params(space, arguments.weight_bits, bits, scheme))
             found[f"{scheme}, membranes of {bits} bits"] = {
                 "compression": space.footprint(config).compression,
                 **accuracies(workload.quantize(config, seed)),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from evaluation_table import final_counts
-
 from qspinn_optuna import QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.datasets import mnist_from_folder
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
+from searching.evaluations import whole_accuracy
+from searching.markdown import markdown_header, markdown_row
 
 WIDTHS = {"weight": 1, "scale": 8, "membrane": 10, "theta": 8, "membrane_decay": 8}
 
@@ -26,18 +26,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     data = mnist_from_folder(arguments.data_dir)
-    print("| inputs with fewer spikes an image are dropped | inputs left | smaller | held-out images (float) |")
-    print("|---|---|---|---|")
+    columns = ["inputs with fewer spikes an image are dropped", "inputs left", "smaller", "held-out images (float)"]
+    print(markdown_header(columns))
     for spikes in arguments.spikes:
         workload = STDPWorkload(data, STDPSettings(minimum_input_spikes=spikes), seed=arguments.seed)
         space = QuantizationSpace(workload.parameters, WIDTHS)
         config = space.uniform(8, Scheme.PTQ, Rounding.NEAREST)
-        *_, (correct, seen) = final_counts(workload.evaluate(config, arguments.seed))
-        print(
-            f"| {spikes:g} | {len(workload.kept_inputs)} | {space.footprint(config).compression:.1f}x "
-            f"| {correct / seen:.2%} ({workload.baseline:.2%}) |",
-            flush=True,
-        )
+        cells = [
+            f"{spikes:g}",
+            f"{len(workload.kept_inputs)}",
+            f"{space.footprint(config).compression:.1f}x",
+            f"{whole_accuracy(workload, config, arguments.seed):.2%} ({workload.baseline:.2%})",
+        ]
+        print(markdown_row(cells), flush=True)
 
 
 if __name__ == "__main__":

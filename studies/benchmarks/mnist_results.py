@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from searching.markdown import markdown_header, markdown_row
+
 STUDY = Path(__file__).parents[1] / "mnist_stdp.py"
 KINDS: dict[str, tuple[int, list[str]]] = {
     "inference": (60, ["--mu", "1"]),
@@ -39,8 +41,8 @@ def main() -> None:
         reports = [run(arguments, kind, seed) for seed in arguments.seeds]
         schemes = sorted({scheme for report in reports for scheme in report["choice_by_scheme"]}, reverse=True)
         rows += [row(kind, scheme, reports) for scheme in schemes]
-    print("| kind | scheme | smaller | held-out images (change) | test images (change) | worst change |")
-    print("|---|---|---|---|---|---|")
+    columns = ["kind", "scheme", "smaller", "held-out images (change)", "test images (change)", "worst change"]
+    print(markdown_header(columns))
     print("\n".join(rows))
 
 
@@ -68,10 +70,15 @@ def row(kind: str, scheme: str, reports: list[dict[str, Any]]) -> str:
     test_changes = [100 * (choice["test_accuracy"] - report["baseline_test_accuracy"]) for report, choice in pairs]
     compressions = [choice["compression"] for _, choice in pairs]
     mean = statistics.mean
-    return (
-        f"| {kind} | {scheme} | {mean(compressions):.1f}x ({min(compressions):.1f}-{max(compressions):.1f}) "
-        f"| {mean(held_out):.2f} % ({mean(held_out_changes):+.2f}) | {mean(tests):.2f} % ({mean(test_changes):+.2f}) "
-        f"| {min(test_changes):+.2f} |"
+    return markdown_row(
+        [
+            kind,
+            scheme,
+            f"{mean(compressions):.1f}x ({min(compressions):.1f}-{max(compressions):.1f})",
+            f"{mean(held_out):.2f} % ({mean(held_out_changes):+.2f})",
+            f"{mean(tests):.2f} % ({mean(test_changes):+.2f})",
+            f"{min(test_changes):+.2f}",
+        ]
     )
 
 

@@ -11,17 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-import mnist_stdp
-from command_line import positive
-from significance_cost import out_of_order, ranking
 
 from qspinn_optuna import (
     Candidate,
@@ -33,9 +26,13 @@ from qspinn_optuna import (
     Workload,
     open_study,
 )
+from qspinn_optuna.cli.argument_types import positive
+from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
 from qspinn_optuna.selection import Selector, ToleranceSelector
 from qspinn_optuna.significance import SignificanceReport, measure_significance
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna.workloads.stdp import STDPWorkload
+from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
+from searching.significance import out_of_order, ranking
 
 SELECTORS: dict[str, Selector] = {
     "mu = 0.1": TradeOffSelector(0.1),
@@ -47,16 +44,16 @@ SELECTORS: dict[str, Selector] = {
 def main() -> None:
     """Print both reports, and the choices of both studies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data-dir", help="folder of MNIST's IDX files; the embedded digits if not given")
+    parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
     parser.add_argument("--output", type=Path, default=Path("mnist-significance"), help="folder of what is found")
     parser.add_argument("--tolerance", type=float, default=0.01, help="what may be lost")
     parser.add_argument("--trials", type=positive, default=200, help="of each study")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    data = [] if arguments.data_dir is None else ["--data-dir", arguments.data_dir]
-    workload = mnist_stdp.make_workload(mnist_stdp.parse_arguments(data))
-    space = mnist_stdp.make_space(workload)
+    data = embedded_mnist() if arguments.data_dir is None else mnist_from_folder(arguments.data_dir)
+    workload = STDPWorkload(data, mnist_settings(len(data.train)))
+    space = search_space(workload)
 
     def measured(stop_early: bool) -> SignificanceReport:
         return measure_significance(workload, space, tolerance=arguments.tolerance, stop_early=stop_early)
@@ -75,7 +72,7 @@ def main() -> None:
     print(f"{narrowed.cardinality:,} of {space.cardinality:,} configurations are left: {narrowed.distributions}")
     of_whole = searched("whole", arguments, workload, space)
     of_narrowed = searched("narrowed", arguments, workload, narrowed)
-    both = optuna.create_study(directions=DIRECTIONS)
+    both = open_study("both", None, space)
     both.add_trials([*of_whole.trials, *of_narrowed.trials])
     for name, selector in SELECTORS.items():
         for where, study in (("whole space", of_whole), ("narrowed space", of_narrowed), ("two together", both)):

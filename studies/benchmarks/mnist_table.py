@@ -11,12 +11,12 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from evaluation_table import make_table, size_of
-
 from qspinn_optuna.datasets import mnist_from_folder
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
+from searching.problems import table_path
+from searching.tables import size_of
+from searching.tabulation import make_table
 
-TABLE = Path(__file__).parent / "tables" / "mnist_stdp.npz"
 WIDTHS = {"weight": (1, 7), "membrane": (5, 11), "theta": (3, 9), "scale": 8, "membrane_decay": 16}
 SETTINGS = STDPSettings(
     neurons=100, label_images=5_000, adaptation_images=2_000, minimum_input_spikes=2.0, voltage_range=1024.0
@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--processes", type=int, default=2, help="evaluations at once")
-    parser.add_argument("--output", type=Path, default=TABLE)
+    parser.add_argument("--output", type=Path, default=table_path("mnist"))
     arguments = parser.parse_args()
     table = make_table(partial(make_workload, arguments.data_dir), WIDTHS, arguments.output, arguments.processes)
     print(f"{size_of(table.space)} configurations, float {table.baseline:.2%}, best {table.accuracy.max():.2%}")

@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from qspinn_optuna import ParameterQuantization, QuantizationConfig, Rounding, Scheme
+from qspinn_optuna.cli.argument_types import positive
+from qspinn_optuna.cli.tables import format_table
 from qspinn_optuna.networks import calibrate, quantize_network
 from qspinn_optuna.workloads.supervised import ConvSNN
+from qspinn_optuna.workloads.supervised.events import GESTURES, NMNIST
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-import event_data
-from command_line import positive
-from report import format_table
-
-FRAMES = {"gestures": (event_data.GESTURES, (1, 32, 32), 11), "N-MNIST": (event_data.NMNIST, (2, 34, 34), 10)}
+FRAMES = {"gestures": (GESTURES, (1, 32, 32), 11), "N-MNIST": (NMNIST, (2, 34, 34), 10)}
 BITS = 4
 
 

@@ -6,42 +6,43 @@ and three roundings; and the repetitions among 500 trials of the table's space o
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # libraries read it when they are loaded
-
+import argparse
 import statistics
 import time
-from pathlib import Path
 
 import optuna
-import torch
-from evaluation_table import EvaluationTable
-from mnist_table import TABLE
-from synthetic_problems import SYNTHETIC_PROBLEMS
 
-from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, QuantizationSpace, Workload
-from qspinn_optuna.study import DIRECTIONS
+from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, QuantizationSpace, Workload, open_study
+from searching.formulas import SYNTHETIC_PROBLEMS
+from searching.problems import table_path
+from searching.processes import on_one_thread
+from searching.search import search
+from searching.tables import EvaluationTable
 
 SUGGESTIONS = 10
 
 
 def main() -> None:
+    """Measure in a process of one thread."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    on_one_thread(measure)
+
+
+def measure() -> None:
     """Print the seconds and the repetitions."""
-    torch.set_num_threads(1)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     problem = SYNTHETIC_PROBLEMS["logistic"](0)
     for trials in (200, 1_000):
         seconds = suggestion_seconds(problem, problem.space, trials)
         print(f"after {trials:,} trials: median {statistics.median(seconds):.2f} s, longest {max(seconds):.2f} s")
-    table = EvaluationTable.load(Path(TABLE))
+    table = EvaluationTable.load(table_path("mnist"))
     print(f"repetitions in 500 trials of {table.space.cardinality:,} configurations: {repetitions(table, 500)}")
 
 
 def suggestion_seconds(workload: Workload, space: QuantizationSpace, trials: int) -> list[float]:
     """Of the suggestions that follow so many random trials; the first one fits from nothing."""
     objective = QuantizationObjective(workload, space)
-    study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=trials))
+    study = open_study("benchmark", None, space, optuna.samplers.RandomSampler(seed=trials))
     study.optimize(objective, n_trials=trials)
     study.sampler = MemoryAwareSampler(space, seed=0)
     seconds = []
@@ -55,9 +56,8 @@ def suggestion_seconds(workload: Workload, space: QuantizationSpace, trials: int
 
 def repetitions(table: EvaluationTable, trials: int) -> int:
     """How many trials suggest what an earlier one did."""
-    study = optuna.create_study(directions=DIRECTIONS, sampler=MemoryAwareSampler(table.space, seed=0))
-    study.optimize(QuantizationObjective(table, table.space), n_trials=trials)
-    return trials - len({table.row(trial.params) for trial in study.trials})
+    sampler = MemoryAwareSampler(table.space, seed=0)
+    return trials - len({trial.config for trial in search(table, table.space, sampler, trials)})
 
 
 if __name__ == "__main__":

@@ -8,24 +8,21 @@ command goes on. The table is part of the project: compare_samplers.py and compa
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from evaluation_table import make_table, size_of
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from qspinn_optuna.datasets import random_split
 from qspinn_optuna.workloads.supervised import FrameBatches, SupervisedWorkload, fit
+from qspinn_optuna.workloads.supervised.events import NMNIST, load_pooled
+from searching.problems import table_path
+from searching.tables import size_of
+from searching.tabulation import make_table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-from event_data import NMNIST, load_pooled
-
-TABLE = Path(__file__).parent / "tables" / "supervised.npz"
 WIDTHS = {
     "layers.1.weight": (1, 6),
     "layers.3.weight": (1, 6),
@@ -62,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of N-MNIST, or of a part of it")
     parser.add_argument("--processes", type=int, default=2, help="evaluations at once")
-    parser.add_argument("--output", type=Path, default=TABLE)
+    parser.add_argument("--output", type=Path, default=table_path("supervised"))
     arguments = parser.parse_args()
     table = make_table(partial(make_workload, arguments.data_dir), WIDTHS, arguments.output, arguments.processes)
     print(f"{size_of(table.space)} configurations, float {table.baseline:.2%}, best {table.accuracy.max():.2%}")

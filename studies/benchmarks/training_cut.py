@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import optuna
-from evaluation_table import final_accuracy
 from mnist_table import SETTINGS
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial, TrialState
-from processes import in_processes
 
-from qspinn_optuna import FrontPruner, QuantizationObjective, QuantizationSpace, Scheme
+from qspinn_optuna import FrontPruner, QuantizationSpace, Scheme
+from qspinn_optuna.cli.argument_types import confidence, positive
 from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
-from qspinn_optuna.pruning.requirement import find_requirement
-from qspinn_optuna.study import DIRECTIONS, Stage, TrialRecord
 from qspinn_optuna.workloads.stdp import STDPWorkload
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where the modules of the studies are
-
-from command_line import confidence, positive
-from mnist_stdp import RUNGS
+from qspinn_optuna.workloads.stdp.mnist import RUNGS
+from searching.evaluations import whole_accuracy
+from searching.processes import in_processes
+from searching.search import EVALUATION_SEED, SearchedTrial, search
 
 WIDTHS: Mapping[str, int | tuple[int, int]] = {
     "weight": (1, 8),
@@ -94,25 +87,27 @@ def run_study(task: Task) -> Outcome:
     settings = SETTINGS if task.data_dir else replace(SETTINGS, label_images=2_000, adaptation_images=1_000)
     workload = STDPWorkload(data, settings, seed=task.seed, threads=1, rungs=RUNGS)
     space = QuantizationSpace(workload.parameters, WIDTHS, schemes=[Scheme.ITQ])
-    objective = QuantizationObjective(workload, space, pruner=FrontPruner(task.confidence))
-    study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=task.seed))
-    study.optimize(objective, n_trials=task.trials)
-    cut = [trial for trial in study.trials if TrialRecord(trial).pruned_at is Stage.TRAINING]
-    completed = [final_accuracy(workload, space.config(trial.params), objective.seed) for trial in cut]
-    wrong = [_beats_front(study, trial, accuracy) for trial, accuracy in zip(cut, completed, strict=True)]
-    complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
-    better = [_beats_front(study, trial, trial.values[1]) for trial in complete]
-    left = sum(1 - TrialRecord(trial).progress[-1].fraction for trial in cut)
-    return Outcome(len(cut), left / task.trials, sum(wrong), sum(better) + sum(wrong))
+    sampler, pruner = RandomSampler(seed=task.seed), FrontPruner(task.confidence)
+    searched = list(search(workload, space, sampler, task.trials, pruner))
+    cut, wrong, better, left = 0, 0, 0, 0.0
+    for number, trial in enumerate(searched):
+        earlier = searched[:number]
+        if trial.trained is not None:
+            cut += 1
+            left += 1 - trial.trained
+            wrong += beats_front(earlier, trial, whole_accuracy(workload, trial.config, EVALUATION_SEED))
+        elif trial.accuracy is not None:
+            better += beats_front(earlier, trial, trial.accuracy)
+    return Outcome(cut, left / task.trials, wrong, better + wrong)
 
 
-def _beats_front(study: optuna.Study, trial: FrozenTrial, accuracy: float) -> bool:
-    """Whether an accuracy would have had a place on the front of the trials before."""
-    earlier = [other for other in study.trials[: trial.number] if other.state is TrialState.COMPLETE]
-    footprint = TrialRecord(trial).footprint
-    assert footprint is not None
-    requirement = find_requirement(earlier, footprint.kib, None)
-    return requirement is None or requirement.is_passed_by(accuracy)
+def beats_front(earlier: Iterable[SearchedTrial], trial: SearchedTrial, accuracy: float) -> bool:
+    """Whether an accuracy gives a trial a place on the front of the trials that finished before it."""
+    return all(
+        accuracy > other.accuracy
+        for other in earlier
+        if other.accuracy is not None and other.memory_kib <= trial.memory_kib
+    )
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_validation_images_are_taken_from_the_training_images_alone(tmp_path: Pa
     splits = mnist_from_folder(write(tmp_path, values), validation=validation)
     assert len(splits.validation) == validation
     rejoined = np.concatenate([splits.train.images, splits.validation.images])
-    # The tuning images are shuffled.
+    # The validation images are shuffled.
     assert sorted(map(bytes, rejoined)) == sorted(map(bytes, values[NAMES[0]].reshape(TRAIN, 784)))
     np.testing.assert_array_equal(splits.train.images, values[NAMES[0]].reshape(TRAIN, 784)[: len(splits.train)])
     np.testing.assert_array_equal(splits.test.images, values[NAMES[2]].reshape(TEST, 784))
@@ -267,7 +267,7 @@ def test_what_is_downloaded_is_read_as_mnist(tmp_path: Path, mirror: Mirror) -> 
     assert files_in(folder / "MNIST" / "raw") == files_in(folder) == sorted(mirror.files)
     values, splits = arrays(), mnist_from_folder(folder, validation=3)
     rejoined = np.concatenate([splits.train.images, splits.validation.images])
-    # The tuning images are shuffled.
+    # The validation images are shuffled.
     assert sorted(map(bytes, rejoined)) == sorted(map(bytes, values[NAMES[0]].reshape(TRAIN, 784)))
     np.testing.assert_array_equal(splits.train.images, values[NAMES[0]].reshape(TRAIN, 784)[: len(splits.train)])
     np.testing.assert_array_equal(splits.test.labels, values[NAMES[3]])

@@ -12,17 +12,20 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective.constraints import Threshold
 from qspinn_optuna.sampler.known_objective.improvement import hypervolume
-from qspinn_optuna.sampler.known_objective.sampler import PROBES as FRACTIONS
+from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
+from qspinn_optuna.sampler.known_objective.objectives import Objectives
+from qspinn_optuna.sampler.known_objective.observations import Observations
 
-PROBES = len(FRACTIONS)
+INITIAL = len(FRACTIONS)
 """Trials with which a study begins."""
 
 Space = dict[str, BaseDistribution]
 
 TWELVE: Space = {"width": IntDistribution(0, 3), "kind": CategoricalDistribution(["a", "b", "c"])}
 
-GRID: Space = {
+SMALL: Space = {
     "x": IntDistribution(2, 8),
     "y": IntDistribution(2, 8),
     "z": IntDistribution(2, 8),
@@ -87,6 +90,12 @@ def run(space: Space, trials: int, seed: int, **options: Any) -> optuna.Study:
     study = make_study(KnownObjectiveSampler(space, cost, seed=seed, **options))
     study.optimize(Objective(space), n_trials=trials)
     return study
+
+
+def read(study: optuna.Study, sampler: KnownObjectiveSampler, threshold: Threshold | None = None) -> Observations:
+    """What the sampler of a study that minimizes a cost and maximizes a gain reads for the next trial."""
+    current = study._storage.get_trial(study.ask()._trial_id)
+    return sampler._history.read(study, current, Objectives(0, 1.0, 1.0), threshold=threshold)
 
 
 def points(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:

@@ -14,25 +14,25 @@ from optuna.trial import FrozenTrial
 from qspinn_optuna import QuantizationObjective, open_study
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler, SpaceExhausted
 from tests.fake_workload import FakeWorkload, fake_space
-from tests.sampler.problems import GRID, MIXED, TWELVE, Objective, Space, all_different, cost, make_study, suggest
+from tests.sampler.problems import MIXED, SMALL, TWELVE, Objective, Space, all_different, cost, make_study, suggest
 
 
 def test_a_long_study_has_no_duplicate() -> None:
     """The benchmark does 500 trials; 100 are what a test has time for."""
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(Objective(GRID), n_trials=100)
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
+    study.optimize(Objective(SMALL), n_trials=100)
     assert all_different(study.trials)
 
 
 @pytest.mark.parametrize("jobs", [2, 4])
 def test_threads_suggest_nothing_twice(jobs: int) -> None:
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(Objective(GRID), n_trials=25, n_jobs=jobs)
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
+    study.optimize(Objective(SMALL), n_trials=25, n_jobs=jobs)
     assert len(study.trials) == 25
     assert all_different(study.trials)
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("space", [SMALL, MIXED], ids=["small", "large"])
 def test_trials_asked_for_at_once_are_different(space: Space) -> None:
     study = make_study(KnownObjectiveSampler(space, cost, seed=0))
     for trial in [study.ask() for _ in range(16)]:
@@ -70,7 +70,7 @@ def two_workers(space: Space, before: int) -> tuple[optuna.Study, list[KnownObje
     return study, samplers, [study._storage.get_trial(trial_id) for trial_id in trial_ids]
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED, TWELVE], ids=["small", "large", "tiny"])
+@pytest.mark.parametrize("space", [SMALL, MIXED, TWELVE], ids=["small", "large", "tiny"])
 def test_what_another_worker_takes_between_reading_and_writing_is_left_to_it(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +88,7 @@ def test_what_another_worker_takes_between_reading_and_writing_is_left_to_it(
     assert slow.sample_relative(study, slows, dict(space)) != taken[0]
 
 
-@pytest.mark.parametrize("space", [GRID, TWELVE], ids=["small", "tiny"])
+@pytest.mark.parametrize("space", [SMALL, TWELVE], ids=["small", "tiny"])
 def test_two_workers_that_write_the_same_at_once_end_with_different_choices(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

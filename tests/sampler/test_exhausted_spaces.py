@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from qspinn_optuna import QuantizationObjective, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler, SpaceExhausted
 from tests.fake_workload import FakeWorkload
-from tests.sampler.problems import GRID, TWELVE, Objective, all_different, cost, make_study, suggest
+from tests.sampler.problems import SMALL, TWELVE, Objective, all_different, cost, make_study, suggest
 
 MESSAGE = r"All 12 configurations .* widen the space"
 
@@ -73,21 +73,21 @@ def test_with_parameters_of_others_configurations_are_repeated() -> None:
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
 def test_what_is_left_beside_fixed_parameters_is_searched_to_its_end() -> None:
-    sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    sampler = KnownObjectiveSampler(SMALL, cost, seed=0)
     study = make_study(sampler)
-    study.optimize(Objective(GRID), n_trials=30)
+    study.optimize(Objective(SMALL), n_trials=30)
     study.sampler = optuna.samplers.PartialFixedSampler({"x": 3, "kind": "b", "not of the space": 1}, sampler)
-    study.optimize(Objective(GRID), n_trials=200)
+    study.optimize(Objective(SMALL), n_trials=200)
     assert all_different(study.trials)
     fixed = [(trial.params["x"], trial.params["kind"]) == (3, "b") for trial in study.trials]
     assert all(fixed[30:])
     assert sum(fixed) == 7 * 7 * 2
     with pytest.raises(SpaceExhausted, match="All 98 configurations"):
-        suggest(study.ask(), GRID)
+        suggest(study.ask(), SMALL)
     # Without what was fixed there is more to find.
     before = len(study.trials)
     study.sampler = sampler
-    study.optimize(Objective(GRID), n_trials=20)
+    study.optimize(Objective(SMALL), n_trials=20)
     assert len(study.trials) == before + 20
     assert {trial.params["x"] for trial in study.trials[-20:]} != {3}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from qspinn_optuna.sampler.known_objective.grid import MAX_UNITS, SearchGrid
-from tests.sampler.problems import GRID, MIXED, TWELVE
+from tests.sampler.problems import MIXED, SMALL, TWELVE
 
 
 @st.composite
@@ -112,7 +112,7 @@ def test_coordinates_grow_with_values_and_logarithms_evenly() -> None:
 
 
 def test_everything_is_every_point_once() -> None:
-    for space, cardinality in ((TWELVE, 12), (GRID, 2_058)):
+    for space, cardinality in ((TWELVE, 12), (SMALL, 2_058)):
         grid = SearchGrid(space)
         assert grid.cardinality == cardinality
         rows = grid.everything()
@@ -137,7 +137,7 @@ def test_draws_reach_every_value() -> None:
 
 
 def test_mutations_change_one_to_three_dimensions_by_a_little() -> None:
-    grid = SearchGrid(GRID | {"long": IntDistribution(0, 1_000), "float": FloatDistribution(0, 1)})
+    grid = SearchGrid(SMALL | {"long": IntDistribution(0, 1_000), "float": FloatDistribution(0, 1)})
     rows = grid.draw(2_000, np.random.default_rng(0))
     before = rows.copy()
     changed = grid.mutate(rows, np.random.default_rng(1))
@@ -176,7 +176,7 @@ def test_parameters_of_other_origin_are_ignored() -> None:
 
 
 def test_the_choices_of_points_along_the_ranges_take_turns() -> None:
-    grid = SearchGrid(GRID)
+    grid = SearchGrid(SMALL)
     assert [grid.decode(grid.spread(0.5, turn))["kind"] for turn in range(4)] == ["a", "b", "c", "a"]
     assert [grid.decode(grid.spread(0.5, turn))["x"] for turn in range(4)] == [5] * 4
 

@@ -18,15 +18,17 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from qspinn_optuna.sampler import KnownObjectiveSampler
+from qspinn_optuna.sampler.known_objective import acquisition as acquisition_module
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
+from qspinn_optuna.sampler.known_objective.maximizer import Maximizer
 from qspinn_optuna.sampler.known_objective.model import CliffModel
 from tests.sampler.problems import (
-    GRID,
+    INITIAL,
     MIXED,
-    PROBES,
+    SMALL,
     TWELVE,
     Objective,
     Space,
@@ -35,21 +37,22 @@ from tests.sampler.problems import (
     gain,
     make_study,
     points,
+    read,
     run,
     suggest,
     volume,
 )
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("space", [SMALL, MIXED], ids=["small", "large"])
 def test_the_same_seed_gives_the_same_study_and_another_seed_another(space: Space) -> None:
-    trials = 30 if space is GRID else 10
+    trials = 30 if space is SMALL else 10
     first, again, other = (points(run(space, trials, seed).trials) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("space", [SMALL, MIXED], ids=["small", "large"])
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda sampler: pickle.loads(pickle.dumps(sampler))])
 def test_a_copy_made_in_mid_study_goes_on_identically(
     space: Space, duplicate: Callable[[KnownObjectiveSampler], KnownObjectiveSampler]
@@ -64,7 +67,7 @@ def test_a_copy_made_in_mid_study_goes_on_identically(
 
 
 def test_reseeding_makes_it_draw_something_else() -> None:
-    studies = [run(MIXED, PROBES, 0), run(MIXED, PROBES, 0)]
+    studies = [run(MIXED, INITIAL, 0), run(MIXED, INITIAL, 0)]
     studies[1].sampler.reseed_rng()
     drawn = []
     for study in studies:
@@ -75,65 +78,65 @@ def test_reseeding_makes_it_draw_something_else() -> None:
 
 
 def test_what_is_being_evaluated_is_taken_to_turn_out_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    fronts, study = [], run(GRID, 10, 0)
-    running = suggest(study.ask(), GRID)
+    fronts, study = [], run(SMALL, 10, 0)
+    running = suggest(study.ask(), SMALL)
 
     def spy(*args: Any) -> Any:
         fronts.append(args[3])
         return expected_hypervolume_improvement(*args)
 
-    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
-    suggest(study.ask(), GRID)
+    monkeypatch.setattr(acquisition_module, "expected_hypervolume_improvement", spy)
+    suggest(study.ask(), SMALL)
     for costs, gains in fronts:
         assert costs[-1] == cost(running)
         assert gains[-1] == pytest.approx(gain(running), abs=0.3)
 
 
-def test_what_is_being_evaluated_beyond_a_cliff_is_taken_to_fall(monkeypatch: pytest.MonkeyPatch) -> None:
-    gains, study = [], run(GRID, 10, 0)
-    suggest(study.ask(), GRID)
+def test_what_is_being_evaluated_beyond_a_cliff_is_taken_to_collapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    gains, study = [], run(SMALL, 10, 0)
+    suggest(study.ask(), SMALL)
 
     def spy(*args: Any) -> Any:
         gains.append(args[3][1][-1])
         return expected_hypervolume_improvement(*args)
 
-    def standing(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    def intact(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         del model
         return np.zeros((10, len(coordinates)))
 
-    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
-    monkeypatch.setattr(CliffModel, "standing", standing)
-    suggest(study.ask(), GRID)
+    monkeypatch.setattr(acquisition_module, "expected_hypervolume_improvement", spy)
+    monkeypatch.setattr(CliffModel, "intact", intact)
+    suggest(study.ask(), SMALL)
     lowest = min(trial.values[1] for trial in study.trials[:10])
     assert gains == pytest.approx([lowest] * len(gains))
 
 
-def test_the_neighbours_of_the_best_candidates_promise_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    study, promises = run(MIXED, 10, 0), []
+def test_mutants_of_the_best_candidates_have_larger_values_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, improvements = run(MIXED, 10, 0), []
 
     def spy(*args: Any) -> Any:
-        promises.append(expected_hypervolume_improvement(*args))
-        return promises[-1]
+        improvements.append(expected_hypervolume_improvement(*args))
+        return improvements[-1]
 
-    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    monkeypatch.setattr(acquisition_module, "expected_hypervolume_improvement", spy)
     study.optimize(Objective(MIXED), n_trials=1)
-    means = [each.mean() for each in promises]
+    means = [each.mean() for each in improvements]
     assert len(means) == 4
     assert min(means[1:]) > means[0]
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("space", [SMALL, MIXED], ids=["small", "large"])
 def test_it_finds_more_than_random_search(space: Space) -> None:
     ranges = [getattr(dimension, "high", 0) for dimension in space.values()]
-    for seed in range(2 if space is GRID else 1):
+    for seed in range(2 if space is SMALL else 1):
         random = make_study(RandomSampler(seed=seed))
         random.optimize(Objective(space), n_trials=100)
         assert volume(run(space, 25, seed).trials, sum(ranges)) > volume(random.trials, sum(ranges))
 
 
 def test_every_fourth_suggestion_is_a_neighbour_of_the_front_that_costs_no_more() -> None:
-    study = run(GRID, 40, 0)
-    grid = SearchGrid(GRID)
+    study = run(SMALL, 40, 0)
+    grid = SearchGrid(SMALL)
     rows = np.array([grid.encode(trial.params) for trial in study.trials])
     values = np.array([trial.values for trial in study.trials])
     for number in range(11, 40, 4):
@@ -150,45 +153,47 @@ def test_neighbours_of_the_point_that_holds_most_come_first() -> None:
     best = {"x": 3, "y": 4, "z": 5, "kind": "a", "way": "a"}
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        params = suggest(trial, GRID)
+        params = suggest(trial, SMALL)
         return cost(params), 1.0 if params == best else 0.01 * gain(params)
 
-    sampler = KnownObjectiveSampler(GRID, cost, seed=0)
+    sampler = KnownObjectiveSampler(SMALL, cost, seed=0)
     study = make_study(sampler)
     study.enqueue_trial(best)
     study.optimize(objective, n_trials=16)
-    data = sampler._history.read(study, study._storage.get_trial(study.ask()._trial_id), (1.0, 1.0), 0)
-    assert data.on_front.sum() > 3
+    observations = read(study, sampler)
+    assert len(observations.front.rows) > 3
+    maximizer = Maximizer(sampler._grid, {}, np.random.default_rng(0))
     for _ in range(10):
-        near = [sampler._grid.decode(row) for row in sampler._neighbours(data, 1.0)]
+        rows = maximizer.neighbours(observations, sampler._known, observations.costs.max())
+        near = [sampler._grid.decode(row) for row in rows]
         choices, narrower = near[:3], near[3:6]
         assert sorted((params["kind"], params["way"]) for params in choices) == [("a", "b"), ("b", "a"), ("c", "a")]
         assert all(cost(params) == cost(best) for params in choices)
         assert [cost(params) for params in narrower] == [cost(best) - 1] * 3
 
 
-def test_what_has_probably_fallen_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def standing(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+def test_what_has_probably_collapsed_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    def intact(model: CliffModel, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         del model
         return np.tile(np.where(coordinates[:, 0] < 3, 0.0, 1.0), (10, 1))
 
-    monkeypatch.setattr(CliffModel, "standing", standing)
+    monkeypatch.setattr(CliffModel, "intact", intact)
     monkeypatch.setattr(sampler_module, "_NEIGHBOUR_EVERY", 1_000)
-    study = run(GRID, PROBES + 20, 0)
+    study = run(SMALL, INITIAL + 20, 0)
     # The first coordinate is x, of which the lowest value is 2.
-    assert all(trial.params["x"] >= 5 for trial in study.trials[PROBES:])
+    assert all(trial.params["x"] >= 5 for trial in study.trials[INITIAL:])
     monkeypatch.undo()
-    assert not all(trial.params["x"] >= 5 for trial in run(GRID, PROBES + 20, 0).trials[PROBES:])
+    assert not all(trial.params["x"] >= 5 for trial in run(SMALL, INITIAL + 20, 0).trials[INITIAL:])
 
 
 def test_a_study_that_another_sampler_began_goes_on_without_a_new_beginning() -> None:
     study = make_study(TPESampler(seed=0))
-    study.optimize(Objective(GRID), n_trials=20)
-    study.sampler = KnownObjectiveSampler(GRID, cost, seed=0)
-    study.optimize(Objective(GRID), n_trials=10)
+    study.optimize(Objective(SMALL), n_trials=20)
+    study.sampler = KnownObjectiveSampler(SMALL, cost, seed=0)
+    study.optimize(Objective(SMALL), n_trials=10)
     assert len(set(points(study.trials)[20:]) - set(points(study.trials)[:20])) == 10
     uniform = [trial for trial in study.trials[20:] if len({trial.params[name] for name in "xyz"}) == 1]
-    assert len(uniform) < PROBES
+    assert len(uniform) < INITIAL
 
 
 def test_a_sampler_goes_from_study_to_study() -> None:
@@ -228,7 +233,7 @@ def test_the_candidates_of_a_suggestion_are_rated_against_the_same_reference(mon
         references.append(args[4])
         return expected_hypervolume_improvement(*args)
 
-    monkeypatch.setattr(sampler_module, "expected_hypervolume_improvement", spy)
+    monkeypatch.setattr(acquisition_module, "expected_hypervolume_improvement", spy)
     study.optimize(Objective(MIXED), n_trials=1)
     assert len(references) > 1
     assert len(set(references)) == 1
@@ -251,8 +256,8 @@ class Troubled(Objective):
 
 
 def test_failed_pruned_and_infinite_trials_are_not_repeated_and_do_no_harm() -> None:
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-    study.optimize(Troubled(GRID), n_trials=56, catch=RuntimeError)
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
+    study.optimize(Troubled(SMALL), n_trials=56, catch=RuntimeError)
     states = [trial.state for trial in study.trials]
     assert {state: states.count(state) for state in set(states)} == {
         TrialState.FAIL: 24,
@@ -275,8 +280,8 @@ def test_a_study_in_which_all_trials_fail_goes_on_all_the_same() -> None:
 
 def test_values_of_any_size_are_modelled() -> None:
     for scale in (1e-300, 1e300):
-        study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
-        study.optimize(lambda trial: (cost(p := suggest(trial, GRID)), scale * gain(p)), n_trials=12)  # noqa: B023
+        study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
+        study.optimize(lambda trial: (cost(p := suggest(trial, SMALL)), scale * gain(p)), n_trials=12)  # noqa: B023
         assert all_different(study.trials)
 
 
@@ -285,17 +290,17 @@ def test_trials_of_other_parameters_do_no_harm() -> None:
     study.optimize(lambda trial: (float(trial.suggest_int("x", 2, 8)), 1.0), n_trials=5)
     study.optimize(lambda trial: (trial.suggest_float("other", 0, 1), 1.0), n_trials=5)
     study.optimize(lambda trial: (float(trial.suggest_int("x", 20, 80)), 1.0), n_trials=5)
-    study.sampler = KnownObjectiveSampler(GRID, cost, seed=0)
-    study.optimize(Objective(GRID), n_trials=10)
+    study.sampler = KnownObjectiveSampler(SMALL, cost, seed=0)
+    study.optimize(Objective(SMALL), n_trials=10)
     assert all_different(study.trials[15:])
 
 
 def test_parameters_outside_of_the_search_space_are_drawn_at_random() -> None:
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        params = suggest(trial, GRID)
+        params = suggest(trial, SMALL)
         return cost(params), gain(params) + 0.01 * trial.suggest_float("other", 0, 1)
 
-    study = make_study(KnownObjectiveSampler(GRID, cost, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, cost, seed=0))
     study.optimize(objective, n_trials=10)
     assert len({trial.params["other"] for trial in study.trials}) == 10
     assert all_different(study.trials)
@@ -320,10 +325,10 @@ def test_all_types_of_dimensions_get_values_of_their_own() -> None:
 
 @functools.cache
 def usual(small: bool) -> list[tuple[Any, ...]]:
-    return points(run(GRID if small else MIXED, 9, 0, reference=200).trials)
+    return points(run(SMALL if small else MIXED, 9, 0, reference=200).trials)
 
 
-@pytest.mark.parametrize("space", [GRID, MIXED], ids=["small", "large"])
+@pytest.mark.parametrize("space", [SMALL, MIXED], ids=["small", "large"])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=2)))
 def test_directions_and_the_order_of_objectives_do_not_matter(
@@ -339,13 +344,13 @@ def test_directions_and_the_order_of_objectives_do_not_matter(
     )
     study = optuna.create_study(directions=[directions[i] for i in order], sampler=sampler)  # type: ignore[misc]
     study.optimize(lambda trial: values(suggest(trial, space)), n_trials=9)
-    assert points(study.trials) == usual(space is GRID)
+    assert points(study.trials) == usual(space is SMALL)
 
 
 def test_nothing_is_suggested_that_is_worse_than_the_reference_while_there_is_better() -> None:
     limit = 15.0
-    study = run(GRID, 40, 0, reference=limit)
-    assert all(trial.values[0] < limit for trial in study.trials[PROBES:])
+    study = run(SMALL, 40, 0, reference=limit)
+    assert all(trial.values[0] < limit for trial in study.trials[INITIAL:])
 
 
 @pytest.mark.parametrize("name", list(MIXED))

@@ -26,10 +26,17 @@ from qspinn_optuna import (
     open_study,
 )
 from qspinn_optuna.sampler import MemoryAwareSampler
+from qspinn_optuna.sampler.known_objective.objectives import Objectives
 from qspinn_optuna.sampler.memory_aware import _observation
-from qspinn_optuna.study import Measurement, measurements, record_measurements, set_accuracy_floor
+from qspinn_optuna.study import (
+    FLOOR_CONSTRAINT,
+    Measurement,
+    measurements,
+    record_measurements,
+    set_accuracy_floor,
+)
 from tests.fake_workload import FakeWorkload, fake_space
-from tests.sampler.problems import points
+from tests.sampler.problems import points, read
 
 
 @st.composite
@@ -113,6 +120,39 @@ def test_an_accuracy_floor_is_aimed_at() -> None:
         feasible.append(sum(trial.values[1] >= floor for trial in study.trials[15:]))
     assert feasible[0] >= 22
     assert feasible[1] < 20
+
+
+def test_the_floor_of_a_study_gives_the_suggestions_of_its_constraint() -> None:
+    space, suggested = fake_space((2, 16)), []
+    evaluate = QuantizationObjective(Saturated(), space)
+
+    def constrained(trial: optuna.Trial) -> tuple[float, float]:
+        values = evaluate(trial)
+        trial.set_constraint(FLOOR_CONSTRAINT, 0.85 - values[1])
+        return values
+
+    for has_floor in (True, False):
+        study = open_study("a", None, space, MemoryAwareSampler(space, seed=0))
+        if has_floor:
+            set_accuracy_floor(study, 0.85)
+        study.optimize(evaluate if has_floor else constrained, n_trials=25)
+        suggested.append(points(study.trials))
+    assert suggested[0] == suggested[1]
+
+
+def test_constraints_of_an_earlier_floor_are_not_modelled() -> None:
+    space = fake_space((2, 16))
+    sampler = MemoryAwareSampler(space, seed=0)
+    study = open_study("a", None, space, sampler)
+    for floor in (0.5, 0.85):
+        set_accuracy_floor(study, floor)
+        study.optimize(QuantizationObjective(Saturated(), space), n_trials=8)
+    observations = read(study, sampler, sampler._threshold(study))
+    assert observations.constraints == {}
+    assert observations.required_gain == 0.85
+    assert observations.feasible.tolist() == [trial.values[1] >= 0.85 for trial in study.trials[:16]]
+    # Both are there to be misread: the constraint, and the older attribute of the same meaning.
+    assert set(read(study, sampler).constraints) == {FLOOR_CONSTRAINT, "0"}
 
 
 def test_nothing_larger_than_the_original_is_sought() -> None:
@@ -211,7 +251,7 @@ def test_pruned_trials_with_counts_are_learned_from_and_those_without_are_not() 
         study = begun(sampler)
         study.add_trial(pruned(params, attrs))
         current = study._storage.get_trial(study.ask()._trial_id)
-        data[name] = sampler._history.read(study, current, (1.0, 1.0), 0)
+        data[name] = sampler._history.read(study, current, Objectives(0, 1.0, 1.0))
         assert len(sampler._history.seen(study, current)) == 9
         study.tell(current.number, state=TrialState.FAIL)
         study.optimize(QuantizationObjective(Saturated(), fake_space((2, 16))), n_trials=3)
@@ -223,7 +263,7 @@ def test_pruned_trials_with_counts_are_learned_from_and_those_without_are_not() 
     }
     assert data["counts"].gains[-1] == 0.1
     assert data["counts"].weights[-1] < 0.05
-    assert data["counts"].on_front.tolist() == [True] * 8 + [False]
+    assert data["counts"].feasible.tolist() == [True] * 8 + [False]
 
 
 def test_counts_weigh_the_more_the_more_they_are() -> None:

@@ -14,7 +14,7 @@ from optuna.testing.pytest_samplers import (
 
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler
 from tests.fake_workload import fake_space
-from tests.sampler.problems import GRID, cost
+from tests.sampler.problems import SMALL, cost
 
 
 class TestMemoryAwareSampler(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
@@ -27,4 +27,4 @@ class TestKnownObjectiveSampler(BasicSamplerTestCase, RelativeSamplerTestCase, M
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         # The suites call their parameters x, y and z: these are others.
-        return lambda: KnownObjectiveSampler({f"{name}{name}": GRID[name] for name in GRID}, cost, seed=0)
+        return lambda: KnownObjectiveSampler({f"{name}{name}": SMALL[name] for name in SMALL}, cost, seed=0)

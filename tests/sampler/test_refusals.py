@@ -13,25 +13,25 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from qspinn_optuna import QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler
 from tests.fake_workload import FakeWorkload, fake_space
-from tests.sampler.problems import GRID, TWELVE, Objective, cost, make_study, suggest
+from tests.sampler.problems import SMALL, TWELVE, Objective, cost, make_study, suggest
 
 
 @pytest.mark.parametrize("known", [None, 5, {"width": 1}])
 def test_what_cannot_be_called_is_refused(known: Any) -> None:
     with pytest.raises(TypeError, match="known must be a function of the parameters, got"):
-        KnownObjectiveSampler(GRID, known)
+        KnownObjectiveSampler(SMALL, known)
 
 
 @pytest.mark.parametrize("index", [2, -1, None, "0", 1.0])
 def test_another_index_is_refused(index: Any) -> None:
     with pytest.raises(ValueError, match="index must be 0 or 1, the place of the known objective, got"):
-        KnownObjectiveSampler(GRID, cost, index=index)
+        KnownObjectiveSampler(SMALL, cost, index=index)
 
 
 @pytest.mark.parametrize("reference", [math.nan, math.inf, -math.inf, "1"])
 def test_a_reference_that_is_no_finite_number_is_refused(reference: Any) -> None:
     with pytest.raises(ValueError, match="reference must be a finite number, got"):
-        KnownObjectiveSampler(GRID, cost, reference=reference)
+        KnownObjectiveSampler(SMALL, cost, reference=reference)
 
 
 def test_a_space_with_nothing_to_search_is_refused() -> None:
@@ -61,16 +61,16 @@ def test_what_is_no_search_space_is_refused(space: Any) -> None:
     ],
 )
 def test_a_known_objective_that_is_no_number_is_refused(known: Callable[[Any], Any], words: str) -> None:
-    study = make_study(KnownObjectiveSampler(GRID, known, seed=0))
+    study = make_study(KnownObjectiveSampler(SMALL, known, seed=0))
     with pytest.raises(ValueError, match=f"known must give a {words}"):
-        study.optimize(Objective(GRID), n_trials=10)
+        study.optimize(Objective(SMALL), n_trials=10)
 
 
 @pytest.mark.parametrize("directions", [["minimize"], ["minimize"] * 3])
 def test_a_study_of_other_than_two_objectives_is_refused(directions: list[Any]) -> None:
-    study = optuna.create_study(directions=directions, sampler=KnownObjectiveSampler(GRID, cost, seed=0))
+    study = optuna.create_study(directions=directions, sampler=KnownObjectiveSampler(SMALL, cost, seed=0))
     with pytest.raises(ValueError, match=f"must have two objectives, one of them known, got {len(directions)}"):
-        suggest(study.ask(), GRID)
+        suggest(study.ask(), SMALL)
 
 
 @pytest.mark.parametrize("directions", [["minimize"], ["minimize", "minimize"], ["maximize", "minimize"]])

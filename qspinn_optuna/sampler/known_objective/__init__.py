@@ -1,9 +1,16 @@
 """A sampler for studies of two objectives of which one is known without an evaluation.
 
 The modules of this folder import each other relatively and nothing else of the project: the folder is published on
-its own too, as a package of OptunaHub.
+its own too, as a package of OptunaHub. From the sampler down:
+
+- ``sampler``: the sampler of Optuna, which ties the others together;
+- ``initial_design``, ``acquisition``, ``maximizer``: what is suggested; ``claims``: by whom, and once only;
+- ``surrogate``, with ``model``, ``saturating``, ``cliffs`` and ``residuals``: what is expected of a configuration;
+- ``history``, with ``observations``, ``constraints`` and ``fixed``: what the trials of a study tell;
+- ``objectives``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers.
 """
 
-from .sampler import KnownObjectiveSampler, SpaceExhausted
+from .claims import SpaceExhausted
+from .sampler import KnownObjectiveSampler
 
 __all__ = ["KnownObjectiveSampler", "SpaceExhausted"]

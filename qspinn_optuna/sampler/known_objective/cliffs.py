@@ -1,4 +1,4 @@
-"""Where an objective falls to the bottom because one dimension has outgrown another."""
+"""Cliffs: where an objective collapses because one dimension has outgrown another."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _SPARED = 0.01
-"""Probability that a point beyond an edge stands."""
+"""Probability that a point beyond an edge is intact."""
 
 _UNEXPLAINED = 0.01
-"""Probability that a point falls which is beyond no edge: a single one does not make an edge certain."""
+"""Probability that a point collapses which is beyond no edge: a single one does not make an edge certain."""
 
 _EXPECTED = 0.1
-"""Edges that are expected before there are data, of all pairs together."""
+"""Number of edges that are expected before there are data, over all pairs."""
 
 _MOST_BEYOND = 4
-"""Edges that a point is counted to be beyond: what fell off so many will not stand."""
+"""Edges that a point is counted to be beyond at most: beyond so many it is certain to collapse."""
 
 _SWEEPS = 4
+"""Sweeps of Gibbs sampling for each :meth:`Cliffs.sample`."""
+
 _VISITED = 100
-"""Pairs that a sweep visits: all that have an edge, and others by chance."""
+"""Pairs that a sweep visits: all that have an edge, and others at random."""
 
 
 class Cliffs:
-    """Posterior samples of cliffs: for every ordered pair of dimensions, an edge beyond which values fall.
+    """Posterior samples of cliffs: for every ordered pair of dimensions, an edge beyond which values collapse.
 
-    An accumulator overflows when what it adds up has more bits than it; the network then guesses, however fine all
-    the rest is. No product of curves that rise falls where a dimension grows. Here a pair (i, j) may have an edge, and
-    a point is beyond it if
+    An accumulator overflows when its addends have more bits than it; the network then guesses, however fine the rest
+    is. A product of rising curves cannot follow that. Here a pair (i, j) may have an edge, and a point is beyond it if
 
         x_i - x_j > edge_ij.
 
-    A point stands with the probability spared ** (number of edges it is beyond). Before there are data, an edge is as
-    likely anywhere in the range of the difference, and rarely there at all. Edges are drawn by Gibbs sampling (Geman
-    and Geman 1984, https://doi.org/10.1109/TPAMI.1984.4767596), pair by pair and exactly given the others, one state
-    for each member of an ensemble.
+    A point is intact with the probability spared ** (number of edges it is beyond). Before there are data, an edge is
+    equally likely anywhere in the range of the difference, and most pairs have none. Edges are drawn by Gibbs sampling
+    (Geman and Geman 1984, https://doi.org/10.1109/TPAMI.1984.4767596), pair by pair and exactly given the others, one
+    state for each member of an ensemble.
 
     Args:
         units: Length of every numeric dimension, [dimensions]; coordinates run from 0 to it.
         members: Number of states.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, units: Floats, members: int, seed: int) -> None:
@@ -51,41 +52,42 @@ class Cliffs:
         pairs = [(i, j) for i in dimensions for j in dimensions if i != j]
         self._outgrowing = np.array([i for i, _ in pairs], np.intp)
         self._outgrown = np.array([j for _, j in pairs], np.intp)
-        # Half way between whole units, from where all points are beyond to where one step less is none.
+        # Half way between whole units: from where all points are beyond, to where only the last unit is.
         self._places = [np.arange(-math.ceil(units[j]) - 0.5, math.ceil(units[i])) for i, j in pairs]
         self._log_prior = [math.log(_EXPECTED / len(pairs) / len(places)) for places in self._places]
         self._edges = np.full((members, len(pairs)), np.inf)
         self._rng = np.random.default_rng([seed, 2])
 
-    def standing(self, coordinates: Floats) -> Floats:
-        """Probability that a point stands, by each member, [members, points]; coordinates are [points, dimensions]."""
+    def intact(self, coordinates: Floats) -> Floats:
+        """Probability that each of [points, dimensions] is intact, by each member, [members, points]."""
         probability: Floats = _SPARED ** np.minimum(self._beyond(coordinates), _MOST_BEYOND)
         return probability
 
-    def shares(self, coordinates: Floats, log_standing: Floats, log_fallen: Floats) -> Floats:
-        """Probability that a point stands whose value is known, [members, points]; arguments as in :meth:`sample`.
+    def shares(self, coordinates: Floats, log_intact: Floats, log_collapsed: Floats) -> Floats:
+        """Probability that a point of known value is intact, [members, points]; arguments as in :meth:`sample`.
 
-        What is beyond no edge stands: if its value is low all the same, that is for others to explain.
+        A point that is beyond no edge is intact: if its value is low all the same, another part of the model explains
+        it.
         """
-        before = self.standing(coordinates)
+        before = self.intact(coordinates)
         with np.errstate(divide="ignore"):
-            log_fallen = np.log1p(-before) + log_fallen
-        log_standing = np.log(before) + log_standing
-        shares: Floats = np.exp(log_standing - np.logaddexp(log_standing, log_fallen))
+            log_collapsed = np.log1p(-before) + log_collapsed
+        log_intact = np.log(before) + log_intact
+        shares: Floats = np.exp(log_intact - np.logaddexp(log_intact, log_collapsed))
         return shares
 
-    def sample(self, coordinates: Floats, log_standing: Floats, log_fallen: Floats, weights: Floats) -> None:
+    def sample(self, coordinates: Floats, log_intact: Floats, log_collapsed: Floats, weights: Floats) -> None:
         """Draw edges, beginning with those drawn last.
 
         Args:
             coordinates: [points, dimensions].
-            log_standing: Logarithm of the density of each value if its point stands, [members, points].
-            log_fallen: The same if it fell, [points]; minus infinity for what is not at the bottom.
+            log_intact: Logarithm of the density of each value if its point is intact, [members, points].
+            log_collapsed: The same if it has collapsed, [points]; minus infinity for values that are not at the bottom.
             weights: How much a point counts, [points].
         """
-        standing = (1 - _UNEXPLAINED) * _SPARED ** np.arange(_MOST_BEYOND + 2.0)[:, None, None]
-        likelihoods = np.logaddexp(np.log(standing) + log_standing, np.log1p(-standing) + log_fallen)
-        # What it is worth to be beyond one edge more, by the number of the others: [edges, members, points].
+        intact = (1 - _UNEXPLAINED) * _SPARED ** np.arange(_MOST_BEYOND + 2.0)[:, None, None]
+        likelihoods = np.logaddexp(np.log(intact) + log_intact, np.log1p(-intact) + log_collapsed)
+        # Gain in log likelihood of being beyond one edge more, by the number of other edges: [edges, members, points].
         worth = weights * np.diff(likelihoods, axis=0)
         differences = coordinates[:, self._outgrowing] - coordinates[:, self._outgrown]
         beyond = self._beyond(coordinates)
@@ -95,7 +97,7 @@ class Cliffs:
                 beyond -= difference > self._edges[:, pair, None]
                 others = np.minimum(beyond, _MOST_BEYOND)[None]
                 worth_here = np.take_along_axis(worth, others, axis=0)[0]
-                # An edge at each possible place, and none.
+                # An edge at each possible place, or no edge.
                 log_posterior = np.zeros((len(beyond), len(places) + 1))
                 log_posterior[:, :-1] = worth_here @ (difference[:, None] > places) + self._log_prior[pair]
                 drawn = (log_posterior + self._rng.gumbel(size=log_posterior.shape)).argmax(axis=1)
@@ -103,7 +105,7 @@ class Cliffs:
                 beyond += difference > self._edges[:, pair, None]
 
     def _visited(self) -> NDArray[np.intp]:
-        """Numbers of the pairs that a sweep draws anew, in any order."""
+        """Indices of the pairs that a sweep draws anew, in random order."""
         has_edge = np.isfinite(self._edges).any(axis=0)
         others = self._rng.permutation(np.flatnonzero(~has_edge))
         some = others[: max(_VISITED - int(has_edge.sum()), 0)]

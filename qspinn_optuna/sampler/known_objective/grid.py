@@ -16,14 +16,14 @@ from optuna.distributions import (
 )
 
 Rows = NDArray[np.float64]
-"""Points of a space, [points, dimensions]: the number of its value in a dimension with steps, a fraction of the range
+"""Points of a space, [points, dimensions]: the index of the value in a dimension with steps, the fraction of the range
 in a continuous one."""
 
 MAX_UNITS = 16.0
-"""Length of the longest dimension, in the units of the model: a step is one unit where there are no more than these."""
+"""Length of the longest dimension, in the units of the model. A step is one unit in a dimension with no more steps."""
 
 _LARGEST_STEP = 3
-"""Steps that a mutation takes at most, in a dimension of up to as many values as there are units."""
+"""Largest number of steps of a mutation, in a dimension with no more steps than :data:`MAX_UNITS`."""
 
 
 class SearchGrid:
@@ -33,7 +33,7 @@ class SearchGrid:
         distributions: The dimensions; those of a single value are left out.
 
     Raises:
-        TypeError: If ``distributions`` is no mapping to distributions.
+        TypeError: If ``distributions`` is not a mapping to distributions.
         ValueError: If there is no dimension to search.
     """
 
@@ -60,7 +60,7 @@ class SearchGrid:
 
     @property
     def all_names(self) -> set[str]:
-        """Of the dimensions, those of a single value included."""
+        """Names of all dimensions, those of a single value included."""
         return {*self.names, *self._single}
 
     def cardinality_beside(self, held: Mapping[str, Any]) -> float:
@@ -80,7 +80,7 @@ class SearchGrid:
         return [int(self._levels[i]) for i in self._categorical]
 
     def features(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What a model sees of ``rows``: coordinates [points, numeric dimensions] and indicators [points, choices]."""
+        """Inputs of a model: coordinates [points, numeric dimensions] and indicators [points, choices]."""
         coordinates = np.empty((len(rows), len(self._numeric)))
         for column, (i, units) in enumerate(zip(self._numeric, self.units, strict=True)):
             coordinates[:, column] = units * self._fractions(i, rows[:, i])
@@ -88,27 +88,31 @@ class SearchGrid:
         return coordinates, np.concatenate(indicators, axis=1) if indicators else np.zeros((len(rows), 0))
 
     def encode(self, params: Mapping[str, Any]) -> Rows | None:
-        """The row of a trial's parameters, [dimensions]; None if they are no point of the space."""
-        row = np.empty(len(self.names))
-        for i, (name, dimension) in enumerate(self.distributions.items()):
-            if name not in params:
-                return None
-            try:
-                value = dimension.to_internal_repr(params[name])
-            except ValueError:
-                return None
-            if not dimension._contains(value):
-                return None
-            row[i] = _to_row(dimension, value)
-        return row
+        """The row of a trial's parameters, [dimensions]; None if they are not a point of the space."""
+        values = [_to_row(value, params[name]) for name, value in self.distributions.items() if name in params]
+        if len(values) < len(self.names) or None in values:
+            return None
+        return np.array(values, np.float64)
 
     def decode(self, row: Rows) -> dict[str, Any]:
         """The parameters of a row, those of a single value included."""
         values = zip(self.distributions.items(), row.tolist(), strict=True)
         return {**self._single, **{name: _from_row(dimension, value) for (name, dimension), value in values}}
 
+    def hold(self, rows: Rows, fixed: Mapping[str, Any]) -> Rows:
+        """Copies of ``rows`` with the fixed values of some dimensions, as far as they are in the space."""
+        held = rows.copy()
+        for i, (name, dimension) in enumerate(self.distributions.items()):
+            value = _to_row(dimension, fixed[name]) if name in fixed else None
+            if value is not None:
+                held[:, i] = value
+        return held
+
     def identity(self, params: Mapping[str, Any]) -> bytes:
-        """What tells points apart: the row of a point's parameters, since drawn rows may differ in the last digit."""
+        """The row of a point's parameters as bytes, by which points are compared.
+
+        A drawn row may differ from it in the last digit.
+        """
         row = self.encode(params)
         assert row is not None
         return bytes(row.tobytes())
@@ -155,11 +159,10 @@ class SearchGrid:
         return changed
 
     def neighbours(self, row: Rows, rng: np.random.Generator) -> Rows:
-        """All that differ from a row in one dimension, [points, dimensions]: by another choice, then those by a step.
+        """All points that differ from a row in one dimension, [points, dimensions].
 
-        A choice is a leap, after which nothing need be as it was: there is more to find there than a step away, of
-        which the model knows much. On the tabulated network, taking turns instead left eight times as much to find
-        after 50 trials.
+        Those of another choice come first, then those a step away. The model knows much about a step, and little about
+        a choice, after which nothing need be as it was.
         """
         choices, steps = [], []
         for i, (dimension, levels) in enumerate(zip(self._dimensions, self._levels, strict=True)):
@@ -214,8 +217,14 @@ def _single_value(dimension: BaseDistribution) -> Any:
     return dimension.low
 
 
-def _to_row(dimension: BaseDistribution, value: float) -> float:
-    """Optuna's internal number of a value as the number in a row."""
+def _to_row(dimension: BaseDistribution, param: Any) -> float | None:
+    """The number of a parameter's value in a row; None if the dimension does not have this value."""
+    try:
+        value = dimension.to_internal_repr(param)
+    except ValueError:
+        return None
+    if not dimension._contains(value):
+        return None
     if isinstance(dimension, CategoricalDistribution):
         return value
     assert isinstance(dimension, IntDistribution | FloatDistribution)
@@ -227,6 +236,7 @@ def _to_row(dimension: BaseDistribution, value: float) -> float:
 
 
 def _from_row(dimension: BaseDistribution, value: float) -> Any:
+    """The inverse of :func:`_to_row`."""
     if isinstance(dimension, CategoricalDistribution):
         return dimension.choices[int(value)]
     if isinstance(dimension, IntDistribution):

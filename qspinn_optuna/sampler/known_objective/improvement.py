@@ -1,4 +1,4 @@
-"""Hypervolume, and what a point of known cost is expected to add to it."""
+"""Hypervolume, and its expected improvement by points of known cost."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ Floats = NDArray[np.float64]
 
 
 def nondominated(costs: Floats, gains: Floats) -> NDArray[np.intp]:
-    """Numbers of the points that no other one beats in a cost to minimize and a gain to maximize, by ascending cost.
+    """Indices of the points that no other one dominates, by ascending cost; of equal points one is kept.
 
-    Of equal points one is kept.
+    Args:
+        costs: To be minimized, [points].
+        gains: To be maximized, [points].
     """
     order = np.lexsort((-gains, costs))
     ordered = gains[order]
-    # NOTE: in this order a point is dominated, or seen, unless it gains more than all before it.
+    # NOTE: in this order a point is dominated by, or equal to, one before it, unless it gains more than all of them.
     best_before = np.maximum.accumulate(np.concatenate(([-np.inf], ordered[:-1])))
     front: NDArray[np.intp] = order[ordered > best_before]
     return front
 
 
 def hypervolume(costs: Floats, gains: Floats, reference: tuple[float, float]) -> float:
-    """The area between the front of the points and a reference point of (cost, gain) that they have to beat."""
+    """The area between the front of the points and a reference point of (cost, gain) that they have to dominate."""
     better = (costs < reference[0]) & (gains > reference[1])
     costs, gains = costs[better], gains[better]
     front = nondominated(costs, gains)
@@ -45,19 +47,20 @@ def expected_hypervolume_improvement(
     front: tuple[Floats, Floats],
     reference: tuple[float, float],
 ) -> Floats:
-    """What points of known costs and normal gains are expected to add to the hypervolume of a front.
+    """The hypervolume that points of known costs and normal gains are expected to add to a front.
 
     The front cuts the costs into strips, in each of which its height h is constant. A point improves a strip from its
-    own cost on, by what its gain is above h; so the expectation is the sum over the strips of
+    own cost on, by the difference of its gain and h; so the expectation is the sum over the strips of
 
         (width of the strip from the point's cost on) x E[max(0, gain - h)].
 
     Args:
-        costs: Of the candidates, [candidates].
-        means: Of their gains, [..., candidates].
+        costs: Costs of the candidates, [candidates].
+        means: Means of their gains, [..., candidates].
         deviations: Standard deviations of their gains, positive, to be broadcast with ``means``.
-        front: Costs and gains of the points of the front, in any order, [points] each; it may be empty.
-        reference: Cost and gain that a point must beat to count.
+        front: Costs and gains of the points of the front, in any order, [points] each; it may be empty, and have
+            dominated points.
+        reference: Cost and gain that a point must be better than to count.
 
     Returns:
         The expectations, [..., candidates].

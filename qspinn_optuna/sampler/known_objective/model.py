@@ -1,4 +1,4 @@
-"""What the modelled objective of a configuration is expected to be."""
+"""A model of an objective: saturating curves, cliffs, and residuals that neighbours share."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from .saturating import SaturatingEnsemble
 Floats = NDArray[np.float64]
 
 _FIRST_STEPS, _STEPS = 30, 12
+"""Steps of the first fit, and of every later one."""
+
 _FIT_COST = 1e9
-"""Multiplications that a fit may take: a long study makes fewer steps, each from where the last fit ended."""
+"""Multiplications that a fit may take: with many points it makes fewer steps."""
 
 _OUTLIER = 3.0
 """Multiples of its noise beyond which a member's residual is taken for an outlier."""
 
 _BOTTOM = 0.05
-"""Share of the range of the values that is its bottom, where values lie that fell."""
+"""Share of the range of the values that is its bottom, where collapsed values lie."""
 
 
 class CliffModel:
-    """Curves that saturate in every dimension, cliffs, and what neighbours have in common besides.
+    """Curves that saturate in every dimension, cliffs, and residuals that neighbours share.
 
-    Each member of an ensemble has curves and cliffs of its own. A value stands on the curves, give or take what its
-    neighbours are off by, or it has fallen off a cliff to the bottom. What fell bends no curve.
+    Each member of an ensemble has curves and cliffs of its own. A value is either intact: it follows the curves and the
+    residuals of its neighbours; or collapsed: it lies at the bottom, beyond a cliff. Collapsed values do not affect the
+    curves.
 
     Args:
         units: Length of every numeric dimension, [dimensions]; coordinates run from 0 to it.
         categories: Number of choices of every categorical dimension.
         increasing: Whether values are expected to grow with coordinates; otherwise both are equally likely.
-        seed: Of everything random.
+        seed: Seed of all random draws.
     """
 
     def __init__(self, units: Floats, categories: Sequence[int], *, increasing: bool, seed: int) -> None:
@@ -45,34 +48,34 @@ class CliffModel:
 
     @property
     def noise(self) -> Floats:
-        """What standing values are off by that neither curves nor neighbours explain, [members, 1]."""
+        """Scale of the noise of intact values that neither curves nor neighbours explain, [members, 1]."""
         noise: Floats = self._curves.noise * np.sqrt(1 - self._residuals.share)
         return noise
 
     def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats) -> None:
-        """Fit to data, beginning where the last fit ended; arguments as in :meth:`.SaturatingEnsemble.fit`."""
+        """Fit to data from where the last fit ended; arguments as in :meth:`.SaturatingEnsemble.fit`."""
         bottom = _BOTTOM * (float(np.ptp(values)) or 1.0)
-        log_fallen = np.where(values <= values.min() + bottom, -np.log(bottom), -np.inf)
+        log_collapsed = np.where(values <= values.min() + bottom, -np.log(bottom), -np.inf)
 
         def shares() -> Floats:
-            log_standing = self._curves.log_density(coordinates, indicators, values)
-            return self._cliffs.shares(coordinates, log_standing, log_fallen)
+            log_intact = self._curves.log_density(coordinates, indicators, values)
+            return self._cliffs.shares(coordinates, log_intact, log_collapsed)
 
         affordable = int(_FIT_COST / self._curves.step_cost(len(values)))
         steps = min(_STEPS if self._is_fitted else _FIRST_STEPS, max(affordable, 2))
         self._curves.fit(coordinates, indicators, values, weights, steps, shares())
         self._is_fitted = True
-        log_standing = self._curves.log_density(coordinates, indicators, values)
-        self._cliffs.sample(coordinates, log_standing, log_fallen, weights)
-        # What is far off is an outlier, and says nothing about its neighbours.
+        log_intact = self._curves.log_density(coordinates, indicators, values)
+        self._cliffs.sample(coordinates, log_intact, log_collapsed, weights)
+        # A larger residual is that of an outlier, which says nothing about its neighbours.
         largest = _OUTLIER * self._curves.noise
         residuals = (values - self._curves.predict(coordinates, indicators)).clip(-largest, largest)
         self._residuals.fit(coordinates, indicators, shares() * residuals, weights)
 
     def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
-        """The values that the members expect of what stands, [members, points]."""
+        """The values that the members expect of intact points, [members, points]."""
         return self._curves.predict(coordinates, indicators) + self._residuals.predict(coordinates, indicators)
 
-    def standing(self, coordinates: Floats) -> Floats:
-        """Probability that a point stands, by each member, [members, points]."""
-        return self._cliffs.standing(coordinates)
+    def intact(self, coordinates: Floats) -> Floats:
+        """Probability that a point is intact, by each member, [members, points]."""
+        return self._cliffs.intact(coordinates)

@@ -1,4 +1,4 @@
-"""What a model leaves unexplained, where neighbours share it: a Gaussian process on residuals."""
+"""A Gaussian process on the residuals of a model, as far as neighbours share them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _LENGTHS = (1.0, 2.0, 4.0, 8.0)
 """Length scales to choose from, in units of the coordinates."""
 
 _SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
-"""Shares of the variance of residuals to choose from that neighbours may have in common; the rest is noise."""
+"""Shares of the variance to choose from that neighbours have in common; the rest is noise."""
 
 _CHOICE_DISTANCE = 2.0
-"""How far two points are apart that differ in one choice, in units of the coordinates."""
+"""Distance of two points that differ in one choice, in units of the coordinates."""
 
 _MOST_POINTS = 100
-"""Points by which length and share are chosen: the choice costs the cube of their number."""
+"""Latest points by which length and share are chosen: the choice costs the cube of their number."""
 
 
 class ResidualProcess:
     """A Gaussian process with a Matern 5/2 kernel, whose length and share of noise maximize the likelihood.
 
-    It needs little: one length for all dimensions, since they are in the same units, and no derivatives. See
+    All dimensions have one length, since they are in the same units. Length and share are chosen from a few values. See
     Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
     """
 
@@ -53,7 +53,7 @@ class ResidualProcess:
             self._solved = np.linalg.solve(covariance, residuals.T)
 
     def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
-        """What is expected of the residuals of every member, [members, points]; 0 where neighbours share nothing."""
+        """The residuals that every member expects, [members, points]; 0 where neighbours share nothing, [1, points]."""
         if self.share == 0 or self._points is None:
             return np.zeros((1, len(coordinates)))
         distances = _squared_distances((coordinates, indicators), self._points)
@@ -79,7 +79,7 @@ def _most_likely(distances: Floats, residuals: Floats, weights: Floats) -> tuple
 
 
 def _standard(values: Floats) -> Floats:
-    """``values`` as multiples of the largest, so that their squares are numbers whatever their unit."""
+    """``values`` as multiples of the largest, so that their squares neither overflow nor vanish."""
     return values / (float(np.abs(values).max()) or 1.0)
 
 

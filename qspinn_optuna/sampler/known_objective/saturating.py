@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _DEGREES_OF_FREEDOM = 4.0
-"""Of Student's t distribution of the noise: an outlier must not bend the curves."""
+"""Degrees of freedom of the noise, a Student's t distribution: an outlier must not bend the curves."""
 
 _LOG_NORMALIZATION = (
     math.lgamma((_DEGREES_OF_FREEDOM + 1) / 2)
@@ -20,14 +20,16 @@ _LOG_NORMALIZATION = (
 )
 
 _LEAST_NOISE = 0.01
-"""Of the range of the data: what the noise is believed to be before there are data."""
+"""Prior scale of the noise, as a fraction of the range of the data."""
 
 _LEAST_FACTOR = 1e-6
+"""Least value of a curve, so that its logarithm is finite."""
+
 _CONVERGED = 1e-2
 """Largest step, in standard deviations of the prior, at which a fit ends."""
 
 _EXCHANGE_EVERY = 5
-"""Steps after which members look at each other's fits."""
+"""Steps after which members compare each other's fits."""
 
 
 class SaturatingEnsemble:
@@ -37,16 +39,15 @@ class SaturatingEnsemble:
 
         floor + span x factor(c) x prod_i (1 - depth_i x (1 - sigmoid(slope_i x (x_i - knee_i - shift_i(c))))),
 
-    so each dimension alone can take the share ``depth_i`` of the value when it is low. A choice moves all knees
-    together, each of them a little by itself, and scales the whole. In the logarithm this is additive over dimensions,
-    which is what makes few trials tell about many points.
+    so a low coordinate i alone reduces the value by the share ``depth_i``. A choice moves all knees together, each of
+    them a little by itself, and scales the whole. The logarithm is additive over dimensions, so that few trials tell
+    about many points.
 
     Each member of the ensemble is a maximum-a-posteriori fit to data with noise added to them, and to a prior whose
     mean is drawn from the prior itself: randomize-then-optimize, which for a linear model gives exact samples of the
     posterior (Bardsley et al. 2014, https://doi.org/10.1137/140964023). The fits are damped Gauss-Newton steps with
     weights for Student's t noise, all members at once, and begin where the last ones ended. A member that is stuck in
-    a local optimum is helped by the others: where the fit of another one suits its own data and prior better than its
-    own, it goes on from there.
+    a local optimum takes over the fit of another member if that one suits its own data and prior better.
 
     Args:
         units: Length of every numeric dimension, [dimensions]; coordinates run from 0 to it.
@@ -54,7 +55,7 @@ class SaturatingEnsemble:
         increasing: Whether values are expected to grow with coordinates; otherwise both are equally likely.
         choice_effect: Standard deviation of the logarithm of the factor of a choice.
         members: Number of fits.
-        seed: Of the randomized priors and noise.
+        seed: Seed of the randomized priors and noise.
     """
 
     def __init__(
@@ -124,12 +125,12 @@ class SaturatingEnsemble:
             indicators: 1 for the choice made, [points, choices].
             values: [points], finite.
             weights: How much a point counts, 1 for one as exact as any, [points].
-            steps: Gauss-Newton steps at most.
-            shares: How much of a point a member has to explain, 0-1, [members, points]; all of it if not given.
+            steps: Largest number of Gauss-Newton steps.
+            shares: Weight of a point for each member besides, 0-1, [members, points]; 1 if not given.
         """
         self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
         noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(len(values), len(self._prior)))
-        # What is drawn for a point stays, so that a fit moves little when a point is added.
+        # The draws of a point stay the same, so that a fit moves little when a point is added.
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
         weights = np.broadcast_to(weights, data.shape) if shares is None else weights * shares
         damping = np.full(len(self._prior), 1e-2)
@@ -163,14 +164,14 @@ class SaturatingEnsemble:
     def log_density(self, coordinates: Floats, indicators: Floats, values: Floats) -> Floats:
         """Logarithm of the density of values around each member, [members, points]."""
         residuals = values - self.predict(coordinates, indicators)
-        # NOTE: before the first fit, and when the range of the values has grown, they are off by any multiple.
+        # NOTE: before the first fit, and when the range of the values has grown, residuals may be of any size.
         standard = (residuals / self.noise).clip(-1e100, 1e100)
         density: Floats = _LOG_NORMALIZATION - np.log(self.noise) - _misfit(standard)
         return density
 
     def _exchange(self, data: Floats, weights: Floats, fitted: Floats) -> None:
-        """Let every member go on from the fit, of its own and the others', that suits it best."""
-        # The others in the place of the members: member i is judged by its own data, noise and prior.
+        """Give every member the fit, of all members, that suits its own data and prior best."""
+        # Member i judges all fits by its own data, noise and prior.
         losses = [
             self._loss(parameters[None], data - values, weights)
             for parameters, values in zip(self._fitted, fitted, strict=True)
@@ -178,13 +179,13 @@ class SaturatingEnsemble:
         self._fitted = self._fitted[np.argmin(losses, axis=0)]
 
     def _estimate_noise(self, residuals: Floats, weights: Floats) -> Floats:
-        """Standard deviation of the noise of every member, from its residuals and what is believed before."""
+        """Scale of the noise of every member, from its residuals and the prior."""
         squares = (weights * self._robustness(residuals) * residuals**2).sum(axis=1)
         prior_points = 4.0
         return np.sqrt((prior_points * _LEAST_NOISE**2 + squares) / (prior_points + weights.sum(axis=1)))
 
     def _robustness(self, residuals: Floats) -> Floats:
-        """What a residual counts under Student's t noise beside normal noise."""
+        """Weight of a residual under Student's t noise, relative to normal noise."""
         standard = residuals / self._noise[:, None]
         return (_DEGREES_OF_FREEDOM + 1) / (_DEGREES_OF_FREEDOM + standard**2)
 
@@ -201,10 +202,10 @@ class SaturatingEnsemble:
     def _curves(
         self, parameters: Floats, coordinates: Floats, indicators: Floats
     ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """The product of the curves, [members, points], and of what it is made.
+        """The product of the curves, [members, points], and its parts.
 
-        That is for each curve, dimensions on the last axis: the distance from its knee, its sigmoid, its depth and its
-        own value.
+        The parts are, with dimensions on the last axis: the distance from the knee, the sigmoid, the depth and the
+        value of each curve.
         """
         members = len(parameters)
         own = parameters[:, self._parts["own_shift"]].reshape(members, self._dimensions, self._choices)

@@ -1,4 +1,4 @@
-"""Work on several processes, of one thread each."""
+"""Work in other processes, of one thread each."""
 
 from __future__ import annotations
 
@@ -18,18 +18,27 @@ Result = TypeVar("Result")
 
 
 def in_processes(function: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:
-    """Results as they become ready, each of them of one thread; with one process, of this one."""
+    """Results as they become ready, each of one thread; with one process, of this process."""
     if processes == 1 or len(items) <= 1:
         _use_one_thread()
         yield from tqdm(map(function, items), total=len(items))
         return
-    # Libraries read it when they are loaded. Forked processes would inherit locks of threads that they do not have.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_use_one_thread) as pool:
+    with _pool(processes) as pool:
         futures = [pool.submit(function, item) for item in items]
         for future in tqdm(as_completed(futures), total=len(futures)):
             yield future.result()
+
+
+def on_one_thread(function: Callable[[], Result]) -> Result:
+    """The result of a function that is timed: in a process of its own, where every library has one thread."""
+    with _pool(1) as pool:
+        return pool.submit(function).result()
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Libraries read it when they are loaded. Forked processes would inherit locks of threads that they do not have.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_use_one_thread)
 
 
 def _use_one_thread() -> None:

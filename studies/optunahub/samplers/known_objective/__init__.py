@@ -1,4 +1,4 @@
-"""The package as OptunaHub loads it; ``known_objective`` is a link to the folder of the same name in the project."""
+"""The package as OptunaHub loads it; ``known_objective`` is the sampler's folder of modules, which the build copies."""
 
 from .known_objective import KnownObjectiveSampler, SpaceExhausted
 

@@ -10,10 +10,11 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-from evaluation_table import EvaluationTable, params_of_row
-from synthetic_problems import SYNTHETIC_PROBLEMS, Front
 
 from qspinn_optuna import QuantizationConfig, QuantizationSpace, Workload
+from searching.formulas import SYNTHETIC_PROBLEMS
+from searching.fronts import Front
+from searching.tables import EvaluationTable, params_of_row
 
 TABLES = {"mnist": ("mnist_stdp.npz", 0.1), "supervised": ("supervised.npz", 0.1)}
 """File of each table, and the accuracy of guessing."""
@@ -60,7 +61,7 @@ def problem_names() -> list[str]:
 
 def table_path(name: str) -> Path:
     """File of a table."""
-    return Path(__file__).parent / "tables" / TABLES[name][0]
+    return Path(__file__).parents[1] / "tables" / TABLES[name][0]
 
 
 def make_problem(name: str, seed: int) -> Problem:

@@ -1,0 +1,106 @@
+"""Candidates for the next trial, and the search for those with the largest acquisition values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .acquisition import Acquisition, Cost
+from .grid import Rows, SearchGrid
+from .observations import Observations
+
+Floats = NDArray[np.float64]
+
+_ENUMERATED = 4_096
+"""Points up to which all of a space are candidates."""
+
+_DRAWN = 1_000
+"""Candidates drawn from the whole space, and as many from around the front."""
+
+_CLIMBS, _CLIMBED, _MUTANTS = 3, 20, 25
+"""How often the best candidates are mutated, how many of them, and how many mutants of each."""
+
+
+@dataclass(frozen=True)
+class Maximizer:
+    """Proposes candidates for one trial.
+
+    Args:
+        grid: The search space.
+        fixed: Values that all candidates have.
+        rng: Source of all random draws.
+    """
+
+    grid: SearchGrid
+    fixed: Mapping[str, Any]
+    rng: np.random.Generator
+
+    def draw(self) -> Rows:
+        """Candidates drawn from the whole space, [candidates, dimensions]."""
+        return self._hold(self.grid.draw(_DRAWN, self.rng))
+
+    def candidates(self, observations: Observations) -> Rows:
+        """All points of a small space; of a large one drawn points and mutants of the front, [candidates, dimensions].
+
+        Without a front the mutants are those of all observations.
+        """
+        if self._is_enumerated:
+            return self._hold(self.grid.everything())
+        front = observations.front.rows
+        around = front if len(front) > 0 else observations.rows
+        near = self.grid.mutate(np.repeat(around, math.ceil(_DRAWN / len(around)), axis=0), self.rng)
+        return self._hold(np.concatenate([self.grid.draw(_DRAWN, self.rng), near]))
+
+    def climb(self, candidates: Rows, acquisition: Acquisition) -> tuple[Rows, Floats]:
+        """Add mutants of the best candidates, several times.
+
+        Returns:
+            All candidates, [candidates, dimensions], and their acquisition values, [candidates].
+        """
+        values = acquisition(candidates)
+        for _ in range(0 if self._is_enumerated else _CLIMBS):
+            best = candidates[np.argsort(-values)[:_CLIMBED]]
+            mutants = self._hold(self.grid.mutate(np.repeat(best, _MUTANTS, axis=0), self.rng))
+            candidates = np.concatenate([candidates, mutants])
+            values = np.concatenate([values, acquisition(mutants)])
+        return candidates, values
+
+    def best_first(self, candidates: Rows, values: Floats) -> Rows:
+        """The candidates by descending value.
+
+        Ties are broken at random: where all values are 0, no direction is better than another.
+        """
+        return candidates[np.lexsort((self.rng.random(len(values)), -values))]
+
+    def neighbours(self, observations: Observations, cost: Cost, reference_cost: float) -> Rows:
+        """Neighbours of the front that cost no more, first of the points that hold most of its hypervolume.
+
+        A model of few trials misses single good spots: a rounding that suits one parameter but not another, a narrow
+        width that does better than a wider one. Only an evaluation shows them, and most of what a front gains late it
+        gains there. What costs more is left to the model, which expects the gains of larger parameters.
+        """
+        front = observations.front
+        if len(front.rows) == 0:
+            return front.rows
+        widths = np.diff(np.append(front.costs, reference_cost)).clip(0)
+        heights = np.diff(front.gains, prepend=observations.reference_gain).clip(0)
+        # The area that each point alone dominates. A small constant keeps the sum positive if all are outside of the
+        # reference.
+        areas = widths * heights + 1e-12
+        order = self.rng.choice(len(areas), len(areas), replace=False, p=areas / areas.sum())
+        nearby = [self.grid.neighbours(front.rows[i], self.rng) for i in order]
+        near, limits = np.concatenate(nearby), np.repeat(front.costs[order], [len(points) for points in nearby])
+        costs = cost(near)
+        return self._hold(near[(costs < reference_cost) & (costs <= np.minimum(limits, observations.largest_cost))])
+
+    @property
+    def _is_enumerated(self) -> bool:
+        return self.grid.cardinality <= _ENUMERATED
+
+    def _hold(self, rows: Rows) -> Rows:
+        return self.grid.hold(rows, self.fixed)

@@ -1,0 +1,97 @@
+"""The STDP network on MNIST: settings that suit it, what is searched, and the trials that a study begins with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
+from qspinn_optuna.parameters import Deployment, Family
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.workload import STDPWorkload
+
+RUNGS = (0.2, 0.4, 0.6, 0.8)
+"""Fractions of in-training quantization after which a pruner looks."""
+
+_WIDTHS: dict[str, int | tuple[int, int]] = {
+    Family.WEIGHT: (1, 8),
+    Family.SCALE: (3, 8),
+    Family.MEMBRANE: (6, 16),
+    Family.THRESHOLD: (4, 16),
+    Family.TRACE: (2, 8),
+    Family.DECAY: (6, 16),
+}
+"""First and last width of each family."""
+
+_TIES = {"membrane_decay": "decay", "trace_decay": "decay", "theta_decay": "decay"}
+"""Parameters that have the same width."""
+
+_FIRST_WEIGHT_WIDTHS = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING: (8, 7, 6, 5, 4)}
+"""Widths of weights that a study begins with."""
+
+_SMALL_TRAINING_SET = 10_000
+_MANY_NEURONS = 200
+
+
+def mnist_settings(
+    training_images: int,
+    *,
+    neurons: int = 400,
+    epochs: int | None = None,
+    minimum_input_spikes: float = 0.0,
+    deployment: Deployment = Deployment.INFERENCE,
+) -> STDPSettings:
+    """Settings of the network, by what it learns from and what the device does.
+
+    Args:
+        training_images: Number of them: of few the network makes more passes, with larger steps of its thresholds.
+        neurons: Of the network.
+        epochs: Passes over the images; 1, or 3 if there are fewer than 10,000, if not given.
+        minimum_input_spikes: Inputs with fewer spikes an image are dropped, with their weights.
+        deployment: Whether the device infers or learns.
+    """
+    small = training_images < _SMALL_TRAINING_SET
+    learning = deployment is Deployment.LEARNING
+    return STDPSettings(
+        neurons=neurons,
+        epochs=epochs or (3 if small else 1),
+        theta_step=2.0 if small else 1.0,
+        # Narrow weights are noisy: they settle at a lower rate than float ones.
+        final_learning_rate=0.0025 if learning else 0.005,
+        shadow=not learning,
+        minimum_input_spikes=minimum_input_spikes,
+        # The fewer neurons, the more often each wins, and its threshold grows: at most to what 100 steps can charge.
+        voltage_range=512.0 if neurons >= _MANY_NEURONS else 2048.0,
+    )
+
+
+def search_space(workload: STDPWorkload) -> QuantizationSpace:
+    """The search space: a device that learns is quantized in training."""
+    learning = workload.deployment is Deployment.LEARNING
+    schemes = (Scheme.ITQ,) if learning else tuple(Scheme)
+    names = {parameter.name for parameter in workload.parameters if learning or not parameter.learning_only}
+    ties = {name: group for name, group in _TIES.items() if name in names}
+    return QuantizationSpace(workload.parameters, _WIDTHS, schemes, ties=ties, deployment=workload.deployment)
+
+
+def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
+    """Parameters of the trials that a study begins with: narrow weights beside wide states.
+
+    Weights take most of the memory, so these trials bound what each scheme gives.
+    """
+    rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
+    return [
+        space.params(_with_narrow_weights(space, width, scheme, rounding))
+        for width in _FIRST_WEIGHT_WIDTHS[space.deployment]
+        for scheme in space.schemes
+    ]
+
+
+def _with_narrow_weights(
+    space: QuantizationSpace, width: int, scheme: Scheme, rounding: Rounding
+) -> QuantizationConfig:
+    wide = space.uniform(MAX_BITS, scheme, rounding)
+    narrow = space.uniform(width, scheme, rounding)
+    return QuantizationConfig(scheme, {**wide.parameters, "weight": narrow["weight"]})

@@ -1,0 +1,92 @@
+"""Recipes: how frames are made of event recordings, and which network is trained on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from qspinn_optuna.datasets import EventDataset
+from qspinn_optuna.workloads.supervised.conv import ConvBlock
+
+
+@dataclass(frozen=True)
+class EventRecipe:
+    """How frames are made of a data set, and a network trained on them.
+
+    Args:
+        dataset: Whose files are read.
+        steps: Frames of a recording.
+        block: Sensor pixels of a side of a frame's pixel.
+        minimum_count: Events that make a pixel 1.
+        merge_polarities: Whether brighter and darker are one channel.
+        time_reversal: Whether half of the gestures are played backwards.
+        blocks: The convolutions.
+        decay: Of the neurons.
+        score_scale: Of the summed output.
+        epochs: Of training.
+        learning_rate: Of training.
+        fine_tune_epochs: Of in-training quantization.
+        fine_tune_rate: Of in-training quantization.
+        batch_size: Of training.
+        shift: Pixels of augmentation.
+    """
+
+    dataset: EventDataset
+    steps: int
+    block: int
+    minimum_count: int
+    merge_polarities: bool
+    time_reversal: bool
+    blocks: tuple[ConvBlock, ...]
+    decay: float
+    score_scale: float
+    epochs: int
+    learning_rate: float
+    fine_tune_epochs: int
+    fine_tune_rate: float
+    batch_size: int
+    shift: int
+
+
+GESTURES = EventRecipe(
+    dataset=EventDataset.DVS_GESTURE,
+    steps=16,
+    block=4,
+    minimum_count=2,
+    merge_polarities=True,
+    time_reversal=True,
+    blocks=(ConvBlock(8, 5, stride=2), ConvBlock(16, 3, pool=2), ConvBlock(32, 3, pool=2)),
+    decay=0.8,
+    score_scale=1.0,
+    epochs=20,
+    learning_rate=5e-3,
+    fine_tune_epochs=4,
+    fine_tune_rate=1e-3,
+    batch_size=22,
+    shift=2,
+)
+"""Generated gestures, made so that telling circles apart needs a memory."""
+
+DVS_GESTURE = replace(GESTURES, merge_polarities=False, time_reversal=False)
+"""The recordings of DVS-Gesture."""
+
+NMNIST = EventRecipe(
+    dataset=EventDataset.NMNIST,
+    steps=10,
+    block=1,
+    minimum_count=1,
+    merge_polarities=False,
+    time_reversal=False,
+    blocks=(ConvBlock(16, 3, pool=2), ConvBlock(32, 3, pool=2)),
+    decay=0.5,
+    score_scale=0.4,
+    epochs=20,
+    learning_rate=2e-3,
+    fine_tune_epochs=5,
+    fine_tune_rate=5e-4,
+    batch_size=20,
+    shift=2,
+)
+"""Digits before a moving camera."""
+
+RECIPES = {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST}
+"""The recipes by the names that the command line gives them."""
