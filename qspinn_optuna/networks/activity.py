@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.neurons import fixed_point_class
-from qspinn_optuna.networks.observation import fresh_copy, run
 from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.watching import fresh_copy, run
 
 
 def silent_layers(network: nn.Module, batches: Iterable[Any]) -> list[str]:

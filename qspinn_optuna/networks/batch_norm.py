@@ -10,8 +10,8 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from qspinn_optuna.networks.observation import fresh_copy, run, watched
 from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
+from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
 _TOLERANCE = 1e-6
 """Largest change of a state or output, in float64, that folding may cause."""

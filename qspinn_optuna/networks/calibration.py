@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
 from qspinn_optuna.networks.neurons import fixed_point_class
-from qspinn_optuna.networks.observation import join, run, watched
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
 
 _SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)

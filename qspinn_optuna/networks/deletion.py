@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.observation import fresh_copy
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import check_supported, has_states
+from qspinn_optuna.networks.watching import fresh_copy
 
 
 class _Reset:

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.observation import run, watched
 from qspinn_optuna.networks.support import check_supported
+from qspinn_optuna.networks.watching import run, watched
 
 _MEMBRANE = "v"
 """SpikingJelly's name of the potential among the states of a neuron."""

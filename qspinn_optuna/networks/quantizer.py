@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.config import InexactError, ParameterQuantization
 from qspinn_optuna.fixed_point import QFormat, quantize
 
 
@@ -16,18 +16,24 @@ class ParameterQuantizer:
     step, nor in evaluations.
 
     Args:
+        name: Of the parameter, for errors.
         quantization: Format and rounding.
         generator: Source of the draws.
     """
 
-    def __init__(self, quantization: ParameterQuantization, generator: torch.Generator) -> None:
+    def __init__(self, name: str, quantization: ParameterQuantization, generator: torch.Generator) -> None:
+        self.name = name
         self.quantization = quantization
         self.generator = generator
         self._seen: Tensor | None = None
         self._grid: Tensor | None = None
 
     def __call__(self, original: Tensor) -> Tensor:
-        """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format."""
+        """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format.
+
+        Raises:
+            InexactError: If a value is not finite, such as after a training that diverged.
+        """
         grid = self._grid_of(original.detach())
         if torch.is_grad_enabled() and original.requires_grad:
             return straight_through(original, grid, self.quantization.format)
@@ -39,7 +45,10 @@ class ParameterQuantizer:
         if self._grid is None or not _same(self._seen, original):
             self._seen = original.clone()
             # Draws are made on the CPU, where every device finds the same ones.
-            grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
+            try:
+                grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
+            except ValueError as error:
+                raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
             self._grid = grid.to(original.device)
         return self._grid
 

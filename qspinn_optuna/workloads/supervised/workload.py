@@ -25,7 +25,7 @@ from qspinn_optuna.networks import (
 )
 from qspinn_optuna.networks.activity import computes_in_fixed_point, silent_layers
 from qspinn_optuna.networks.deletion import delete_states
-from qspinn_optuna.networks.observation import fresh_copy
+from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
