@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.batches import Batches, inputs_of
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
-from qspinn_optuna.networks.neurons import fixed_point_class
+from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 from qspinn_optuna.networks.watching import join, run, watched
@@ -21,9 +21,6 @@ from qspinn_optuna.parameters import Family, ParameterSpec
 
 _SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
 """Modules whose states are what neurons put out."""
-
-Batches = Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]]
-"""Inputs as a network takes them, or sequences that begin with them, such as a ``DataLoader`` gives."""
 
 SIMULATED_BITS = 23
 """Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
@@ -111,23 +108,13 @@ class _Watch:
         self._fan_in = _fan_in(network)
 
     def run(self, batches: Batches) -> None:
-        if isinstance(batches, Tensor):
-            raise TypeError("batches must be several batches, got a tensor: give [tensor] for a single one.")
-        number = -1
-        for number, batch in enumerate(batches):
-            inputs = batch[0] if isinstance(batch, tuple | list) and batch else batch
-            if not isinstance(inputs, Tensor):
-                raise TypeError(
-                    f"batches must be tensors or begin with one, batch {number} is {type(inputs).__name__}."
-                )
+        for number, inputs in enumerate(inputs_of(batches)):
             self._batch_sizes: dict[str, int] = {}
             try:
                 run(self._network, inputs)
                 self._check_batch_sizes()
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
-        if number < 0:
-            raise ValueError("batches must have at least one batch, got none: an iterator may be used up; give a list.")
 
     def weight_bits(self, name: str, weight: Tensor) -> int:
         """Widest weights whose sums over the largest inputs are exact."""
@@ -198,8 +185,7 @@ def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
-    in_fixed_point = fixed_point_class(type(module)) is not None or getattr(module, "fixed_point_step", False)
-    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and in_fixed_point else _WIDEST
+    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
 
 
 def _warn_of_buffers(network: nn.Module) -> None:

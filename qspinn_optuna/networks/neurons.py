@@ -229,6 +229,22 @@ def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
     return None
 
 
+def has_fixed_point_step(module: nn.Module) -> bool:
+    """Whether all operations between the roundings of a module's states are sums and products.
+
+    Fixed point computes these exactly, but not exponentials, squares or divisions. Of a class of the user's own it is
+    not known, unless the class sets ``fixed_point_step = True``.
+
+    Args:
+        module: A module with states, quantized or not.
+    """
+    return (
+        "_quantization" in module.__dict__
+        or fixed_point_class(type(module)) is not None
+        or bool(getattr(module, "fixed_point_step", False))
+    )
+
+
 def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:
     """Let ``module`` compute in fixed point, in place.
 

@@ -150,7 +150,7 @@ class Exploding(base.MemoryModule):  # type: ignore[misc]
 
 
 def test_weights_and_states_that_are_not_finite_are_inexact_and_named() -> None:
-    network = nn.Sequential(nn.Linear(2, 2, bias=False), Exploding())
+    network: Any = nn.Sequential(nn.Linear(2, 2, bias=False), Exploding())
     quantized = quantize_network(network, config_of(network, Rounding.NEAREST, FORMATS))
     with pytest.raises(InexactError, match=r"1\.v cannot be stored"):
         quantized(torch.full((1, 2), 1e4) * network[0].weight.detach().sign())
