@@ -22,8 +22,12 @@ from qspinn_optuna import (
     Scheme,
     TrainingProgress,
     open_study,
+    workloads,
 )
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
+from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
 
@@ -437,3 +441,79 @@ def test_rungs_change_no_result(tmp_path: Path) -> None:
     assert counts_of(looked.evaluate(config, 5)) == first[2:]
     with pytest.raises(TypeError, match=r"rungs need a fine_tune that pauses, such as partial\(fit_by_epochs"):
         toy_workload(rungs=(0.5,))
+
+
+def test_a_training_that_diverges_in_quantization_is_pruned_and_the_study_goes_on() -> None:
+    def diverging(network: nn.Module, seed: int) -> nn.Module:
+        if is_quantized(network):
+            for parameter in network.parameters():
+                parameter.data.fill_(torch.nan)
+        return fit(network, seed, batches=toy_batches(0), epochs=1, learning_rate=0.005, progress=False)
+
+    workload = toy_workload(fine_tune=diverging)
+    space = space_of(workload)
+    study = open_study("toy", None, space, settings=workload.describe())
+    for scheme in (Scheme.ITQ, Scheme.PTQ):
+        study.enqueue_trial(space.params(space.uniform(6, scheme, Rounding.NEAREST)))
+    study.optimize(QuantizationObjective(workload, space), n_trials=2)
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "COMPLETE"]
+    assert "hidden.weight is no longer finite" in study.trials[0].user_attrs["refused"]
+
+
+def test_a_training_that_diverges_in_its_last_step_is_inexact() -> None:
+    def diverging(network: nn.Module, seed: int) -> nn.Module:  # noqa: ARG001
+        if is_quantized(network):
+            next(network.parameters()).data.fill_(torch.inf)
+        return network
+
+    workload = toy_workload(fine_tune=diverging)
+    with pytest.raises(InexactError, match=r"hidden\.weight"):
+        workload.quantize(space_of(workload).uniform(6, Scheme.ITQ, Rounding.NEAREST), 0)
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.STOCHASTIC])
+def test_a_test_after_an_evaluation_trains_nothing_again(rounding: Rounding) -> None:
+    fine_tune = CountingTrainer()
+    workload, other = toy_workload(fine_tune=fine_tune), toy_workload(fine_tune=CountingTrainer())
+    config = space_of(workload).uniform(4, Scheme.ITQ, rounding)
+    counts = counts_of(workload.evaluate(config, 1))
+    assert fine_tune.calls == 2
+    # The one kept draws as a fresh one does, whatever was done with copies of it.
+    assert workload.test(config, 1) == workload.test(config, 1) == other.test(config, 1)
+    workload.quantize(config, 1).get_submodule("lif").v_threshold = 0.0  # type: ignore[assignment]
+    assert counts_of(workload.evaluate(config, 1)) == counts
+    assert fine_tune.calls == 2
+    workload.quantize(config, 2)
+    assert fine_tune.calls == 3
+
+
+def test_the_networks_used_last_are_kept() -> None:
+    recent = RecentNetworks(2)
+    networks = {key: nn.Linear(1, 1) for key in "abc"}
+    recent.keep("a", networks["a"])
+    recent.keep("b", networks["b"])
+    assert recent.get("a") is not None
+    recent.keep("c", networks["c"])
+    assert recent.get("b") is None
+    for key in "ac":
+        kept = recent.get(key)
+        assert isinstance(kept, nn.Linear)
+        assert kept is not networks[key]
+        assert torch.equal(kept.weight, networks[key].weight)
+
+
+def test_what_a_workload_lacks_is_named_without_training() -> None:
+    def untrained(network: nn.Module, seed: int) -> nn.Module:
+        raise AssertionError((network, seed))
+
+    workload = toy_workload(train=untrained)
+    assert workloads.missing_members(workload) == ()
+    assert workloads.missing_members(workload, workloads.TestedWorkload) == ()
+    assert workloads.missing_members(workload, workloads.DeployableWorkload) == ("integer_model",)
+    assert workloads.missing_members(object()) == (
+        "parameters",
+        "deployment",
+        "baseline",
+        "evaluate",
+        "describe",
+    )
