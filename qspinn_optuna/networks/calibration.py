@@ -44,19 +44,19 @@ def calibrate(
     percentile: float = 99.9,
     seed: int = 0,
 ) -> tuple[ParameterSpec, ...]:
-    """What can be quantized of a network, with the ranges that ``batches`` show.
+    """The parameters of a network that can be quantized, with the ranges of their values on ``batches``.
 
-    States are watched after every time step. The spikes that delays and recurrent containers keep are stored in one
-    bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
-    exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's. Warns of
-    floating-point buffers, which may be states out of reach.
+    States are watched after every time step. The spikes that delays and recurrent containers keep take one bit and are
+    not searched. A parameter that is always 0 gets a range around 0. Widths are limited to what float32 simulates
+    exactly (``max_bits``): those of weights by the number of their inputs, those of membranes by the width of the
+    decay. Warns of floating-point buffers, which may be states that cannot be quantized.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
-        batches: What it is run on; states must have the batch as their first dimension.
+        batches: Inputs of the network; states must have the batch as their first dimension.
         method: How ranges are made of values.
-        percentile: Part of the values that is kept, in percent, if that is the method.
-        seed: Of the choice of values that percentiles and squared errors are computed of.
+        percentile: Part of the values that is kept, in percent, if ``method`` is that one.
+        seed: Of the sample of values from which percentiles and squared errors are computed.
 
     Raises:
         TypeError: If a batch is no tensor.

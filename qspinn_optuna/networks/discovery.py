@@ -1,4 +1,4 @@
-"""What a device would store for a network."""
+"""Find the parameters that a device stores for a network."""
 
 from __future__ import annotations
 

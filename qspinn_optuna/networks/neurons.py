@@ -38,7 +38,7 @@ class NeuronQuantization:
         return float(quantize(torch.tensor(value), self.states[name].format, Rounding.NEAREST))
 
     def store(self, name: str, value: Tensor) -> Tensor:
-        """What the state holds after ``value`` was stored; errors as in :func:`store_state`."""
+        """``value`` as the state stores it; errors as in :func:`store_state`."""
         return store_state(join(self.module_name, name), value, self.states[name], self.generator)
 
 

@@ -29,12 +29,12 @@ _ABOVE_GRID = 2.0**-22
 def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: int = 0) -> nn.Module:
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
-    The life of the copy: its parameters are still float, so that an optimizer can train them, but whatever reads
-    ``layer.weight`` gets grid values, with gradients straight through. States are rounded and saturated after every
-    step, fresh and reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and
-    current-based LIF neurons, synapse filters) compute the whole step in fixed point, see
-    :mod:`~qspinn_optuna.networks.integrate_and_fire`; the step of others is their own float code, of which only the
-    results are rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters.
+    The parameters of the copy are still float, so that an optimizer can train them, but a read of ``layer.weight``
+    gives grid values, with gradients straight through. States are rounded and saturated after every step, fresh and
+    reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and current-based LIF neurons,
+    synapse filters) compute the whole step in fixed point, see :mod:`~qspinn_optuna.networks.integrate_and_fire`;
+    others run their own float code, and only the results are rounded. :func:`freeze_network` ends the training: it
+    puts grid values into the parameters.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
@@ -42,8 +42,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
         config: How each of its parameters is quantized. States that it does not name stay as they are.
-        seed: Of stochastic rounding. Weights are drawn once for each of their values, states at every step, each
-            array from a stream of its own, so that both step modes draw the same.
+        seed: Of stochastic rounding. A weight is drawn once for each of its values, a state at every step. Each array
+            has a stream of its own, so that both step modes draw the same.
 
     Raises:
         TypeError: If ``network`` is no module, or is quantized already.
@@ -82,7 +82,7 @@ def is_quantized(network: nn.Module) -> bool:
 
 @torch.no_grad()
 def freeze_network(network: nn.Module) -> nn.Module:
-    """A copy of a quantized network with grid values in its parameters: what a device would hold.
+    """A copy of a quantized network with grid values in its parameters, as a device stores them.
 
     Its ``state_dict`` can be loaded into any network that was quantized by the same configuration, stochastic
     rounding included, since values on the grid never move.

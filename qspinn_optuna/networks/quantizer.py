@@ -12,8 +12,7 @@ from qspinn_optuna.fixed_point import QFormat, quantize
 class ParameterQuantizer:
     """Puts a parameter on the grid of a format; the same value gives the same result.
 
-    Stochastic rounding so draws once for each update of the parameter, not at each of its uses: neither at every time
-    step, nor in evaluations.
+    Stochastic rounding therefore draws once for each update of the parameter, not at each of its uses.
 
     Args:
         name: Of the parameter, for errors.
@@ -37,14 +36,14 @@ class ParameterQuantizer:
         grid = self._grid_of(original.detach())
         if torch.is_grad_enabled() and original.requires_grad:
             return straight_through(original, grid, self.quantization.format)
-        # A copy: what is written into it must not change what later reads get.
+        # A copy, so that a caller who writes into it does not change later reads.
         return grid.clone()
 
     def _grid_of(self, original: Tensor) -> Tensor:
         # NOTE: values are compared, not version counters, which updates by way of `.data` do not change.
         if self._grid is None or not _same(self._seen, original):
             self._seen = original.clone()
-            # Draws are made on the CPU, where every device finds the same ones.
+            # Draws are made on the CPU, so that they are the same for every device.
             try:
                 grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
             except ValueError as error:

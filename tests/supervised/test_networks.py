@@ -103,7 +103,7 @@ def test_the_loss_of_local_learning_is_the_sum_of_the_layers() -> None:
         ({"blocks": ()}, "blocks must have at least one ConvBlock"),
         (
             {"frame_shape": (2, 2, 2), "blocks": (ConvBlock(4, pool=4),)},
-            "A frame must not be smaller than what is pooled, 4 pixels, got 2",
+            "frame must not be smaller than the pooling, 4",
         ),
     ],
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import functional
@@ -144,8 +144,8 @@ def run_training(
         TypeError: If ``train`` returns something else than a network.
     """
     with seeded(seed):
-        trained: object = train(network, seed)
-    if inspect.isgenerator(trained):
+        trained: Any = train(network, seed)
+    if isinstance(trained, Generator):
         with contextlib.closing(in_turns(trained, seed)) as parts:
             for done in parts:
                 yield done, network
