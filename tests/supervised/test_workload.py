@@ -28,6 +28,7 @@ from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
 from qspinn_optuna.workloads.supervised.cache import RecentNetworks
+from qspinn_optuna.workloads.supervised.evaluation import count_correct
 from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
 
@@ -280,6 +281,17 @@ def test_an_accuracy_must_be_a_fraction(accuracy: Callable[..., float]) -> None:
         assert toy_workload(accuracy=accuracy).baseline
 
 
+@pytest.mark.parametrize(("score", "error"), [(float("nan"), InexactError), (0.0, ValueError)])
+def test_scores_that_are_not_finite_are_inexact_where_they_have_no_accuracy(
+    score: float, error: type[Exception]
+) -> None:
+    network = nn.Linear(1, 2)
+    nn.init.constant_(network.bias, score)
+    with pytest.raises(error) as caught:
+        next(count_correct(network, [(torch.zeros(1, 1), torch.zeros(1))], lambda *_: float("nan")))
+    assert type(caught.value) is error
+
+
 def test_an_accuracy_must_be_a_number() -> None:
     with pytest.raises(TypeError, match="accuracy must give a number, got None"):
         assert toy_workload(accuracy=lambda *_: None).baseline
@@ -506,7 +518,7 @@ def test_what_a_workload_lacks_is_named_without_training() -> None:
     def untrained(network: nn.Module, seed: int) -> nn.Module:
         raise AssertionError((network, seed))
 
-    workload = toy_workload(train=untrained)
+    workload: workloads.TestedWorkload = toy_workload(train=untrained)
     assert workloads.missing_members(workload) == ()
     assert workloads.missing_members(workload, workloads.TestedWorkload) == ()
     assert workloads.missing_members(workload, workloads.DeployableWorkload) == ("integer_model",)

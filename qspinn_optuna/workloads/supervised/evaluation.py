@@ -10,6 +10,7 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
+from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks import freeze_network
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.workloads.progress import TrainingProgress
@@ -35,6 +36,7 @@ def count_correct(network: nn.Module, batches: Batches, accuracy: Accuracy) -> I
         (correct, seen) so far, after every batch.
 
     Raises:
+        InexactError: If ``accuracy`` gives no fraction since scores are not finite.
         TypeError: If ``accuracy`` gives no number.
         ValueError: If ``accuracy`` gives a number outside 0-1, or there are not as many scores as labels.
     """
@@ -110,5 +112,7 @@ def _part_correct(scores: Tensor, labels: Tensor, accuracy: Accuracy) -> float:
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"accuracy must give a number, got {given!r}.") from error
     if not 0 <= part <= 1:
+        if not bool(scores.isfinite().all()):
+            raise InexactError("The network's scores must be finite, got NaN or infinities, which have no accuracy.")
         raise ValueError(f"accuracy must give a fraction between 0 and 1, got {part!r}.")
     return part
