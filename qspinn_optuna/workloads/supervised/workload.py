@@ -166,7 +166,7 @@ class SupervisedWorkload:
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test batches: for the final figure only.
 
-        Args and errors as in :meth:`evaluate`.
+        Arguments and errors as in :meth:`evaluate`.
 
         Raises:
             ValueError: Also if the workload has no test batches.
