@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.networks.quantizer import straight_through
 
 Surrogate = Callable[[Tensor], Tensor]

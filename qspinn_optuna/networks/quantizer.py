@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, quantize
 
 
 class ParameterQuantizer:

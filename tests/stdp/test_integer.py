@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from qspinn_optuna import Deployment, QFormat, QuantizationConfig, QuantizationSpace, Rounding, Scheme
-from qspinn_optuna.config import ParameterQuantization
+from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.workloads.stdp import IntegerNetwork, SpikeTrains, STDPNetwork, STDPSettings, encode_images
 from qspinn_optuna.workloads.stdp.grid import grid_of, to_grid
 from qspinn_optuna.workloads.stdp.network import train

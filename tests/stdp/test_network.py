@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.workloads.stdp import STDPNetwork, STDPSettings, encode_images
 from qspinn_optuna.workloads.stdp import network as network_module
 from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED, Grid, grid_of

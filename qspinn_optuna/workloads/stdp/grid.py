@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.workloads.stdp.draws import draw
 
 # Roundings by number, as the kernels know them.
