@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
-from qspinn_optuna.workloads.stdp.draws import draw
+from qspinn_optuna.fixed_point.draws import draw
 
 # Roundings by number, as the kernels know them.
 EXACT = 0

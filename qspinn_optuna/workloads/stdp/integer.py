@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import QFormat, encode
-from qspinn_optuna.workloads.stdp.draws import MEMBRANE, draw, stream
+from qspinn_optuna.fixed_point.draws import MEMBRANE, draw, stream
 from qspinn_optuna.workloads.stdp.grid import NEAREST, STOCHASTIC, grid_of
 from qspinn_optuna.workloads.stdp.kernels import add_rows
 from qspinn_optuna.workloads.stdp.network import STDPNetwork

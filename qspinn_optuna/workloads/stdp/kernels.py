@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.draws import (
+from qspinn_optuna.fixed_point.draws import (
     INITIAL_WEIGHT,
     MEMBRANE,
     THETA_DECAY,

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.draws import INPUT, draw, stream
+from qspinn_optuna.fixed_point.draws import INPUT, draw, stream
 
 _LANES = 4
 _MOST_INPUTS = 65_536
