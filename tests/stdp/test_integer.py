@@ -16,8 +16,8 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from qspinn_optuna import Deployment, QFormat, QuantizationConfig, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.fixed_point.simulated_rounding import grid_of, round_to_grid
 from qspinn_optuna.workloads.stdp import IntegerNetwork, SpikeTrains, STDPNetwork, STDPSettings, encode_images
-from qspinn_optuna.workloads.stdp.grid import grid_of, to_grid
 from qspinn_optuna.workloads.stdp.network import train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
 from tests.stdp.numpy_network import (
@@ -226,7 +226,7 @@ def test_the_kernels_round_exactly(fmt: QFormat, rounding: Rounding) -> None:
     for index, position in positions:
         value = position * Fraction(2) ** -fmt.fraction_bits
         expected = exact_rounding(value, to, key, index)
-        assert to_grid(float(value), grid_of(to), np.uint64(key), index) == expected
+        assert round_to_grid(float(value), grid_of(to), np.uint64(key), index) == expected
 
 
 def exact_code(value: float, fmt: QFormat) -> int:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid, grid_of
 from qspinn_optuna.workloads.stdp import STDPNetwork, STDPSettings, encode_images
 from qspinn_optuna.workloads.stdp import network as network_module
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED, Grid, grid_of
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import LearningGrids, adapt_thresholds, train
 from tests.stdp import numpy_network

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from spikingjelly.activation_based.functional import stdp_linear_step
 from torch import Tensor
 
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED
 from qspinn_optuna.workloads.stdp import SpikeTrains, STDPSettings
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED
 from qspinn_optuna.workloads.stdp.kernels import Plasticity, present
 from qspinn_optuna.workloads.stdp.network import float_neuron
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import QFormat, encode
 from qspinn_optuna.fixed_point.draws import MEMBRANE, draw, stream
-from qspinn_optuna.workloads.stdp.grid import NEAREST, STOCHASTIC, grid_of
+from qspinn_optuna.fixed_point.integer_rounding import ROUNDING_NUMBERS, STOCHASTIC, CodeRounding, round_code
 from qspinn_optuna.workloads.stdp.kernels import add_rows
 from qspinn_optuna.workloads.stdp.network import STDPNetwork
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains
@@ -82,7 +82,7 @@ class IntegerNetwork:
                 refractory_steps=neuron.refractory_steps,
                 lowest=membrane.min_code,
                 highest=membrane.max_code,
-                rounding=grid_of(config["membrane"]).rounding,
+                rounding=ROUNDING_NUMBERS[config["membrane"].rounding],
                 decay_shift=sum_bits - decayed,
                 current_shift=sum_bits - scaled,
                 drop=sum_bits - membrane.fraction_bits,
@@ -142,15 +142,11 @@ def _charge(
 ) -> int:
     """The integer twin of the simulation's ``charge``."""
     above = 0
-    half = (1 << neuron.drop) >> 1
+    membrane = CodeRounding(neuron.drop, neuron.rounding, neuron.lowest, neuron.highest)
     for j in range(len(u)):
         charged = ((neuron.decay * u[j]) << neuron.decay_shift) + ((scale[j] * current[j]) << neuron.current_shift)
-        if neuron.rounding == NEAREST:
-            charged += half
-        elif neuron.rounding == STOCHASTIC:
-            bits = np.int64(draw(key, j) >> _S32)
-            charged += bits >> (32 - neuron.drop) if neuron.drop <= 32 else bits << (neuron.drop - 32)
-        charged = min(max(charged >> neuron.drop, neuron.lowest), neuron.highest)
+        bits = np.int64(draw(key, j) >> _S32) if neuron.rounding == STOCHASTIC else 0
+        charged = round_code(charged, membrane, bits)
         free = ready[j] <= t
         u[j] = charged if free else u[j]
         over = ((u[j] - neuron.threshold) << neuron.membrane_shift) - (theta[j] << neuron.theta_shift)

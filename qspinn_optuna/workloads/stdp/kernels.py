@@ -9,6 +9,8 @@ goes to ``reset`` and is held for the refractory steps, ``inhibition`` is taken 
 raises theta and moves the neuron's weights by ``learning_rate * (x[i] - offset)``, where the trace x is set to 1 (or
 the nearest value it can hold) by an input spike and decays; after the image, the weights of neurons that fired are
 normalized to their sum.
+
+A ``Grid`` is a format and a rounding as numbers; whatever is ``UNQUANTIZED`` stays a float.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from qspinn_optuna.fixed_point.draws import (
     WEIGHT_UPDATE,
     stream,
 )
-from qspinn_optuna.workloads.stdp.grid import Grid, to_grid
+from qspinn_optuna.fixed_point.simulated_rounding import Grid, round_to_grid
 
 
 class Neuron(NamedTuple):
@@ -105,7 +107,7 @@ def charge(
     """Charge the membranes and fill their margins over the threshold; returns how many are at it or above."""
     above = 0
     for j in range(len(u)):
-        charged = to_grid(neuron.decay * u[j] + scale[j] * np.float64(current[j]), neuron.membrane, key, j)
+        charged = round_to_grid(neuron.decay * u[j] + scale[j] * np.float64(current[j]), neuron.membrane, key, j)
         free = ready[j] <= t
         u[j] = charged if free else u[j]
         margin[j] = u[j] - (neuron.threshold + theta[j]) if free else -1.0
@@ -134,7 +136,7 @@ def decay_trace(trace: float, i: int, since: int, now: int, rule: Plasticity, se
     for t in range(since + 1, now + 1):
         if trace == 0.0:
             break
-        trace = to_grid(trace * rule.trace_decay, rule.trace, stream(seed, TRACE, image, t), i)
+        trace = round_to_grid(trace * rule.trace_decay, rule.trace, stream(seed, TRACE, image, t), i)
     return trace
 
 
@@ -157,7 +159,7 @@ def potentiate(
             trace[i] = decay_trace(trace[i], i, touched[i], t, rule, seed, image)
         touched[i] = t
         weight = np.float64(stored[i, winner]) + learning_rate * (trace[i] - rule.trace_offset)
-        stored[i, winner] = to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
+        stored[i, winner] = round_to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
 
 
 @njit(cache=True)
@@ -169,7 +171,7 @@ def normalize(stored: NDArray[np.float32], j: int, rule: Plasticity, key: np.uin
     if total <= 0.0:
         return
     for i in range(len(stored)):
-        stored[i, j] = to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
+        stored[i, j] = round_to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
 
 
 @njit(cache=True)
@@ -185,11 +187,11 @@ def requantize(
     total, narrow = 0.0, 0.0
     for i in range(len(stored)):
         weight = np.float64(stored[i, j])
-        forward[i, j] = to_grid(weight, rule.forward, key, i)
+        forward[i, j] = round_to_grid(weight, rule.forward, key, i)
         total += weight
         narrow += np.float64(forward[i, j])
     if rule.scaled and narrow > 0.0:
-        scale[j] = to_grid(total / narrow, rule.scale, key, len(stored))
+        scale[j] = round_to_grid(total / narrow, rule.scale, key, len(stored))
 
 
 @njit(cache=True)
@@ -203,7 +205,7 @@ def quantize_initial_weights(
     """Fill ``forward`` and ``scale`` before training."""
     for j in range(len(scale)):
         key = stream(seed, INITIAL_WEIGHT, 0, j)
-        scale[j] = to_grid(1.0, rule.scale, key, len(stored))
+        scale[j] = round_to_grid(1.0, rule.scale, key, len(stored))
         requantize(stored, forward, scale, j, rule, key)
 
 
@@ -212,7 +214,7 @@ def decay_theta(theta: NDArray[np.float64], rule: Plasticity, seed: int, image: 
     """Let theta decay for the duration of an image."""
     key = stream(seed, THETA_DECAY, image, 0)
     for j in range(len(theta)):
-        theta[j] = to_grid(theta[j] * rule.theta_decay, rule.theta, key, j)
+        theta[j] = round_to_grid(theta[j] * rule.theta_decay, rule.theta, key, j)
 
 
 @njit(cache=True, nogil=True)
@@ -285,7 +287,7 @@ def present(
                 winners[k, t] = winner
             if learn_theta:
                 key = stream(seed, THETA_STEP, image, t)
-                theta[winner] = to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
+                theta[winner] = round_to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
             if learn_weights:
                 potentiate(stored, winner, trace, touched, t, learning_rate, rule, seed, image)
         if learn_theta:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED, Grid
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid
 from qspinn_optuna.workloads.stdp.kernels import Neuron, Plasticity, present, quantize_initial_weights
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.fixed_point.simulated_rounding import grid_of
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
-from qspinn_optuna.workloads.stdp.grid import grid_of
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import (
     LearningGrids,
