@@ -73,4 +73,5 @@ def round_codes(accumulators: NDArray[np.int64], to: CodeRounding, bits: NDArray
         shifted = accumulators + (
             draws >> (DRAW_BITS - to.drop) if to.drop <= DRAW_BITS else draws << (to.drop - DRAW_BITS)
         )
-    return np.clip(shifted >> to.drop, to.lowest, to.highest)
+    codes: NDArray[np.int64] = np.clip(shifted >> to.drop, to.lowest, to.highest)
+    return codes
