@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.networks import quantize_network
 from qspinn_optuna.networks.integrate_and_fire import (
     IntegrateAndFire,
     integrate_and_fire,
-    round_positions,
 )
 
 MEMBRANE = QFormat(1, 4)

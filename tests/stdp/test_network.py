@@ -206,7 +206,8 @@ def test_adaptation_equals_the_numpy_network(case: Case, seed: int) -> None:
     )
     images = random_images(seed + 200)
     before = network.theta.copy()
-    adapted = adapt_thresholds(network, images, adapting, seed, first_image=3_000_000_000)
+    trains = encode_images(images, SMALL.steps, SMALL.input_rate, seed, first_image=3_000_000_000)
+    adapted = adapt_thresholds(network, [trains], adapting, seed)
     for number, image in enumerate(images, start=3_000_000_000):
         plain.present(encode(image, SMALL.steps, SMALL.input_rate, seed, number), number, adapting=True)
     assert_same_values(adapted, plain)

@@ -78,8 +78,8 @@ def learn(weights: NDArray[np.float32], trains: SpikeTrains) -> tuple[NDArray[np
     counts = np.empty((IMAGES, NEURONS), np.int32)
     winners = np.empty((IMAGES, STEPS), np.int32)
     present(
-        trains.inputs, trains.starts, learned, learned, np.ones(NEURONS), np.zeros(NEURONS), float_neuron(SETTINGS),
-        RULE, True, True, 0, 0, counts, winners,
+        trains.inputs, trains.starts, learned, learned, 1.0, np.ones(NEURONS), np.zeros(NEURONS),
+        float_neuron(SETTINGS), RULE, True, True, 0, 0, np.empty(NEURONS, np.float32), counts, winners,
     )  # fmt: skip
     return learned, winners
 

@@ -10,7 +10,9 @@ raises theta and moves the neuron's weights by ``learning_rate * (x[i] - offset)
 the nearest value it can hold) by an input spike and decays; after the image, the weights of neurons that fired are
 normalized to their sum.
 
-A ``Grid`` is a format and a rounding as numbers; whatever is ``UNQUANTIZED`` stays a float.
+A ``Grid`` is a format and a rounding as numbers; whatever is ``UNQUANTIZED`` stays a float. The weights that spikes
+meet, ``forward``, are multiples of a ``unit``: floats with the unit 1, or codes with their resolution. Both give the
+same sums as long as float32 holds them.
 """
 
 from __future__ import annotations
@@ -96,7 +98,8 @@ def add_rows(inputs: NDArray[np.uint16], weights: NDArray[np.generic], current: 
 def charge(
     u: NDArray[np.float64],
     margin: NDArray[np.float64],
-    current: NDArray[np.float32],
+    current: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     ready: NDArray[np.int64],
@@ -107,7 +110,8 @@ def charge(
     """Charge the membranes and fill their margins over the threshold; returns how many are at it or above."""
     above = 0
     for j in range(len(u)):
-        charged = round_to_grid(neuron.decay * u[j] + scale[j] * np.float64(current[j]), neuron.membrane, key, j)
+        driven = neuron.decay * u[j] + scale[j] * (unit * np.float64(current[j]))
+        charged = round_to_grid(driven, neuron.membrane, key, j)
         free = ready[j] <= t
         u[j] = charged if free else u[j]
         margin[j] = u[j] - (neuron.threshold + theta[j]) if free else -1.0
@@ -177,7 +181,8 @@ def normalize(stored: NDArray[np.float32], j: int, rule: Plasticity, key: np.uin
 @njit(cache=True)
 def requantize(
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     j: int,
     rule: Plasticity,
@@ -187,9 +192,10 @@ def requantize(
     total, narrow = 0.0, 0.0
     for i in range(len(stored)):
         weight = np.float64(stored[i, j])
-        forward[i, j] = round_to_grid(weight, rule.forward, key, i)
+        rounded = round_to_grid(weight, rule.forward, key, i)
+        forward[i, j] = rounded / unit
         total += weight
-        narrow += np.float64(forward[i, j])
+        narrow += rounded
     if rule.scaled and narrow > 0.0:
         scale[j] = round_to_grid(total / narrow, rule.scale, key, len(stored))
 
@@ -197,7 +203,8 @@ def requantize(
 @njit(cache=True)
 def quantize_initial_weights(
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     rule: Plasticity,
     seed: int,
@@ -206,7 +213,7 @@ def quantize_initial_weights(
     for j in range(len(scale)):
         key = stream(seed, INITIAL_WEIGHT, 0, j)
         scale[j] = round_to_grid(1.0, rule.scale, key, len(stored))
-        requantize(stored, forward, scale, j, rule, key)
+        requantize(stored, forward, unit, scale, j, rule, key)
 
 
 @njit(cache=True)
@@ -222,7 +229,8 @@ def present(
     inputs: NDArray[np.uint16],
     starts: NDArray[np.int64],
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     neuron: Neuron,
@@ -231,6 +239,7 @@ def present(
     learn_theta: bool,
     seed: int,
     first_image: int,
+    current: NDArray[np.generic],
     counts: NDArray[np.int32],
     winners: NDArray[np.int32],
 ) -> None:
@@ -242,6 +251,7 @@ def present(
         stored: Weights that learning changes, [inputs, neurons].
         forward: Weights that spikes meet, [inputs, neurons]: the same array, or narrow ones if the rule
             has a shadow.
+        unit: What ``forward`` is a multiple of.
         scale: Factor of each neuron's weights, [neurons].
         theta: Adaptive part of the thresholds, [neurons].
         neuron: The neurons.
@@ -250,12 +260,12 @@ def present(
         learn_theta: Whether thresholds adapt.
         seed: Of the draws of stochastic rounding.
         first_image: Number of the first image, which keys the draws.
+        current: Room for the input currents of a step, float32 [neurons], or int32 if ``forward`` are codes.
         counts: Filled with the spikes of each neuron, [images, neurons].
         winners: Filled with the neuron that spikes, or -1, at each step, [images, steps]; ignored if it has no rows.
     """
     images, steps = len(starts), starts.shape[1] - 1
     neurons = len(theta)
-    current = np.empty(neurons, forward.dtype)
     margin = np.empty(neurons)
     trace = np.empty(len(forward))
     touched = np.empty(len(forward), np.int64)
@@ -276,7 +286,7 @@ def present(
                 for i in now:
                     trace[i] = spiked
                     touched[i] = t
-            above = charge(u, margin, current, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
+            above = charge(u, margin, current, unit, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
             if len(winners) > 0:
                 winners[k, t] = -1
             if above == 0:
@@ -297,5 +307,5 @@ def present(
                 if counts[k, j] > 0:
                     normalize(stored, j, rule, stream(seed, WEIGHT_NORMALIZATION, image, j))
                     if rule.shadow:
-                        requantize(stored, forward, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
+                        requantize(stored, forward, unit, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
             learning_rate *= rule.learning_rate_growth
