@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qspinn_optuna.config import InexactError, ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding, decode, encode, quantize
+from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, decode, encode, quantize
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import open_study

@@ -9,8 +9,8 @@ import torch
 from spikingjelly.activation_based import base, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.config import InexactError, ParameterQuantization
-from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding, quantize
 from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, store
 from qspinn_optuna.networks.quantizer import ParameterQuantizer

@@ -10,7 +10,8 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
 from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qspinn_optuna.config import InexactError, ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, quantize
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, quantize
 
 
 class ParameterQuantizer:
