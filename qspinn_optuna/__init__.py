@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qspinn_optuna.config import InexactError as InexactError
-    from qspinn_optuna.config import ParameterQuantization as ParameterQuantization
     from qspinn_optuna.config import QuantizationConfig as QuantizationConfig
     from qspinn_optuna.config import Scheme as Scheme
+    from qspinn_optuna.fixed_point import ParameterQuantization as ParameterQuantization
     from qspinn_optuna.fixed_point import QFormat as QFormat
     from qspinn_optuna.fixed_point import Rounding as Rounding
     from qspinn_optuna.fixed_point import decode as decode
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.fixed_point import quantize as quantize
     from qspinn_optuna.front import Candidate as Candidate
     from qspinn_optuna.front import ParetoFront as ParetoFront
+    from qspinn_optuna.integer import IntegerModel as IntegerModel
     from qspinn_optuna.networks import calibrate as calibrate
     from qspinn_optuna.networks import check_exact as check_exact
     from qspinn_optuna.networks import exact_sums as exact_sums
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
-    "config": ("InexactError", "ParameterQuantization", "QuantizationConfig", "Scheme"),
-    "fixed_point": ("QFormat", "Rounding", "decode", "encode", "quantize"),
+    "config": ("InexactError", "QuantizationConfig", "Scheme"),
+    "fixed_point": ("ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"),
     "front": ("Candidate", "ParetoFront"),
+    "integer": ("IntegerModel",),
     "networks": (
         "calibrate",
         "check_exact",

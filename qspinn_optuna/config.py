@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.vocabulary import Vocabulary
 
 
@@ -23,19 +23,6 @@ class Scheme(Vocabulary):
 
     ITQ = "itq"
     """In-training: the network is quantized while it learns."""
-
-
-@dataclass(frozen=True)
-class ParameterQuantization:
-    """How one parameter is quantized."""
-
-    format: QFormat
-    rounding: Rounding
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.format, QFormat):
-            raise TypeError(f"format must be a QFormat, got {self.format!r}.")
-        object.__setattr__(self, "rounding", Rounding(self.rounding))
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,6 @@ WITHOUT_TORCH = {"integer", "export"}
 LARGEST_CLASS = 250
 """Lines."""
 
-NOT_YET: dict[str, set[str]] = {
-    "large classes": {
-        "workloads.supervised.workload.SupervisedWorkload",
-    },
-}
-"""What does not keep a rule today."""
-
 
 @dataclass(frozen=True)
 class Module:
@@ -170,7 +163,7 @@ def test_no_class_is_too_large() -> None:
         for node in ast.walk(module.tree)
         if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno + 1 > LARGEST_CLASS
     }
-    assert large - NOT_YET.get("large classes", set()) == set()
+    assert large == set()
 
 
 def test_nobody_changes_the_path() -> None:
@@ -181,7 +174,7 @@ def test_nobody_changes_the_path() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path"
     }
-    assert changing - NOT_YET.get("path", set()) == set()
+    assert changing == set()
 
 
 def test_attributes_of_studies_and_trials_are_read_and_written_in_one_place() -> None:
@@ -192,11 +185,11 @@ def test_attributes_of_studies_and_trials_are_read_and_written_in_one_place() ->
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Attribute) and node.attr in names and module.room != "study"
     }
-    assert users - NOT_YET.get("attributes", set()) == set()
+    assert users == set()
 
 
 def test_names_of_widths_are_made_and_read_in_one_place() -> None:
     using = {
         module.name for module in MODULES.values() if any(text.startswith("bits.") for text in strings(module.tree))
     }
-    assert using - NOT_YET.get("widths", set()) == {"space"}
+    assert using == {"space"}

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace, is_width, parameter_of, width_name
 

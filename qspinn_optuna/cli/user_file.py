@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from qspinn_optuna.space import QuantizationSpace
     from qspinn_optuna.workloads import Workload
 
-MEMBERS = ("parameters", "deployment", "baseline", "evaluate", "describe")
-"""What a workload has; see :class:`~qspinn_optuna.Workload`."""
-
 _METHODS = ("evaluate", "describe")
 
 
@@ -121,23 +118,17 @@ class UserFile:
         return function(*arguments)
 
     def _check(self, workload: object) -> None:
+        from qspinn_optuna.workloads import missing_members  # noqa: PLC0415
+
         where = f"workload of {self.path.name} must return a workload"
         if workload is None or isinstance(workload, type):
             raise CommandError(f"{where}, got {workload if workload is None else f'the class {workload.__name__}'}")
-        missing = [name for name in MEMBERS if not _has_member(workload, name)]
+        missing = missing_members(workload)
         if missing:
             raise CommandError(f"{where}, got {_kind(workload)}, which has no {', '.join(missing)}")
         uncallable = [name for name in _METHODS if not callable(getattr(workload, name))]
         if uncallable:
             raise CommandError(f"{where}, got {_kind(workload)}, of which {', '.join(uncallable)} is not a method")
-
-
-def _has_member(workload: object, name: str) -> bool:
-    # NOTE: asking for its value might train the network.
-    missing = object()
-    return inspect.getattr_static(workload, name, missing) is not missing or (
-        hasattr(type(workload), "__getattr__") and hasattr(workload, name)
-    )
 
 
 def _kind(value: object) -> str:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.fixed_point.qformat import QFormat
-from qspinn_optuna.fixed_point.quantize import rounded_codes
 from qspinn_optuna.fixed_point.rounding import Rounding
+from qspinn_optuna.fixed_point.values import rounded_codes
 
 
 def encode(

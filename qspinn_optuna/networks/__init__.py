@@ -1,4 +1,4 @@
-"""Any torch or SpikingJelly network: what it stores, the ranges of that, and its quantized twin."""
+"""Any torch or SpikingJelly network: discovery of its parameters, calibration of their ranges, and quantization."""
 
 from __future__ import annotations
 

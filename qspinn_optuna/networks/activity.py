@@ -1,19 +1,19 @@
-"""What neurons of a network put out."""
+"""The activity of a network's neurons, and how they compute."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.neurons import fixed_point_class
-from qspinn_optuna.networks.observation import fresh_copy, run
+from qspinn_optuna.networks.batches import Batches, inputs_of
+from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.watching import fresh_copy, run
 
 
-def silent_layers(network: nn.Module, batches: Iterable[Any]) -> list[str]:
-    """Names of the layers of neurons that put out nothing but zeros.
+def silent_layers(network: nn.Module, batches: Batches) -> list[str]:
+    """Names of the layers of neurons whose outputs are all zero.
 
     Args:
         network: Any network; its states are left as they are.
@@ -31,26 +31,16 @@ def silent_layers(network: nn.Module, batches: Iterable[Any]) -> list[str]:
 
     for name in sorted(silent):
         network.get_submodule(name).register_forward_hook(listen(name))
-    for batch in batches:
+    for inputs in inputs_of(batches):
         if not silent:
             break
-        run(network, batch if isinstance(batch, Tensor) else batch[0])
+        run(network, inputs)
     return sorted(silent)
 
 
 def computes_in_fixed_point(network: nn.Module) -> bool:
-    """Whether all steps between the roundings of states are sums and products, which fixed point does exactly.
-
-    Those of neurons with exponentials, squares or divisions are not; nor is it known of a user's own, unless its class
-    says so by ``fixed_point_step = True``.
-    """
-    return all(
-        "_quantization" in module.__dict__
-        or fixed_point_class(type(module)) is not None
-        or getattr(module, "fixed_point_step", False)
-        for module in network.modules()
-        if has_states(module)
-    )
+    """Whether the steps of all neurons are computed in fixed point; see :func:`~.neurons.has_fixed_point_step`."""
+    return all(has_fixed_point_step(module) for module in network.modules() if has_states(module))
 
 
 def _memories(module: Any) -> dict[str, Any]:

@@ -10,18 +10,18 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from qspinn_optuna.networks.observation import fresh_copy, run, watched
 from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
+from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
 _TOLERANCE = 1e-6
 """Largest change of a state or output, in float64, that folding may cause."""
 
 
 def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
-    """A copy of ``network`` without batch normalization: the weights and biases before it take it in.
+    """A copy of ``network`` without batch normalization, folded into the weights and biases before it.
 
-    What precedes a normalization is seen by running ``sample``, not guessed from the order of the modules, and the
-    folded layers are compared with the ones they replace.
+    A run of ``sample`` shows which layer precedes a normalization; the order of the modules does not matter. The
+    outputs and states of the folded network are compared with the original ones.
 
     Args:
         network: Any network; one without batch normalization is just copied.

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.batches import Batches, inputs_of
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
-from qspinn_optuna.networks.neurons import fixed_point_class
-from qspinn_optuna.networks.observation import join, run, watched
+from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
 
 _SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
 """Modules whose states are what neurons put out."""
-
-Batches = Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]]
-"""Inputs as a network takes them, or sequences that begin with them, such as a ``DataLoader`` gives."""
 
 SIMULATED_BITS = 23
 """Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
@@ -47,19 +44,19 @@ def calibrate(
     percentile: float = 99.9,
     seed: int = 0,
 ) -> tuple[ParameterSpec, ...]:
-    """What can be quantized of a network, with the ranges that ``batches`` show.
+    """The parameters of a network that can be quantized, with the ranges of their values on ``batches``.
 
-    States are watched after every time step. The spikes that delays and recurrent containers keep are stored in one
-    bit and not searched. What is 0 throughout gets a range around 0. A width is limited to what float32 simulates
-    exactly (``max_bits``): of weights by the number of their inputs, of membranes by the decay's. Warns of
-    floating-point buffers, which may be states out of reach.
+    States are watched after every time step. The spikes that delays and recurrent containers keep take one bit and are
+    not searched. A parameter that is always 0 gets a range around 0. Widths are limited to what float32 simulates
+    exactly (``max_bits``): those of weights by the number of their inputs, those of membranes by the width of the
+    decay. Warns of floating-point buffers, which may be states that cannot be quantized.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
-        batches: What it is run on; states must have the batch as their first dimension.
+        batches: Inputs of the network; states must have the batch as their first dimension.
         method: How ranges are made of values.
-        percentile: Part of the values that is kept, in percent, if that is the method.
-        seed: Of the choice of values that percentiles and squared errors are computed of.
+        percentile: Part of the values that is kept, in percent, if ``method`` is that one.
+        seed: Of the sample of values from which percentiles and squared errors are computed.
 
     Raises:
         TypeError: If a batch is no tensor.
@@ -111,23 +108,13 @@ class _Watch:
         self._fan_in = _fan_in(network)
 
     def run(self, batches: Batches) -> None:
-        if isinstance(batches, Tensor):
-            raise TypeError("batches must be several batches, got a tensor: give [tensor] for a single one.")
-        number = -1
-        for number, batch in enumerate(batches):
-            inputs = batch[0] if isinstance(batch, tuple | list) and batch else batch
-            if not isinstance(inputs, Tensor):
-                raise TypeError(
-                    f"batches must be tensors or begin with one, batch {number} is {type(inputs).__name__}."
-                )
+        for number, inputs in enumerate(inputs_of(batches)):
             self._batch_sizes: dict[str, int] = {}
             try:
                 run(self._network, inputs)
                 self._check_batch_sizes()
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
-        if number < 0:
-            raise ValueError("batches must have at least one batch, got none: an iterator may be used up; give a list.")
 
     def weight_bits(self, name: str, weight: Tensor) -> int:
         """Widest weights whose sums over the largest inputs are exact."""
@@ -198,8 +185,7 @@ def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
-    in_fixed_point = fixed_point_class(type(module)) is not None or getattr(module, "fixed_point_step", False)
-    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and in_fixed_point else _WIDEST
+    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
 
 
 def _warn_of_buffers(network: nn.Module) -> None:

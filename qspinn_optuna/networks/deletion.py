@@ -1,4 +1,4 @@
-"""A control: the same network without memory from one time step to the next."""
+"""A control network: the same network without memory from one time step to the next."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.observation import fresh_copy
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import check_supported, has_states
+from qspinn_optuna.networks.watching import fresh_copy
 
 
 class _Reset:
-    """Puts a state back to what it was before the first step, once the step has put it out."""
+    """Resets a state to its value before the first step, after the step has computed its output."""
 
     changes_output = False
 
@@ -28,8 +28,8 @@ class _Reset:
 def delete_states(network: nn.Module) -> nn.Module:
     """A copy of ``network`` whose states are reset after every time step.
 
-    If it is as accurate as the original once it is fine-tuned, the task needs no memory, and narrow formats of states
-    prove nothing.
+    If the copy is as accurate as the original once it is trained again, the task needs no memory, and narrow formats of
+    states prove nothing.
 
     Raises:
         TypeError: If ``network`` is no module.

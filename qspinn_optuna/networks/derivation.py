@@ -1,7 +1,7 @@
 """Give a module of any class new behaviour, by a class derived from its own.
 
-SpikingJelly's multi-step modes run through methods of the class, so that hooks and patches of an instance are passed
-by. A derived class sees everything, and keeps ``isinstance``, names, ``state_dict`` and step modes as they were.
+SpikingJelly's multi-step modes call methods of the class, and skip hooks and patches of an instance. A derived class
+overrides these methods, and keeps ``isinstance``, names, ``state_dict`` and step modes as they were.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qspinn_optuna.networks.quantizer import ParameterQuantizer
 
 
 class Derived:
-    """Mixin of all derived classes: they are made anew where they are unpickled or copied."""
+    """Mixin of all derived classes, which are derived again where a module is unpickled or copied."""
 
     _parameter_quantizers: dict[str, ParameterQuantizer]
 
@@ -33,8 +33,8 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
 
     Args:
         module: Any module.
-        mixins: What is put before its class.
-        quantizers: How reads of its parameters are quantized, by their names in the module.
+        mixins: Base classes that come before its class.
+        quantizers: Quantizers of its parameters, applied at every read, by their names in the module.
     """
     quantizers = quantizers or {}
     kind: Any = type(module)
@@ -57,7 +57,7 @@ def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, .
 
 
 def _read_quantized(module: nn.Module, *, name: str) -> Any:
-    """A parameter on its grid; the module's ``_parameters`` keep the one that is trained."""
+    """A parameter on its grid; the module's ``_parameters`` keep the float one, which is trained."""
     original = module._parameters[name]
     assert original is not None
     return module.__dict__["_parameter_quantizers"][name](original)

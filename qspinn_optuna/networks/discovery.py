@@ -1,4 +1,4 @@
-"""What a device would store for a network."""
+"""Find the parameters that a device stores for a network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
-from qspinn_optuna.networks.observation import join, run, watched
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
+from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family
 
 

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
-from qspinn_optuna.networks.observation import fresh_copy, run, watched
 from qspinn_optuna.networks.support import SYNAPSES
+from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
 _OUTPUT_TOLERANCE = 1e-5
 """Relative difference of scores, which are compared with each other only."""
 
 
-@contextmanager
-def exact_sums() -> Iterator[None]:
-    """Switch off what makes sums of float32 inexact although 24 bits hold them.
+class _SharedContext:
+    """A context for any number of users at a time, in any threads: the first enters it, the last leaves it."""
 
-    TF32 and bfloat16 cut the factors; Winograd's transformed convolutions, which cuDNN and NNPACK may choose, divide
-    by numbers that are no powers of two.
-    """
+    def __init__(self, context: Callable[[], AbstractContextManager[None]]) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._users = 0
+        self._entered = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._entered.enter_context(self._context())
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._entered.close()
+
+
+@contextmanager
+def _exact_flags() -> Iterator[None]:
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -30,6 +48,19 @@ def exact_sums() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+_EXACT_FLAGS = _SharedContext(_exact_flags)
+"""torch's flags belong to the process, so that threads share one switch."""
+
+
+def exact_sums() -> AbstractContextManager[None]:
+    """Switch off what makes sums of float32 inexact although 24 bits hold them.
+
+    TF32 and bfloat16 cut the factors; Winograd's transformed convolutions, which cuDNN and NNPACK may choose, divide
+    by numbers that are no powers of two. The flags are as they were once no thread is within such a context.
+    """
+    return _EXACT_FLAGS
 
 
 def check_exact(network: nn.Module, inputs: Tensor) -> None:
@@ -43,14 +74,20 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
         inputs: A batch as the network takes it.
 
     Raises:
-        InexactError: Naming the first layer or state that float32 cannot carry.
+        ValueError: If ``inputs`` are not finite.
+        InexactError: Naming the first layer or state that float32 cannot carry, or that is not finite.
     """
+    if not bool(inputs.isfinite().all()):
+        raise ValueError("inputs must be finite, got NaN or infinities.")
     single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
     for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
-        difference = float((value.double() - precise).abs().max())
+        if bool(value.isnan().any()):
+            raise InexactError(f"This configuration makes {name} NaN, which fixed point does not have.")
+        # Equal infinities have no difference.
+        difference = float((value.double() - precise).masked_fill_(value == precise, 0.0).abs().max())
         # Scores may be scaled by anything.
         tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if number == len(single) else 0.0
-        if difference > tolerance:
+        if not difference <= tolerance:
             raise InexactError(
                 f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
                 f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits. "

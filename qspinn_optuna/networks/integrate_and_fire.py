@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
+from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.networks.quantizer import straight_through
 
 Surrogate = Callable[[Tensor], Tensor]
@@ -75,18 +75,6 @@ def integrate_and_fire(
     return result
 
 
-def round_codes(y: Tensor, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
-    """Round to integers, in place, numbers of which 23 bits hold all digits."""
-    if rounding is Rounding.STOCHASTIC:
-        # In float32 on the CPU, whatever y is: an evaluation in float64, or on another device, repeats the draws.
-        draws = torch.rand(y.shape, generator=generator).to(y.device)
-        floor = y.floor()
-        return floor.add_(draws >= 1 - y.sub_(floor))
-    if rounding is Rounding.NEAREST:
-        y.add_(0.5)
-    return y.floor_()
-
-
 def charge(x: Tensor, v: Tensor, decay: Tensor | None, decay_input: bool, reset: float) -> Tensor:
     """Potential before firing, with all its digits.
 
@@ -110,7 +98,7 @@ def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Gener
     if rounding is not Rounding.STOCHASTIC or (y.dtype == torch.float32 and y.device.type == "cpu"):
         return quantize(y, fmt, rounding, generator)
     codes = y.detach().clamp(fmt.min, fmt.max) * 2.0**fmt.fraction_bits
-    return straight_through(y, round_codes(codes, rounding, generator) * fmt.resolution, fmt)
+    return straight_through(y, round_positions(codes, rounding, generator) * fmt.resolution, fmt)
 
 
 class _Sequence(torch.autograd.Function):
@@ -141,7 +129,7 @@ class _Sequence(torch.autograd.Function):
             fired = u >= threshold
             spikes[step] = fired
             kept = u.sub_(fired * threshold) if reset is None else u.masked_fill_(fired, reset)
-            code = round_codes(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
+            code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
             torch.mul(code, fmt.resolution, out=v_seq[step])
         ctx.save_for_backward(x_seq, v, v_seq, u_seq, spikes, decay)
         ctx.parameters, ctx.surrogate = parameters, surrogate

@@ -1,4 +1,4 @@
-"""The membrane potentials that a network shows."""
+"""Sample the membrane potentials of a network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.observation import run, watched
 from qspinn_optuna.networks.support import check_supported
+from qspinn_optuna.networks.watching import run, watched
 
 _MEMBRANE = "v"
 """SpikingJelly's name of the potential among the states of a neuron."""
@@ -21,9 +21,9 @@ def membrane_values(
 ) -> dict[str, NDArray[Any]]:
     """The membrane potentials of every layer of neurons over all time steps of one run.
 
-    They are what neurons store after each step, and in most classes the fresh ones before the first step too, as
-    :func:`~qspinn_optuna.networks.calibrate` sees them. Of equal shapes and seeds the same neurons and steps are
-    sampled, so that a float network and its quantized twin can be compared value by value.
+    They are the potentials that neurons store after each step, and in most classes the fresh ones before the first step
+    too, as :func:`~qspinn_optuna.networks.calibrate` sees them. For equal shapes and seeds the same neurons and steps
+    are sampled, so that a float network and its quantized copy can be compared value by value.
 
     Args:
         network: Any supported network, or what ``quantize_network`` made of it. It is left untouched.

@@ -9,11 +9,12 @@ import torch
 from spikingjelly.activation_based import base, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding, quantize
 from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, store
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.watching import join
 
 
 @dataclass
@@ -21,11 +22,13 @@ class NeuronQuantization:
     """How the states and coefficients of a module are quantized.
 
     Args:
+        module_name: Of the module, for errors.
         states: Format and rounding of every state, by name.
         decays: Decays on their grids, by name; a quantizer where the decay is trained.
         generator: Source of the draws of stochastic rounding.
     """
 
+    module_name: str
     states: dict[str, ParameterQuantization]
     decays: dict[str, Tensor | ParameterQuantizer]
     generator: torch.Generator
@@ -35,8 +38,22 @@ class NeuronQuantization:
         return float(quantize(torch.tensor(value), self.states[name].format, Rounding.NEAREST))
 
     def store(self, name: str, value: Tensor) -> Tensor:
-        """What the state holds after ``value`` was stored."""
-        return store(value, self.states[name], self.generator)
+        """``value`` as the state stores it; errors as in :func:`store_state`."""
+        return store_state(join(self.module_name, name), value, self.states[name], self.generator)
+
+
+def store_state(
+    name: str, value: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None
+) -> Tensor:
+    """:func:`~.integrate_and_fire.store`, which names the state that cannot be stored.
+
+    Raises:
+        InexactError: If ``value`` is not finite: the step computed what no format holds.
+    """
+    try:
+        return store(value, quantization, generator)
+    except ValueError as error:
+        raise InexactError(f"{name} cannot be stored in {quantization.format}: {error}") from error
 
 
 class _FixedPointStep:
@@ -210,6 +227,22 @@ def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
             same = all(getattr(kind, name, None) is getattr(known, name, None) for name in _STEP_METHODS)
             return known if same else None
     return None
+
+
+def has_fixed_point_step(module: nn.Module) -> bool:
+    """Whether all operations between the roundings of a module's states are sums and products.
+
+    Fixed point computes these exactly, but not exponentials, squares or divisions. Of a class of the user's own it is
+    not known, unless the class sets ``fixed_point_step = True``.
+
+    Args:
+        module: A module with states, quantized or not.
+    """
+    return (
+        "_quantization" in module.__dict__
+        or fixed_point_class(type(module)) is not None
+        or bool(getattr(module, "fixed_point_step", False))
+    )
 
 
 def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:

@@ -10,17 +10,17 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
 from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
-from qspinn_optuna.networks.integrate_and_fire import store
-from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron
-from qspinn_optuna.networks.observation import fresh_copy, join
+from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
+from qspinn_optuna.networks.watching import fresh_copy, join
 from qspinn_optuna.parameters import Family
 
 _ABOVE_GRID = 2.0**-22
@@ -30,12 +30,12 @@ _ABOVE_GRID = 2.0**-22
 def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: int = 0) -> nn.Module:
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
-    The life of the copy: its parameters are still float, so that an optimizer can train them, but whatever reads
-    ``layer.weight`` gets grid values, with gradients straight through. States are rounded and saturated after every
-    step, fresh and reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and
-    current-based LIF neurons, synapse filters) compute the whole step in fixed point, see
-    :mod:`~qspinn_optuna.networks.integrate_and_fire`; the step of others is their own float code, of which only the
-    results are rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters.
+    The parameters of the copy are still float, so that an optimizer can train them, but a read of ``layer.weight``
+    gives grid values, with gradients straight through. States are rounded and saturated after every step, fresh and
+    reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and current-based LIF neurons,
+    synapse filters) compute the whole step in fixed point, see :mod:`~qspinn_optuna.networks.integrate_and_fire`;
+    others run their own float code, and only the results are rounded. :func:`freeze_network` ends the training: it
+    puts grid values into the parameters.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
@@ -43,22 +43,22 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
         config: How each of its parameters is quantized. States that it does not name stay as they are.
-        seed: Of stochastic rounding. Weights are drawn once for each of their values, states at every step, each
-            array from a stream of its own, so that both step modes draw the same.
+        seed: Of stochastic rounding. A weight is drawn once for each of its values, a state at every step. Each array
+            has a stream of its own, so that both step modes draw the same.
 
     Raises:
         TypeError: If ``network`` is no module, or is quantized already.
         ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
     """
     check_supported(network)
-    if any(isinstance(module, Derived) for module in network.modules()):
+    if is_quantized(network):
         raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
     _check_names(network, config)
     network = fresh_copy(network)
     generators = _Generators(seed)
     names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
     quantizers = {
-        name: ParameterQuantizer(config[name], generators.of(name))
+        name: ParameterQuantizer(name, config[name], generators.of(name))
         for name in names.values()
         if name in config.parameters
     }
@@ -76,9 +76,14 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     return network
 
 
+def is_quantized(network: nn.Module) -> bool:
+    """Whether :func:`quantize_network` made ``network``."""
+    return any(isinstance(module, Derived) for module in network.modules())
+
+
 @torch.no_grad()
 def freeze_network(network: nn.Module) -> nn.Module:
-    """A copy of a quantized network with grid values in its parameters: what a device would hold.
+    """A copy of a quantized network with grid values in its parameters, as a device stores them.
 
     Its ``state_dict`` can be loaded into any network that was quantized by the same configuration, stochastic
     rounding included, since values on the grid never move.
@@ -114,14 +119,15 @@ class _Synapse:
 class _RoundedStates:
     """Rounds the states of a module by name."""
 
-    def __init__(self, states: dict[str, ParameterQuantization], generator: torch.Generator) -> None:
+    def __init__(self, module_name: str, states: dict[str, ParameterQuantization], generator: torch.Generator) -> None:
+        self.module_name = module_name
         self.states = states
         self.generator = generator
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         if name not in self.states:
             return value
-        return store(value, self.states[name], self.generator)
+        return store_state(join(self.module_name, name), value, self.states[name], self.generator)
 
 
 class _Generators:
@@ -165,7 +171,7 @@ def _quantize_stateful(
         full = join(name, coefficient.name)
         if full not in parameters:
             continue
-        quantizer = ParameterQuantizer(parameters[full], generators.of(full))
+        quantizer = ParameterQuantizer(full, parameters[full], generators.of(full))
         if coefficient.learned:
             decays[coefficient.name] = quantizer
             continue
@@ -177,6 +183,6 @@ def _quantize_stateful(
     states = {state: parameters[join(name, state)] for state in module._memories if join(name, state) in parameters}
     generator = generators.of(name)
     if fixed_point_class(type(module)) is not None and not own and len(states) == len(module._memories):
-        quantize_neuron(module, NeuronQuantization(states, decays, generator))
+        quantize_neuron(module, NeuronQuantization(name, states, decays, generator))
     else:
-        transform_states(module, _RoundedStates(states, generator), quantizers=own)
+        transform_states(module, _RoundedStates(name, states, generator), quantizers=own)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
 from qspinn_optuna.vocabulary import Vocabulary
 
 _KEPT_VALUES = 20_000
@@ -101,5 +101,5 @@ def _candidates(values: NDArray[np.float64], bits: int) -> Iterator[QFormat]:
 
 
 def _squared_error(values: NDArray[np.float64], fmt: QFormat) -> float:
-    codes = np.clip(np.floor(values * 2.0**fmt.fraction_bits + 0.5), fmt.min_code, fmt.max_code)
-    return float(np.square(codes * fmt.resolution - values).mean())
+    rounded = quantize(torch.from_numpy(values), fmt, Rounding.NEAREST).numpy()
+    return float(np.square(rounded - values).mean())

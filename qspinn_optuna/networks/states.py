@@ -1,4 +1,4 @@
-"""See and change the states of a module after every time step, in both of SpikingJelly's step modes."""
+"""Transform the states of a module after every time step, in both of SpikingJelly's step modes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.derivation import derive
 
 StateTransform = Callable[[str, Tensor], Tensor]
-"""Takes name and value of a state after a step, gives the value that the module goes on with."""
+"""Takes name and value of a state after a step, returns the value that the module goes on with."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class _FunctionalStates:
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
         transformed = self._transformed(states)
-        # Some modules put out a state itself, and then what is stored of it.
+        # Some modules return a state itself: the transformed one then.
         changes_output = getattr(self._state_transform, "changes_output", True)
         pairs = zip(states, transformed, strict=True) if changes_output else ()
         identity: dict[int, Any] = {id(old): new for old, new in pairs}
@@ -55,8 +55,8 @@ class _FunctionalStates:
     def multi_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
-        # NOTE: many classes have a fused sequence of their own, which passes by the single step; so have fixed-point
-        # neurons. A base class in common with those would come after theirs when one is watched.
+        # NOTE: many classes, and fixed-point neurons, have a fused sequence that does not call the single step. This
+        # mixin must come before theirs when one is watched, so the two share no base class.
         result: tuple[tuple[Tensor, ...], tuple[object, ...]] = base.MemoryModule.multi_step_functional_forward(
             self, inputs, states, **kwargs
         )
@@ -115,11 +115,11 @@ def has_attribute_step(kind: type[nn.Module]) -> bool:
 
 
 def transform_states(module: nn.Module, transform: StateTransform, **derive_arguments: Any) -> None:
-    """Let ``transform`` have every state of ``module`` after every step, in place.
+    """Apply ``transform`` to every state of ``module`` after every step; ``module`` is changed in place.
 
     Args:
         module: A ``MemoryModule`` with a functional or an attribute step.
-        transform: What sees and may change the states.
+        transform: Gets each state, and returns the state that the module goes on with.
         derive_arguments: Passed on to :func:`derive`.
     """
     if "_state_transform" in module.__dict__:

@@ -1,8 +1,8 @@
-"""What is trained and measured."""
+"""Networks that are trained and measured, and the protocols that the search asks of them."""
 
 from __future__ import annotations
 
 from qspinn_optuna.workloads.progress import TrainingProgress
-from qspinn_optuna.workloads.protocol import Workload
+from qspinn_optuna.workloads.protocol import DeployableWorkload, TestedWorkload, Workload, missing_members
 
-__all__ = ["TrainingProgress", "Workload"]
+__all__ = ["DeployableWorkload", "TestedWorkload", "TrainingProgress", "Workload", "missing_members"]

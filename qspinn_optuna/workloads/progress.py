@@ -1,4 +1,4 @@
-"""How accurate a network is that still trains."""
+"""The accuracy of a network in training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """A look at a network after a fraction of its training.
+    """The accuracy of a network at a rung, a fraction of its training.
 
-    Its accuracy need not be that of the finished network, nor on the same samples: what it is compared with are the
-    same looks of other trials.
+    It need not be the accuracy of the finished network, nor on the same samples: a pruner compares it with the same
+    rung of other trials.
 
     Args:
-        fraction: Part of the training that is done, between 0 and 1, both excluded.
-        correct: Correct answers among the samples of the look.
-        seen: Samples of the look, at least one.
+        fraction: The rung: part of the training that is done, between 0 and 1, both excluded.
+        correct: Correct answers among the samples that were counted.
+        seen: Samples that were counted, at least one.
 
     Raises:
         ValueError: If ``fraction`` is outside its range, or the counts cannot be.
@@ -32,7 +32,7 @@ class TrainingProgress:
             raise ValueError(f"fraction must be between 0 and 1, both excluded, got {self.fraction!r}.")
         if not 0 <= self.correct <= self.seen or self.seen == 0:
             raise ValueError(
-                f"A look must have 0 <= correct <= seen > 0, got correct={self.correct!r} and seen={self.seen!r}."
+                f"Counts must be 0 <= correct <= seen > 0, got correct={self.correct!r} and seen={self.seen!r}."
             )
 
     @property
@@ -42,10 +42,13 @@ class TrainingProgress:
 
 
 def check_rungs(fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """Refuse fractions of a training, at which to look, that do not rise from above 0 to below 1.
+    """Refuse rungs that are no fractions of a training, rising from above 0 to below 1.
+
+    Returns:
+        ``fractions``.
 
     Raises:
-        ValueError: If they do not.
+        ValueError: If they do not rise, or one is outside the range.
     """
     bounds = [0.0, *fractions, 1.0]
     if not all(math.isfinite(b) and a < b for a, b in itertools.pairwise(bounds)):

@@ -1,13 +1,17 @@
-"""What the search needs of a workload."""
+"""The protocols of workloads: what the search needs, what a report needs, and what an export needs."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from qspinn_optuna.integer import IntegerModel
 
 
 class Workload(Protocol):
@@ -18,7 +22,7 @@ class Workload(Protocol):
 
     @property
     def parameters(self) -> Sequence[ParameterSpec]:
-        """What can be quantized. Ranges that only a trained network shows may have to wait for its training."""
+        """The parameters that can be quantized. Ranges may have to wait for the network's training."""
         ...
 
     @property
@@ -28,7 +32,10 @@ class Workload(Protocol):
 
     @property
     def baseline(self) -> float:
-        """Accuracy of the float network on the samples that :meth:`evaluate` counts, between 0 and 1."""
+        """Accuracy of the baseline on the samples that :meth:`evaluate` counts, between 0 and 1.
+
+        The baseline is the float network that had the same fine-tuning or adaptation as the quantized ones.
+        """
         ...
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
@@ -36,14 +43,71 @@ class Workload(Protocol):
 
         Args:
             config: The quantization.
-            seed: Of everything random.
+            seed: Of all random draws.
 
         Yields:
             (correct, seen): correct answers among the samples seen so far. Before them, if the network is trained
-            first, any number of :class:`TrainingProgress`. Whoever consumes them may stop early.
+            first, any number of :class:`TrainingProgress`. The caller may stop early.
+
+        Raises:
+            InexactError: If the workload cannot carry ``config`` exactly: a study prunes the trial and goes on.
         """
         ...
 
     def describe(self) -> Mapping[str, Any]:
         """Plain values that JSON keeps, equal for workloads whose accuracies may be compared within a study."""
         ...
+
+
+class TestedWorkload(Workload, Protocol):
+    """A workload that has a test set, for the final figures."""
+
+    @property
+    def test_baseline(self) -> float | None:
+        """Accuracy of the baseline on the test set, between 0 and 1; None if the workload has no test set."""
+        ...
+
+    def test(self, config: QuantizationConfig, seed: int) -> float:
+        """Accuracy of a quantized network on the test set, between 0 and 1.
+
+        Args:
+            config: The quantization.
+            seed: Of all random draws, as in :meth:`evaluate`.
+
+        Raises:
+            ValueError: If the workload has no test set.
+        """
+        ...
+
+
+class DeployableWorkload(Workload, Protocol):
+    """A workload whose quantized networks leave Python as integers."""
+
+    def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
+        """The quantized network as integers, the one that :meth:`evaluate` measures.
+
+        Args:
+            config: The quantization.
+            seed: Of all random draws, as in :meth:`evaluate`.
+        """
+        ...
+
+
+def missing_members(workload: object, protocol: type = Workload) -> tuple[str, ...]:
+    """Names of the protocol's members that ``workload`` lacks; none if it has all.
+
+    No property is evaluated, since that may train a network. ``isinstance`` with a protocol does so before Python
+    3.12, which is why these protocols do not allow it.
+
+    Args:
+        workload: Any object.
+        protocol: A protocol of this module.
+    """
+    absent = object()
+    return tuple(
+        name
+        for base in reversed(protocol.__mro__)
+        if getattr(base, "_is_protocol", False)
+        for name in vars(base)
+        if not name.startswith("_") and inspect.getattr_static(workload, name, absent) is absent
+    )

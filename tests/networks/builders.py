@@ -11,8 +11,8 @@ import torch
 from spikingjelly.activation_based import base, functional
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import find_parameters
 from qspinn_optuna.parameters import Family
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import Tensor, nn
 
+from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import check_exact, exact_sums, freeze_network, quantize_network
 from qspinn_optuna.parameters import Family
@@ -109,6 +112,54 @@ def test_inputs_off_the_grid_are_refused() -> None:
     check_exact(quantized, pixels / 256)
 
 
+class Normalized(nn.Module):
+    """Divides by the sum of the spikes, which is 0 where none fires."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.node = nn.Linear(1, 1, False), neuron.IFNode()
+        nn.init.constant_(self.linear.weight, 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes = self.node(self.linear(x))
+        normalized: Tensor = spikes / spikes.sum(1, keepdim=True)
+        return normalized
+
+
+def test_nan_is_refused_and_infinite_inputs_are_the_callers() -> None:
+    network = frozen(Normalized(), Rounding.NEAREST, {Family.WEIGHT: QFormat(1, 4)})
+    check_exact(network, torch.ones(1, 1))
+    with pytest.raises(InexactError, match="the output NaN"):
+        check_exact(network, torch.zeros(1, 1))
+    with pytest.raises(ValueError, match="inputs must be finite") as caught:
+        check_exact(network, torch.full((1, 1), torch.inf))
+    assert not isinstance(caught.value, InexactError)
+
+
+class Exploding(base.MemoryModule):  # type: ignore[misc]
+    """A neuron of the user's whose state leaves all ranges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_memory("v", 0.0)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        self.v = torch.exp(1000 * x)
+        spikes: Tensor = (self.v > 1).to(x)
+        return spikes
+
+
+def test_weights_and_states_that_are_not_finite_are_inexact_and_named() -> None:
+    network: Any = nn.Sequential(nn.Linear(2, 2, bias=False), Exploding())
+    quantized = quantize_network(network, config_of(network, Rounding.NEAREST, FORMATS))
+    with pytest.raises(InexactError, match=r"1\.v cannot be stored"):
+        quantized(torch.full((1, 2), 1e4) * network[0].weight.detach().sign())
+    next(quantized.parameters()).data.fill_(torch.nan)
+    for use in (lambda: quantized(torch.ones(1, 2)), lambda: freeze_network(quantized)):
+        with pytest.raises(InexactError, match=r"0\.weight is no longer finite"):
+            use()
+
+
 def flags() -> tuple[object, ...]:
     return (
         torch.get_float32_matmul_precision(),
@@ -135,6 +186,32 @@ def test_exact_sums_restore_what_they_found(precision: str, fails: bool) -> None
                     raise RuntimeError("of the user's")
         except RuntimeError:
             assert fails
+        assert flags() == before
+    finally:
+        torch.set_float32_matmul_precision(found)
+
+
+def test_exact_sums_of_threads_overlap() -> None:
+    """One thread is within while another leaves: the flags stay off until the last has left."""
+    found = torch.get_float32_matmul_precision()
+    entered, may_leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with exact_sums():
+            entered.set()
+            assert may_leave.wait(10)
+
+    try:
+        torch.set_float32_matmul_precision("high")
+        before = flags()
+        with ThreadPoolExecutor(1) as threads:
+            with exact_sums():
+                other = threads.submit(stay)
+                assert entered.wait(10)
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.enabled
+            may_leave.set()
+            other.result()
         assert flags() == before
     finally:
         torch.set_float32_matmul_precision(found)

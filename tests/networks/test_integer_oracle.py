@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import check_exact, find_parameters, freeze_network, quantize_network
 from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire
 from qspinn_optuna.parameters import Family

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.networks import quantize_network
 from qspinn_optuna.networks.integrate_and_fire import (
     IntegrateAndFire,
     integrate_and_fire,
-    round_codes,
 )
 
 MEMBRANE = QFormat(1, 4)
@@ -214,7 +214,7 @@ def test_codes_are_rounded_like_fractions(
     """Numbers of at most 23 digits, and the same draws whatever their type."""
     y = torch.tensor([math.ldexp(digits, -places) for digits, places in numbers], dtype=dtype)
     draws = torch.rand(len(y), generator=torch.Generator().manual_seed(seed)).tolist()
-    codes = round_codes(y.clone(), rounding, torch.Generator().manual_seed(seed))
+    codes = round_positions(y.clone(), rounding, torch.Generator().manual_seed(seed))
     expected = [exact_code(value, rounding, draw) for value, draw in zip(y.tolist(), draws, strict=True)]
     assert codes.tolist() == expected
 
@@ -224,11 +224,11 @@ def test_a_draw_that_just_fills_a_step_rounds_up() -> None:
     draws = torch.rand(1000, generator=torch.Generator().manual_seed(9))
     digit = 2.0**-24
     for missing, code in ((0.0, 1.0), (digit, 0.0)):
-        codes = round_codes(1 - draws - missing, Rounding.STOCHASTIC, torch.Generator().manual_seed(9))
+        codes = round_positions(1 - draws - missing, Rounding.STOCHASTIC, torch.Generator().manual_seed(9))
         assert torch.equal(codes, torch.full((1000,), code))
 
 
 @pytest.mark.parametrize("rounding", Rounding)
 def test_integers_stay(rounding: Rounding) -> None:
     y = torch.cat([torch.arange(-100_000, 100_000.0), torch.tensor([2.0**23, -(2.0**23), 2.0**22 + 1])])
-    assert torch.equal(round_codes(y.clone(), rounding, torch.Generator().manual_seed(0)), y)
+    assert torch.equal(round_positions(y.clone(), rounding, torch.Generator().manual_seed(0)), y)

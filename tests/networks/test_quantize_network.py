@@ -15,8 +15,8 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.config import ParameterQuantization, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import freeze_network, quantize_network
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, on_grid, run_multi, run_single, states_of

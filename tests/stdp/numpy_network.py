@@ -24,8 +24,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.workloads.stdp import STDPSettings
 
 Floats = NDArray[np.float64]

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qspinn_optuna.config import ParameterQuantization
-from qspinn_optuna.fixed_point import QFormat, Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid, grid_of
 from qspinn_optuna.workloads.stdp import STDPNetwork, STDPSettings, encode_images
 from qspinn_optuna.workloads.stdp import network as network_module
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED, Grid, grid_of
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import LearningGrids, adapt_thresholds, train
 from tests.stdp import numpy_network
@@ -207,7 +206,8 @@ def test_adaptation_equals_the_numpy_network(case: Case, seed: int) -> None:
     )
     images = random_images(seed + 200)
     before = network.theta.copy()
-    adapted = adapt_thresholds(network, images, adapting, seed, first_image=3_000_000_000)
+    trains = encode_images(images, SMALL.steps, SMALL.input_rate, seed, first_image=3_000_000_000)
+    adapted = adapt_thresholds(network, [trains], adapting, seed)
     for number, image in enumerate(images, start=3_000_000_000):
         plain.present(encode(image, SMALL.steps, SMALL.input_rate, seed, number), number, adapting=True)
     assert_same_values(adapted, plain)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.readout import assign_labels, vote
+from qspinn_optuna.integer import MeanResponse
+from qspinn_optuna.workloads.stdp.labels import assign_labels
 
 Counts = NDArray[np.int32]
 Labels = NDArray[np.uint8]
@@ -60,7 +61,7 @@ def responses(draw: st.DrawFn) -> tuple[Counts, Labels, Labels, int]:
 def test_readout_equals_plain_loops(case: tuple[Counts, Labels, Labels, int]) -> None:
     counts, labels, neuron_labels, classes = case
     assert assign_labels(counts, labels, classes).tolist() == plain_labels(counts, labels, classes)
-    assert vote(counts, neuron_labels, classes).tolist() == plain_votes(counts, neuron_labels, classes)
+    assert MeanResponse(neuron_labels, classes).classify(counts).tolist() == plain_votes(counts, neuron_labels, classes)
 
 
 def test_means_count_and_not_sums() -> None:
@@ -68,7 +69,7 @@ def test_means_count_and_not_sums() -> None:
     counts = np.array([[2], [2], [2], [5]], np.int32)
     assert assign_labels(counts, labels, 2).tolist() == [1]
     neuron_labels = np.array([0, 0, 0, 1], np.uint8)
-    assert vote(np.array([[2, 2, 2, 5]], np.int32), neuron_labels, 2).tolist() == [1]
+    assert MeanResponse(neuron_labels, 2).classify(np.array([[2, 2, 2, 5]], np.int32)).tolist() == [1]
 
 
 def test_the_first_of_equals_is_taken() -> None:
@@ -76,20 +77,20 @@ def test_the_first_of_equals_is_taken() -> None:
     counts = np.array([[3, 0], [3, 0], [1, 0]], np.int32)
     assert assign_labels(counts, labels, 3).tolist() == [1, 0]
     neuron_labels = np.array([2, 1, 0], np.uint8)
-    assert vote(np.array([[4, 4, 1], [0, 0, 0]], np.int32), neuron_labels, 3).tolist() == [1, 0]
+    assert MeanResponse(neuron_labels, 3).classify(np.array([[4, 4, 1], [0, 0, 0]], np.int32)).tolist() == [1, 0]
 
 
 def test_equal_means_of_different_sizes_tie() -> None:
     """1/3 of one class's spikes and 2/6 of another's are the same number."""
     neuron_labels = np.array([1] * 3 + [0] * 6, np.uint8)
     counts = np.array([[1, 0, 0, 1, 1, 0, 0, 0, 0]], np.int32)
-    assert vote(counts, neuron_labels, 2).tolist() == [0]
+    assert MeanResponse(neuron_labels, 2).classify(counts).tolist() == [0]
 
 
 def test_classes_without_neurons_or_images_are_not_answered() -> None:
     neuron_labels = np.array([1, 3], np.uint8)
     counts = np.array([[1, 0], [0, 1], [2, 1]], np.int32)
-    assert vote(counts, neuron_labels, 6).tolist() == [1, 3, 1]
+    assert MeanResponse(neuron_labels, 6).classify(counts).tolist() == [1, 3, 1]
     labels = np.array([4, 1, 4], np.uint8)
     assert assign_labels(np.array([[1, 0], [0, 1], [1, 0]], np.int32), labels, 6).tolist() == [4, 1]
 
@@ -99,6 +100,6 @@ def test_labels_are_bytes_one_for_each() -> None:
     neuron_labels = assign_labels(counts, np.zeros(5, np.uint8), 2)
     assert neuron_labels.dtype == np.uint8
     assert neuron_labels.shape == (3,)
-    answers = vote(counts, neuron_labels, 2)
+    answers = MeanResponse(neuron_labels, 2).classify(counts)
     assert answers.dtype == np.uint8
     assert answers.shape == (5,)

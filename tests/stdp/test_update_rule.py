@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from spikingjelly.activation_based.functional import stdp_linear_step
 from torch import Tensor
 
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED
 from qspinn_optuna.workloads.stdp import SpikeTrains, STDPSettings
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED
 from qspinn_optuna.workloads.stdp.kernels import Plasticity, present
 from qspinn_optuna.workloads.stdp.network import float_neuron
 
@@ -78,8 +78,8 @@ def learn(weights: NDArray[np.float32], trains: SpikeTrains) -> tuple[NDArray[np
     counts = np.empty((IMAGES, NEURONS), np.int32)
     winners = np.empty((IMAGES, STEPS), np.int32)
     present(
-        trains.inputs, trains.starts, learned, learned, np.ones(NEURONS), np.zeros(NEURONS), float_neuron(SETTINGS),
-        RULE, True, True, 0, 0, counts, winners,
+        trains.inputs, trains.starts, learned, learned, 1.0, np.ones(NEURONS), np.zeros(NEURONS),
+        float_neuron(SETTINGS), RULE, True, True, 0, 0, np.empty(NEURONS, np.float32), counts, winners,
     )  # fmt: skip
     return learned, winners
 

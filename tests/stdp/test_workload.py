@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna import (
     Deployment,
+    InexactError,
     ParameterQuantization,
     QFormat,
     QuantizationConfig,
@@ -22,8 +23,7 @@ from qspinn_optuna import (
     Workload,
 )
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
-from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload
-from qspinn_optuna.workloads.stdp import workload as workload_module
+from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload, measurement
 from qspinn_optuna.workloads.stdp.network import train, train_in_parts
 from tests.counts import counts_of
 
@@ -91,7 +91,7 @@ def test_the_patterns_are_learned() -> None:
 
 
 def test_evaluation_counts_up_to_the_validation_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workload_module, "_BATCH", 7)
+    monkeypatch.setattr(measurement, "BATCH", 7)
     of = workload()
     counts = counts_of(of.evaluate(uniform(of, 12, Scheme.PTQ), seed=3))
     assert [seen for _, seen in counts] == [1, 3, 7, 14, 21, 28, 30]
@@ -114,24 +114,24 @@ def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding)
 def test_the_seed_changes_what_is_random(scheme: Scheme, rounding: Rounding) -> None:
     of = workload()
     config = mixed(of, scheme, rounding)
-    one, other = of.quantize(config, seed=5), of.quantize(config, seed=6)
-    assert (one.theta != other.theta).any()
+    one, other = (of.integer_model(config, seed).layers[0] for seed in (5, 6))
+    assert one.theta != other.theta
     weights_are_random = scheme is Scheme.ITQ or rounding is Rounding.STOCHASTIC
-    assert (one.weights != other.weights).any() == weights_are_random
+    assert (one.weight != other.weight) == weights_are_random
 
 
 def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     one = workload()
     config = mixed(one, Scheme.PTQ, Rounding.STOCHASTIC)
     expected = counts_of(one.evaluate(config, seed=5))
-    monkeypatch.setattr(workload_module, "_BATCH", 4)
+    monkeypatch.setattr(measurement, "BATCH", 4)
     two = workload(threads=2)
     assert counts_of(two.evaluate(config, seed=5))[-1] == expected[-1]
     assert (two.baseline, two.test(config, 5)) == (one.baseline, one.test(config, 5))
 
 
 def test_an_evaluation_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workload_module, "_BATCH", 5)
+    monkeypatch.setattr(measurement, "BATCH", 5)
     of = workload(threads=2)
     config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
     whole = counts_of(of.evaluate(config, seed=1))
@@ -193,8 +193,8 @@ def test_a_configuration_that_floats_cannot_carry_is_refused() -> None:
         widest = uniform(of, 24, scheme)
         assert sum(1 for _ in of.evaluate(widest, seed=0)) > 0
         too_wide = {"weight": ParameterQuantization(QFormat(0, 24, signed=False), Rounding.NEAREST)}
-        with pytest.raises(ValueError, match="give weight at most"):
-            of.quantize(QuantizationConfig(scheme, {**widest.parameters, **too_wide}), seed=0)
+        with pytest.raises(InexactError, match="give weight at most"):
+            of.integer_model(QuantizationConfig(scheme, {**widest.parameters, **too_wide}), seed=0)
 
 
 def test_thresholds_beyond_the_formats_give_a_warning_with_what_would_do() -> None:
@@ -208,7 +208,7 @@ def test_a_neuron_that_only_knew_dropped_inputs_keeps_silent() -> None:
     of.network.weights[of.kept_inputs, 0] = 0.0
     of.network.weights[[i for i in range(SIDE * SIDE) if i not in of.kept_inputs], 0] = 1.0
     assert sum(1 for _ in of.evaluate(uniform(of, 8, Scheme.PTQ), seed=0)) > 0
-    assert not of.quantize(uniform(of, 8, Scheme.PTQ), seed=0).weights[:, 0].any()
+    assert not of.integer_model(uniform(of, 8, Scheme.PTQ)).layers[0].weight.array[:, 0].any()
 
 
 def test_a_device_that_learns_is_not_quantized_after_training() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qspinn_optuna import Family, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
 from qspinn_optuna.networks.activity import computes_in_fixed_point
-from qspinn_optuna.networks.observation import run, watched
+from qspinn_optuna.networks.watching import run, watched
 from qspinn_optuna.workloads.supervised import ConvBlock, ConvSNN, LocalLearningSNN, local_loss
 
 SHAPE = (2, 12, 10)
@@ -103,7 +103,7 @@ def test_the_loss_of_local_learning_is_the_sum_of_the_layers() -> None:
         ({"blocks": ()}, "blocks must have at least one ConvBlock"),
         (
             {"frame_shape": (2, 2, 2), "blocks": (ConvBlock(4, pool=4),)},
-            "A frame must not be smaller than what is pooled, 4 pixels, got 2",
+            "frame must not be smaller than the pooling, 4",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from qspinn_optuna.workloads.supervised import class_scores, fit, top1
-from qspinn_optuna.workloads.supervised.training import seeded
+from qspinn_optuna.workloads.supervised.turns import seeded
 from tests.supervised.toy import ToyNetwork, toy_batches
 
 settings: dict[str, Any] = {"batches": toy_batches(0), "epochs": 4, "learning_rate": 0.02, "progress": False}

@@ -22,8 +22,13 @@ from qspinn_optuna import (
     Scheme,
     TrainingProgress,
     open_study,
+    workloads,
 )
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
+from qspinn_optuna.workloads.supervised.cache import RecentNetworks
+from qspinn_optuna.workloads.supervised.evaluation import count_correct
 from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
 
@@ -48,11 +53,16 @@ def counted(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
     return sum(right) / len(right)
 
 
+def given(accuracy: float | None) -> float:
+    assert accuracy is not None
+    return accuracy
+
+
 def test_the_network_learns_and_the_original_stays_untrained() -> None:
     network = ToyNetwork()
     before = copy.deepcopy(network.state_dict())
     workload = toy_workload(network=network)
-    assert workload.test_baseline > 0.9
+    assert given(workload.test_baseline) > 0.9
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
@@ -64,9 +74,11 @@ def test_the_baseline_is_the_accuracy_of_the_fine_tuned_network(workload: Superv
     )
 
 
-def test_without_fine_tuning_the_control_is_the_network_and_there_is_no_training_in_the_search() -> None:
+def test_without_fine_tuning_the_baseline_is_the_network_and_post_training_the_only_scheme() -> None:
     workload = toy_workload(fine_tune=None)
     assert workload.baseline_network is workload.network
+    assert workload.schemes == (Scheme.PTQ,)
+    assert toy_workload().schemes == (Scheme.PTQ, Scheme.ITQ)
     config = space_of(workload).uniform(8, Scheme.ITQ, Rounding.NEAREST)
     with pytest.raises(ValueError, match="In-training quantization needs fine_tune"):
         counts_of(workload.evaluate(config, 0))
@@ -108,10 +120,10 @@ def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:
     space = QuantizationSpace(workload.parameters, (8, 16))
     for scheme in Scheme:
         config = space.uniform(16, scheme, Rounding.NEAREST)
-        assert abs(workload.test(config, workload.seed) - workload.test_baseline) <= 1 / 40
+        assert abs(workload.test(config, workload.seed) - given(workload.test_baseline)) <= 1 / 40
 
 
-def test_in_training_quantization_with_wide_formats_is_the_control(workload: SupervisedWorkload) -> None:
+def test_in_training_quantization_with_wide_formats_is_the_baseline(workload: SupervisedWorkload) -> None:
     # The same epochs, the same batches, the same seed: what remains of the difference is rounding.
     config = QuantizationSpace(workload.parameters, (8, 16)).uniform(16, Scheme.ITQ, Rounding.NEAREST)
     quantized = workload.quantize(config, workload.seed).state_dict()
@@ -180,7 +192,7 @@ def test_batch_norm_is_folded_before_anything_is_measured() -> None:
     workload = toy_workload(network=Normalized())
     assert not any(isinstance(module, nn.BatchNorm1d) for module in workload.network.modules())
     assert {"hidden.weight", "hidden.bias"} <= {parameter.name for parameter in workload.parameters}
-    assert workload.test_baseline > 0.9
+    assert given(workload.test_baseline) > 0.9
 
 
 def test_batch_norm_that_cannot_be_folded_is_named() -> None:
@@ -269,6 +281,17 @@ def test_an_accuracy_must_be_a_fraction(accuracy: Callable[..., float]) -> None:
         assert toy_workload(accuracy=accuracy).baseline
 
 
+@pytest.mark.parametrize(("score", "error"), [(float("nan"), InexactError), (0.0, ValueError)])
+def test_scores_that_are_not_finite_are_inexact_where_they_have_no_accuracy(
+    score: float, error: type[Exception]
+) -> None:
+    network = nn.Linear(1, 2)
+    nn.init.constant_(network.bias, score)
+    with pytest.raises(error) as caught:
+        next(count_correct(network, [(torch.zeros(1, 1), torch.zeros(1))], lambda *_: float("nan")))
+    assert type(caught.value) is error
+
+
 def test_an_accuracy_must_be_a_number() -> None:
     with pytest.raises(TypeError, match="accuracy must give a number, got None"):
         assert toy_workload(accuracy=lambda *_: None).baseline
@@ -292,7 +315,7 @@ class WrongOutput(ToyNetwork):
         ({"train": 3}, TypeError, "train must be a function of a network and a seed, got 3"),
         ({"validation": []}, ValueError, "validation must have at least one batch, got none"),
         ({"calibration": iter([])}, ValueError, "calibration must have at least one batch, got none"),
-        ({"calibration": [("a",)]}, TypeError, "calibration must yield tensors"),
+        ({"calibration": [("a",)]}, TypeError, "calibration must be tensors"),
         ({"range_method": "maximum"}, ValueError, "maximum"),
     ],
 )
@@ -306,15 +329,16 @@ def test_an_output_of_another_shape_is_refused() -> None:
         assert toy_workload(network=WrongOutput()).baseline
 
 
-def test_without_test_batches_there_is_no_test_accuracy() -> None:
+def test_without_test_batches_there_is_no_given() -> None:
     workload = toy_workload(test=None)
-    with pytest.raises(ValueError, match="no test batches: give SupervisedWorkload test="):
-        assert workload.test_baseline
+    assert workload.test_baseline is None
+    with pytest.raises(ValueError, match="test="):
+        workload.test(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0)
 
 
 def test_an_iterator_that_is_used_up_is_told() -> None:
     workload = toy_workload(test=iter(toy_batches(2)))
-    assert 0 <= workload.test_baseline <= 1
+    assert 0 <= given(workload.test_baseline) <= 1
     with pytest.raises(ValueError, match="The batches hold no samples"):
         workload.test(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0)
 
@@ -344,7 +368,7 @@ def test_other_fine_tuning_does_not_train_the_float_network_again(tmp_path: Path
         fine_tune = partial(fit, batches=toy_batches(0), epochs=epochs, learning_rate=0.01, progress=False)
         assert toy_workload(fine_tune=fine_tune, cache=tmp_path).baseline > 0
         files.append({path.name for path in tmp_path.iterdir()})
-    # One file for the network, and one for each control.
+    # One file for the network, and one for each baseline.
     assert [len(names) for names in files] == [2, 3]
 
 
@@ -405,7 +429,7 @@ def test_scores_of_another_number_of_samples_are_refused() -> None:
         def forward(self, spikes: Tensor) -> Any:
             return super().forward(spikes).transpose(0, 1)
 
-    for train in (None, toy_workload()._train):
+    for train in (None, toy_workload()._trained.train):
         with pytest.raises(ValueError, match=r"scores for the 10 samples of a batch, got 4"):
             assert toy_workload(network=StepsLast(), train=train).baseline
 
@@ -414,7 +438,7 @@ def test_classes_are_two() -> None:
     assert {int(label) for _, labels in toy_batches(0) for label in labels} == set(range(CLASSES))
 
 
-def test_looks_in_training_change_no_result(tmp_path: Path) -> None:
+def test_rungs_change_no_result(tmp_path: Path) -> None:
     in_parts = partial(fit_by_epochs, batches=toy_batches(0), epochs=3, learning_rate=0.005, progress=False)
     whole = partial(fit, batches=toy_batches(0), epochs=3, learning_rate=0.005, progress=False)
     plain = toy_workload(fine_tune=whole)
@@ -425,7 +449,83 @@ def test_looks_in_training_change_no_result(tmp_path: Path) -> None:
     assert first[2:] == counts_of(plain.evaluate(config, 5))
     expected = plain.quantize(config, 5).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in looked.quantize(config, 5).state_dict().items())
-    # What the cache holds is not looked at.
+    # A network that the cache holds has no rungs.
     assert counts_of(looked.evaluate(config, 5)) == first[2:]
     with pytest.raises(TypeError, match=r"rungs need a fine_tune that pauses, such as partial\(fit_by_epochs"):
         toy_workload(rungs=(0.5,))
+
+
+def test_a_training_that_diverges_in_quantization_is_pruned_and_the_study_goes_on() -> None:
+    def diverging(network: nn.Module, seed: int) -> nn.Module:
+        if is_quantized(network):
+            for parameter in network.parameters():
+                parameter.data.fill_(torch.nan)
+        return fit(network, seed, batches=toy_batches(0), epochs=1, learning_rate=0.005, progress=False)
+
+    workload = toy_workload(fine_tune=diverging)
+    space = space_of(workload)
+    study = open_study("toy", None, space, settings=workload.describe())
+    for scheme in (Scheme.ITQ, Scheme.PTQ):
+        study.enqueue_trial(space.params(space.uniform(6, scheme, Rounding.NEAREST)))
+    study.optimize(QuantizationObjective(workload, space), n_trials=2)
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "COMPLETE"]
+    assert "hidden.weight is no longer finite" in study.trials[0].user_attrs["refused"]
+
+
+def test_a_training_that_diverges_in_its_last_step_is_inexact() -> None:
+    def diverging(network: nn.Module, seed: int) -> nn.Module:  # noqa: ARG001
+        if is_quantized(network):
+            next(network.parameters()).data.fill_(torch.inf)
+        return network
+
+    workload = toy_workload(fine_tune=diverging)
+    with pytest.raises(InexactError, match=r"hidden\.weight"):
+        workload.quantize(space_of(workload).uniform(6, Scheme.ITQ, Rounding.NEAREST), 0)
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.STOCHASTIC])
+def test_a_test_after_an_evaluation_trains_nothing_again(rounding: Rounding) -> None:
+    fine_tune = CountingTrainer()
+    workload, other = toy_workload(fine_tune=fine_tune), toy_workload(fine_tune=CountingTrainer())
+    config = space_of(workload).uniform(4, Scheme.ITQ, rounding)
+    counts = counts_of(workload.evaluate(config, 1))
+    assert fine_tune.calls == 2
+    # The one kept draws as a fresh one does, whatever was done with copies of it.
+    assert workload.test(config, 1) == workload.test(config, 1) == other.test(config, 1)
+    workload.quantize(config, 1).get_submodule("lif").v_threshold = 0.0  # type: ignore[assignment]
+    assert counts_of(workload.evaluate(config, 1)) == counts
+    assert fine_tune.calls == 2
+    workload.quantize(config, 2)
+    assert fine_tune.calls == 3
+
+
+def test_the_networks_used_last_are_kept() -> None:
+    recent = RecentNetworks(2)
+    networks = {key: nn.Linear(1, 1) for key in "abc"}
+    recent.keep("a", networks["a"])
+    recent.keep("b", networks["b"])
+    assert recent.get("a") is not None
+    recent.keep("c", networks["c"])
+    assert recent.get("b") is None
+    for key in "ac":
+        kept = recent.get(key)
+        assert isinstance(kept, nn.Linear)
+        assert kept is not networks[key]
+        assert torch.equal(kept.weight, networks[key].weight)
+
+
+def test_what_a_workload_lacks_is_named_without_training() -> None:
+    def untrained(network: nn.Module, seed: int) -> nn.Module:
+        raise AssertionError((network, seed))
+
+    workload: workloads.TestedWorkload = toy_workload(train=untrained)
+    assert workloads.missing_members(workload) == ()
+    assert workloads.missing_members(workload, workloads.TestedWorkload) == ()
+    assert workloads.missing_members(workload, workloads.DeployableWorkload) == ("integer_model",)
+    assert workloads.missing_members(object()) == (
+        "parameters",
+        "deployment",
+        "baseline",
+        "evaluate",
+        "describe",
+    )

@@ -25,7 +25,7 @@ from .history import SUGGESTED, History
 from .initial_design import FRACTIONS, initial_design
 from .maximizer import Maximizer
 from .objectives import KnownObjective, Objectives
-from .observations import Observation
+from .observations import Observation, Observations
 from .surrogate import Surrogate
 
 _NEIGHBOUR_EVERY = 4
@@ -166,35 +166,35 @@ class KnownObjectiveSampler(BaseSampler):
     def _rank(self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Iterator[Rows]:
         """Rows of candidates, the best first. Later ones are computed only when all earlier ones are taken."""
         objectives = Objectives.of(study, self._index)
-        observations = self._history.read(
-            study,
-            trial,
-            objectives,
-            further=self._further_observations(study),
-            threshold=self._threshold(study),
-        )
+        further, threshold = self._further_observations(study), self._threshold(study)
+        observations = self._history.read(study, trial, objectives, further=further, threshold=threshold)
         maximizer = Maximizer(self._grid, fixed, self._rng)
         if len(observations.gains) < len(FRACTIONS):
             yield from self._grid.hold(self._initial_design(), fixed)
         if len(observations.gains) == 0:
             yield from maximizer.draw()
             return
+        self._surrogate.fit(observations)
+        with_neighbours = trial.number % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1
+        yield from self._maximize(maximizer, observations, objectives.cost_sign, with_neighbours=with_neighbours)
+
+    def _maximize(
+        self, maximizer: Maximizer, observations: Observations, cost_sign: float, *, with_neighbours: bool
+    ) -> Iterator[Rows]:
+        """Candidates by descending acquisition value, after neighbours of the front if these are asked for."""
 
         def cost(rows: Rows) -> NDArray[np.float64]:
-            return objectives.cost_sign * self._known(rows)
+            return cost_sign * self._known(rows)
 
-        def reference_cost(*costs: NDArray[np.float64]) -> float:
-            if self._reference is not None:
-                return objectives.cost_sign * self._reference
-            return max(float(part.max()) for part in costs)
-
-        self._surrogate.fit(observations)
         candidates = maximizer.candidates(observations)
-        reference = reference_cost(cost(candidates), observations.costs)
-        acquisition = Acquisition(self._surrogate, observations, cost, reference)
+        worst_seen = float(observations.costs.max())
+        worst = max(worst_seen, float(cost(candidates).max()))
+        if self._reference is not None:
+            worst_seen = worst = cost_sign * self._reference
+        acquisition = Acquisition(self._surrogate, observations, cost, reference_cost=worst)
         candidates, values = maximizer.climb(candidates, acquisition)
-        if trial.number % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1:
-            yield from maximizer.neighbours(observations, cost, reference_cost(observations.costs))
+        if with_neighbours:
+            yield from maximizer.neighbours(observations, cost, reference_cost=worst_seen)
         yield from maximizer.best_first(candidates, values)
 
     def _initial_design(self) -> Rows:

@@ -50,7 +50,7 @@ class Surrogate:
 
     @property
     def noise(self) -> Floats:
-        """Standard deviation of the noise of the gain, by each member of the ensemble, [members, 1]."""
+        """Scale of the noise of the gain, by each member of the ensemble, [members, 1]."""
         return self._gain.noise
 
     def gain(self, rows: Rows) -> Floats:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from qspinn_optuna.workloads.stdp.integer import IntegerNetwork
 from qspinn_optuna.workloads.stdp.network import STDPNetwork
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
 from qspinn_optuna.workloads.stdp.workload import STDPWorkload
 
-__all__ = ["IntegerNetwork", "STDPNetwork", "STDPSettings", "STDPWorkload", "SpikeTrains", "encode_images"]
+__all__ = ["STDPNetwork", "STDPSettings", "STDPWorkload", "SpikeTrains", "encode_images"]

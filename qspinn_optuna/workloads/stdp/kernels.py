@@ -9,6 +9,10 @@ goes to ``reset`` and is held for the refractory steps, ``inhibition`` is taken 
 raises theta and moves the neuron's weights by ``learning_rate * (x[i] - offset)``, where the trace x is set to 1 (or
 the nearest value it can hold) by an input spike and decays; after the image, the weights of neurons that fired are
 normalized to their sum.
+
+A ``Grid`` is a format and a rounding as numbers; whatever is ``UNQUANTIZED`` stays a float. The weights that spikes
+meet, ``forward``, are multiples of a ``unit``: floats with the unit 1, or codes with their resolution. Both give the
+same sums as long as float32 holds them.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.draws import (
+from qspinn_optuna.fixed_point.draws import (
     INITIAL_WEIGHT,
     MEMBRANE,
     THETA_DECAY,
@@ -30,7 +34,7 @@ from qspinn_optuna.workloads.stdp.draws import (
     WEIGHT_UPDATE,
     stream,
 )
-from qspinn_optuna.workloads.stdp.grid import Grid, to_grid
+from qspinn_optuna.fixed_point.simulated_rounding import Grid, round_to_grid
 
 
 class Neuron(NamedTuple):
@@ -94,7 +98,8 @@ def add_rows(inputs: NDArray[np.uint16], weights: NDArray[np.generic], current: 
 def charge(
     u: NDArray[np.float64],
     margin: NDArray[np.float64],
-    current: NDArray[np.float32],
+    current: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     ready: NDArray[np.int64],
@@ -105,7 +110,8 @@ def charge(
     """Charge the membranes and fill their margins over the threshold; returns how many are at it or above."""
     above = 0
     for j in range(len(u)):
-        charged = to_grid(neuron.decay * u[j] + scale[j] * np.float64(current[j]), neuron.membrane, key, j)
+        driven = neuron.decay * u[j] + scale[j] * (unit * np.float64(current[j]))
+        charged = round_to_grid(driven, neuron.membrane, key, j)
         free = ready[j] <= t
         u[j] = charged if free else u[j]
         margin[j] = u[j] - (neuron.threshold + theta[j]) if free else -1.0
@@ -134,7 +140,7 @@ def decay_trace(trace: float, i: int, since: int, now: int, rule: Plasticity, se
     for t in range(since + 1, now + 1):
         if trace == 0.0:
             break
-        trace = to_grid(trace * rule.trace_decay, rule.trace, stream(seed, TRACE, image, t), i)
+        trace = round_to_grid(trace * rule.trace_decay, rule.trace, stream(seed, TRACE, image, t), i)
     return trace
 
 
@@ -157,7 +163,7 @@ def potentiate(
             trace[i] = decay_trace(trace[i], i, touched[i], t, rule, seed, image)
         touched[i] = t
         weight = np.float64(stored[i, winner]) + learning_rate * (trace[i] - rule.trace_offset)
-        stored[i, winner] = to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
+        stored[i, winner] = round_to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
 
 
 @njit(cache=True)
@@ -169,13 +175,14 @@ def normalize(stored: NDArray[np.float32], j: int, rule: Plasticity, key: np.uin
     if total <= 0.0:
         return
     for i in range(len(stored)):
-        stored[i, j] = to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
+        stored[i, j] = round_to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
 
 
 @njit(cache=True)
 def requantize(
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     j: int,
     rule: Plasticity,
@@ -185,17 +192,19 @@ def requantize(
     total, narrow = 0.0, 0.0
     for i in range(len(stored)):
         weight = np.float64(stored[i, j])
-        forward[i, j] = to_grid(weight, rule.forward, key, i)
+        rounded = round_to_grid(weight, rule.forward, key, i)
+        forward[i, j] = rounded / unit
         total += weight
-        narrow += np.float64(forward[i, j])
+        narrow += rounded
     if rule.scaled and narrow > 0.0:
-        scale[j] = to_grid(total / narrow, rule.scale, key, len(stored))
+        scale[j] = round_to_grid(total / narrow, rule.scale, key, len(stored))
 
 
 @njit(cache=True)
 def quantize_initial_weights(
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     rule: Plasticity,
     seed: int,
@@ -203,8 +212,8 @@ def quantize_initial_weights(
     """Fill ``forward`` and ``scale`` before training."""
     for j in range(len(scale)):
         key = stream(seed, INITIAL_WEIGHT, 0, j)
-        scale[j] = to_grid(1.0, rule.scale, key, len(stored))
-        requantize(stored, forward, scale, j, rule, key)
+        scale[j] = round_to_grid(1.0, rule.scale, key, len(stored))
+        requantize(stored, forward, unit, scale, j, rule, key)
 
 
 @njit(cache=True)
@@ -212,7 +221,7 @@ def decay_theta(theta: NDArray[np.float64], rule: Plasticity, seed: int, image: 
     """Let theta decay for the duration of an image."""
     key = stream(seed, THETA_DECAY, image, 0)
     for j in range(len(theta)):
-        theta[j] = to_grid(theta[j] * rule.theta_decay, rule.theta, key, j)
+        theta[j] = round_to_grid(theta[j] * rule.theta_decay, rule.theta, key, j)
 
 
 @njit(cache=True, nogil=True)
@@ -220,7 +229,8 @@ def present(
     inputs: NDArray[np.uint16],
     starts: NDArray[np.int64],
     stored: NDArray[np.float32],
-    forward: NDArray[np.float32],
+    forward: NDArray[np.generic],
+    unit: float,
     scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     neuron: Neuron,
@@ -229,6 +239,7 @@ def present(
     learn_theta: bool,
     seed: int,
     first_image: int,
+    current: NDArray[np.generic],
     counts: NDArray[np.int32],
     winners: NDArray[np.int32],
 ) -> None:
@@ -240,6 +251,7 @@ def present(
         stored: Weights that learning changes, [inputs, neurons].
         forward: Weights that spikes meet, [inputs, neurons]: the same array, or narrow ones if the rule
             has a shadow.
+        unit: What ``forward`` is a multiple of.
         scale: Factor of each neuron's weights, [neurons].
         theta: Adaptive part of the thresholds, [neurons].
         neuron: The neurons.
@@ -248,12 +260,12 @@ def present(
         learn_theta: Whether thresholds adapt.
         seed: Of the draws of stochastic rounding.
         first_image: Number of the first image, which keys the draws.
+        current: Room for the input currents of a step, float32 [neurons], or int32 if ``forward`` are codes.
         counts: Filled with the spikes of each neuron, [images, neurons].
         winners: Filled with the neuron that spikes, or -1, at each step, [images, steps]; ignored if it has no rows.
     """
     images, steps = len(starts), starts.shape[1] - 1
     neurons = len(theta)
-    current = np.empty(neurons, forward.dtype)
     margin = np.empty(neurons)
     trace = np.empty(len(forward))
     touched = np.empty(len(forward), np.int64)
@@ -274,7 +286,7 @@ def present(
                 for i in now:
                     trace[i] = spiked
                     touched[i] = t
-            above = charge(u, margin, current, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
+            above = charge(u, margin, current, unit, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
             if len(winners) > 0:
                 winners[k, t] = -1
             if above == 0:
@@ -285,7 +297,7 @@ def present(
                 winners[k, t] = winner
             if learn_theta:
                 key = stream(seed, THETA_STEP, image, t)
-                theta[winner] = to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
+                theta[winner] = round_to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
             if learn_weights:
                 potentiate(stored, winner, trace, touched, t, learning_rate, rule, seed, image)
         if learn_theta:
@@ -295,5 +307,5 @@ def present(
                 if counts[k, j] > 0:
                     normalize(stored, j, rule, stream(seed, WEIGHT_NORMALIZATION, image, j))
                     if rule.shadow:
-                        requantize(stored, forward, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
+                        requantize(stored, forward, unit, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
             learning_rate *= rule.learning_rate_growth

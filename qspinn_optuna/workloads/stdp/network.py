@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.grid import UNQUANTIZED, Grid
+from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid
+from qspinn_optuna.workloads.stdp.forward_weights import ForwardWeights
 from qspinn_optuna.workloads.stdp.kernels import Neuron, Plasticity, present, quantize_initial_weights
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
@@ -49,8 +50,8 @@ class STDPNetwork:
         counts = np.empty((len(trains), len(self.theta)), np.int32)
         winners = np.empty((len(trains) if record else 0, trains.steps), np.int32)
         present(
-            trains.inputs, trains.starts, self.weights, self.weights, self.scale, self.theta, self.neuron,
-            _FROZEN, False, False, seed, trains.first_image, counts, winners,
+            trains.inputs, trains.starts, self.weights, self.weights, 1.0, self.scale, self.theta, self.neuron,
+            _FROZEN, False, False, seed, trains.first_image, np.empty(len(self.theta), np.float32), counts, winners,
         )  # fmt: skip
         return counts, winners
 
@@ -174,18 +175,18 @@ def train_in_parts(
     )
     stored = initial_weights(images.shape[1], settings, weight_sum, seed)
     scale, theta = np.empty(settings.neurons), np.zeros(settings.neurons)
-    forward = np.empty_like(stored)
-    quantize_initial_weights(stored, forward, scale, rule, seed)
+    forward = ForwardWeights.empty(stored.shape, grids.weights if grids.shadow else UNQUANTIZED)
+    quantize_initial_weights(stored, forward.weights, forward.unit, scale, rule, seed)
     if not grids.shadow:
-        stored = forward
+        stored = forward.values
     stops = [max(1, round(fraction * presentations)) for fraction in looks]
     for first_image, chunk in _chunks(images, settings.epochs):
         trains = encode_images(chunk, settings.steps, settings.input_rate, seed, first_image)
         rate, begin = settings.learning_rate * growth**first_image, 0
         for end in sorted({stop - first_image for stop in stops if 0 < stop - first_image < len(chunk)} | {len(chunk)}):
             present(
-                trains.inputs, trains.starts[begin:end], stored, forward, scale, theta, neuron,
-                rule._replace(learning_rate=rate), True, True, seed, first_image + begin,
+                trains.inputs, trains.starts[begin:end], stored, forward.weights, forward.unit, scale, theta, neuron,
+                rule._replace(learning_rate=rate), True, True, seed, first_image + begin, forward.currents(),
                 np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
             )  # fmt: skip
             for _ in range(begin, end):
@@ -193,12 +194,16 @@ def train_in_parts(
                 rate *= growth
             begin = end
             for _ in range(stops.count(first_image + end)):
-                yield STDPNetwork(forward.copy(), scale.copy(), theta.copy(), neuron)
-    yield STDPNetwork(forward, scale, theta, neuron)
+                yield STDPNetwork(forward.values.copy(), scale.copy(), theta.copy(), neuron)
+    yield STDPNetwork(forward.values, scale, theta, neuron)
 
 
 def adapt_thresholds(
-    network: STDPNetwork, images: NDArray[np.uint8], settings: STDPSettings, seed: int, first_image: int = 0
+    network: STDPNetwork,
+    trains: Iterable[SpikeTrains],
+    settings: STDPSettings,
+    seed: int,
+    weight_grid: Grid = UNQUANTIZED,
 ) -> STDPNetwork:
     """Let the thresholds adapt to the network's weights, which stay as they are, on images without labels.
 
@@ -206,10 +211,10 @@ def adapt_thresholds(
 
     Args:
         network: The network; left untouched.
-        images: uint8 [images, inputs].
+        trains: Input spikes of the images.
         settings: Those of the network.
-        seed: Of the input spikes and stochastic rounding.
-        first_image: Number of the first image, which keys the draws.
+        seed: Of stochastic rounding.
+        weight_grid: Grid of the weights, if they are on one: codes are faster than floats.
 
     Returns:
         The network with its new, unquantized theta.
@@ -219,11 +224,13 @@ def adapt_thresholds(
         theta_decay=math.exp(-settings.steps / settings.adaptation_theta_tau),
     )
     theta = network.theta.copy()
-    for first, chunk in _chunks(images, epochs=1):
-        trains = encode_images(chunk, settings.steps, settings.input_rate, seed, first_image + first)
+    forward = ForwardWeights.of(network.weights, weight_grid)
+    for part in trains:
+        part.check_inputs(len(network.weights))
         present(
-            trains.inputs, trains.starts, network.weights, network.weights, network.scale, theta, network.neuron,
-            rule, False, True, seed, trains.first_image, np.empty((len(chunk), len(theta)), np.int32), _NOT_RECORDED,
+            part.inputs, part.starts, _NO_WEIGHTS, forward.weights, forward.unit, network.scale, theta, network.neuron,
+            rule, False, True, seed, part.first_image, forward.currents(),
+            np.empty((len(part), len(theta)), np.int32), _NOT_RECORDED,
         )  # fmt: skip
     return replace(network, theta=theta)
 
@@ -243,6 +250,7 @@ def _chunks(images: NDArray[np.uint8], epochs: int) -> Iterator[tuple[int, NDArr
             yield epoch * len(images) + first, images[first : first + _CHUNK]
 
 
+_NO_WEIGHTS = np.empty((0, 0), np.float32)
 _NOT_RECORDED = np.empty((0, 0), np.int32)
 _FROZEN = Plasticity(
     theta_step=0.0,

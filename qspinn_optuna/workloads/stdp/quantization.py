@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.fixed_point.simulated_rounding import grid_of
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
-from qspinn_optuna.workloads.stdp.grid import grid_of
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import (
     LearningGrids,
@@ -26,17 +26,12 @@ from qspinn_optuna.workloads.stdp.network import (
     train_in_parts,
 )
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.spikes import SpikeTrains
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 _FLOAT32_BITS = 24
 _FLOAT64_BITS = 53
-
-_LOOK_ADAPTATION = 1_000
-"""Images on which thresholds adapt before a look in training."""
-
-_ADAPTATION = 3_000_000_000
-"""Number of the first image of an adaptation, far from those of training, so that its spikes are drawn anew."""
 
 
 def parameters(
@@ -65,13 +60,13 @@ def parameters(
         ParameterSpec("membrane", Family.MEMBRANE, neurons, -2 * half, half),
         ParameterSpec("theta", Family.THRESHOLD, neurons, 0.0, half),
         _coefficient("membrane_decay", membrane_decay(settings)),
-        _control("label", Family.WEIGHT, neurons, classes),
+        _integers("label", Family.WEIGHT, neurons, classes),
     ]
     if settings.refractory_steps > 0:
         # Held are the neurons that spiked last, one a step at most: their numbers, or none.
-        specs.append(_control("refractory", Family.MEMBRANE, settings.refractory_steps, neurons + 1))
+        specs.append(_integers("refractory", Family.MEMBRANE, settings.refractory_steps, neurons + 1))
     if kept < inputs:
-        specs.append(replace(_control("input_mask", Family.WEIGHT, inputs, 2), baseline_count=0))
+        specs.append(replace(_integers("input_mask", Family.WEIGHT, inputs, 2), baseline_count=0))
     specs += [
         ParameterSpec("trace", Family.TRACE, kept, 0.0, 0.5, learning_only=True, baseline_count=inputs),
         replace(_coefficient("trace_decay", trace_decay(settings)), learning_only=True),
@@ -87,7 +82,7 @@ def _coefficient(name: str, value: float) -> ParameterSpec:
     return ParameterSpec(name, Family.DECAY, 1, value, value)
 
 
-def _control(name: str, family: Family, count: int, values: int) -> ParameterSpec:
+def _integers(name: str, family: Family, count: int, values: int) -> ParameterSpec:
     """Integers below ``values``, stored as they are."""
     bits = max(1, math.ceil(math.log2(values)))
     return ParameterSpec(name, family, count, 0.0, float(2**bits - 1), fixed_bits=bits)
@@ -97,13 +92,13 @@ def check_exact(config: QuantizationConfig, inputs: int) -> None:
     """Refuse a configuration that the simulation cannot carry exactly.
 
     Raises:
-        ValueError: If sums of weights take more than float32's 24 bits, or charged membranes more than float64's 53.
+        InexactError: If sums of weights take more than float32's 24 bits, or charged membranes more than float64's 53.
     """
     weight, membrane, decay = (config[name].format for name in ("weight", "membrane", "membrane_decay"))
     scale = config["scale"].format if "scale" in config.parameters else None
     current_bits = weight.bits + _sum_bits(inputs)
     if current_bits > _FLOAT32_BITS:
-        raise ValueError(
+        raise InexactError(
             f"Weights of {weight.bits} bits sum to {current_bits} bits over {inputs} inputs, and the simulation's "
             f"float32 holds {_FLOAT32_BITS}: give weight at most {_FLOAT32_BITS - current_bits + weight.bits} bits."
         )
@@ -114,7 +109,7 @@ def check_exact(config: QuantizationConfig, inputs: int) -> None:
         current_bits + (scale.bits if scale else 0) + fraction - scaled, decay.bits + membrane.bits + fraction - decayed
     )
     if bits > _FLOAT64_BITS:
-        raise ValueError(
+        raise InexactError(
             f"A charged membrane takes {bits} bits, and the simulation's float64 holds {_FLOAT64_BITS}: give weight "
             "and scale, or membrane and membrane_decay, fewer bits."
         )
@@ -127,12 +122,20 @@ def _sum_bits(inputs: int) -> int:
 
 def quantize_trained(
     network: STDPNetwork,
-    adaptation_images: NDArray[np.uint8],
+    adaptation: Sequence[SpikeTrains],
     config: QuantizationConfig,
     settings: STDPSettings,
     seed: int,
 ) -> STDPNetwork:
-    """Post-training quantization: ``network`` with all values on the grids of ``config``; itself left untouched."""
+    """Post-training quantization: ``network`` with all values on the grids of ``config``.
+
+    Args:
+        network: The float network; left untouched.
+        adaptation: Input spikes on which thresholds adapt afterwards; none leave the thresholds as they were.
+        config: The quantization.
+        settings: Those of the network.
+        seed: Of stochastic rounding.
+    """
     generator = torch.Generator().manual_seed(seed)
     weights = _quantized(network.weights, config, "weight", generator)
     scale = np.ones(settings.neurons)
@@ -143,12 +146,12 @@ def quantize_trained(
         scale = _quantized(ratio, config, "scale", generator)
     neuron = quantized_neuron(config, settings, generator)
     quantized = STDPNetwork(weights, scale, network.theta, neuron)
-    return _settle_thresholds(quantized, adaptation_images, config, settings, seed, generator)
+    return _settle_thresholds(quantized, adaptation, config, settings, seed, generator)
 
 
 def train_quantized(
     images: NDArray[np.uint8],
-    adaptation_images: NDArray[np.uint8],
+    adaptation: Sequence[SpikeTrains],
     config: QuantizationConfig,
     settings: STDPSettings,
     deployment: Deployment,
@@ -161,9 +164,19 @@ def train_quantized(
     A network that is trained for inference adapts float thresholds, which are quantized at the end. One that learns on
     the device has thresholds, traces and their decays on their grids throughout, and is taken as it has learned.
 
+    Args:
+        images: uint8 [images, inputs].
+        adaptation: Input spikes on which thresholds adapt after the training, in parts.
+        config: The quantization.
+        settings: The network.
+        deployment: What the device does.
+        weight_sum: Sum of a neuron's weights.
+        seed: Of everything random.
+        looks: Fractions of the training, rising, after which to show the network.
+
     Yields:
-        The network after each of the fractions ``looks`` of its training, its thresholds adapted on a few images; then
-        the trained network, which looks leave as it is.
+        The network after each of the fractions ``looks`` of its training, its thresholds adapted on the first part;
+        then the trained network, which looks leave as it is.
     """
     generator = torch.Generator().manual_seed(seed)
     neuron = quantized_neuron(config, settings, generator)
@@ -189,8 +202,8 @@ def train_quantized(
     for _ in looks:
         # With draws of their own: those of the trained network are to be the same, whether one looks or not.
         draws = generator.clone_state()
-        yield _settle_thresholds(next(networks), adaptation_images[:_LOOK_ADAPTATION], config, settings, seed, draws)
-    yield _settle_thresholds(next(networks), adaptation_images, config, settings, seed, generator)
+        yield _settle_thresholds(next(networks), adaptation[:1], config, settings, seed, draws)
+    yield _settle_thresholds(next(networks), adaptation, config, settings, seed, generator)
 
 
 def quantized_neuron(config: QuantizationConfig, settings: STDPSettings, generator: torch.Generator) -> Neuron:
@@ -204,15 +217,15 @@ def quantized_neuron(config: QuantizationConfig, settings: STDPSettings, generat
 
 def _settle_thresholds(
     network: STDPNetwork,
-    images: NDArray[np.uint8],
+    adaptation: Sequence[SpikeTrains],
     config: QuantizationConfig,
     settings: STDPSettings,
     seed: int,
     generator: torch.Generator,
 ) -> STDPNetwork:
     """Let the thresholds adapt to the quantized weights, then put them on their grid."""
-    if len(images) > 0:
-        network = adapt_thresholds(network, images, settings, seed, _ADAPTATION)
+    if adaptation:
+        network = adapt_thresholds(network, adaptation, settings, seed, grid_of(config["weight"]))
     return replace(network, theta=_quantized(network.theta, config, "theta", generator))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qspinn_optuna.workloads.stdp.draws import INPUT, draw, stream
+from qspinn_optuna.fixed_point.draws import INPUT, draw, stream
+from qspinn_optuna.integer.coding import linear_chances
 
 _LANES = 4
 _MOST_INPUTS = 65_536
@@ -35,6 +36,11 @@ class SpikeTrains:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the spikes take in this process."""
+        return self.inputs.nbytes + self.starts.nbytes
 
     @property
     def steps(self) -> int:
@@ -76,7 +82,7 @@ def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int,
         raise ValueError(f"images must be [images, pixels], at most {_MOST_INPUTS:,} pixels, got {images.shape}.")
     if not 0 <= rate <= 1:
         raise ValueError(f"rate must be a probability between 0 and 1, got {rate!r}.")
-    chances = np.minimum(np.round(rate * 65536 / 255 * np.arange(256)), 65535).astype(np.uint64)
+    chances = linear_chances(rate).array.astype(np.uint64)
     # Room for the mean number of spikes and 20 standard deviations.
     mean = float(chances[images].sum()) / 65536 * steps
     room = int(mean + 20 * np.sqrt(mean)) + steps + images.shape[1] + _LANES

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,24 +15,15 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
+from qspinn_optuna.integer import IntegerModel, MeanResponse, RateCoding, WinnerTakeAll, linear_chances
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
-from qspinn_optuna.workloads.stdp.integer import IntegerNetwork
+from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, accuracy
 from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
-from qspinn_optuna.workloads.stdp.readout import assign_labels, vote
+from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
+from qspinn_optuna.workloads.stdp.responses import count_spikes, layer_of
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
-from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
-
-_BATCH = 1_000
-"""Images between two partial results, once so many are seen; before, after an eighth, a quarter and a half of them."""
-
-# Numbers of the first images, far from those of training, so that every set has spikes of its own.
-_LABELS = 1_000_000_000
-_VALIDATION = 2_000_000_000
-_TEST = 4_000_000_000
-
-_Network = STDPNetwork | IntegerNetwork
 
 
 class STDPWorkload:
@@ -85,7 +74,8 @@ class STDPWorkload:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.rungs = check_rungs(tuple(rungs))
         self.kept_inputs = self._find_kept_inputs()
-        self._spikes: dict[tuple[int, int, int, int], SpikeTrains] = {}
+        self._measurement = Measurement(data, self.settings, self.kept_inputs, self.threads)
+        self._recent = RecentNetworks()
 
     @cached_property
     def parameters(self) -> tuple[ParameterSpec, ...]:
@@ -109,12 +99,17 @@ class STDPWorkload:
     @cached_property
     def baseline(self) -> float:
         """Accuracy of the float baseline on the tuning set."""
-        return self._accuracy(self.network, self.data.validation, _VALIDATION)
+        return self._float_accuracy(self.data.validation, VALIDATION)
 
     @cached_property
     def test_baseline(self) -> float:
         """Accuracy of the float baseline on the test set."""
-        return self._accuracy(self.network, self.data.test, _TEST)
+        return self._float_accuracy(self.data.test, TEST)
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Schemes by which the network can be quantized: a device that learns is quantized in training."""
+        return (Scheme.ITQ,) if self.deployment is Deployment.LEARNING else tuple(Scheme)
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
         """Quantize the network and count its correct answers on the tuning set.
@@ -128,27 +123,36 @@ class STDPWorkload:
             after every thousand images.
 
         Raises:
-            ValueError: If the simulation cannot carry ``config`` exactly, or a device that learns is to be quantized
-                after training.
+            InexactError: If the simulation cannot carry ``config`` exactly.
+            ValueError: If a device that learns is to be quantized after training.
         """
-        networks = self._networks(config, seed, self.rungs)
-        for fraction in self.rungs if config.scheme is Scheme.ITQ else ():
-            network = IntegerNetwork.from_network(next(networks), config)
-            yield self._look(network, fraction, seed)
-        network = IntegerNetwork.from_network(next(networks), config)
-        yield from self._measure(network, self.data.validation, _VALIDATION, seed)
+        if config.scheme is Scheme.ITQ and self.rungs:
+            layers = self._layers(config, seed, self.rungs)
+            for fraction in self.rungs:
+                yield self._look(next(layers), fraction, seed)
+            network = self._label(next(layers), config, seed)
+        else:
+            network = self._quantized(config, seed)
+        yield from self._correct(network, self.data.validation, VALIDATION, seed)
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test set: for the final figure only."""
-        return _last(self._measure(self.quantize(config, seed), self.data.test, _TEST, seed))
+        return accuracy(self._correct(self._quantized(config, seed), self.data.test, TEST, seed))
 
-    def quantize(self, config: QuantizationConfig, seed: int) -> IntegerNetwork:
-        """The network that ``config`` gives, on integer codes; arguments and errors as in :meth:`evaluate`."""
-        return IntegerNetwork.from_network(self.simulate(config, seed), config)
+    def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
+        """The network that ``config`` gives, as a device stores it: it classifies the test set as :meth:`test` does.
+
+        Arguments and errors are those of :meth:`evaluate`. A network that was evaluated lately is not trained again.
+        """
+        network = self._quantized(config, seed)
+        coding = RateCoding(
+            linear_chances(self.settings.input_rate), self.settings.steps, self._inputs, self.kept_inputs
+        )
+        return IntegerModel(coding, (network.layer,), network.readout, seed, first_sample=TEST)
 
     def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
         """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""
-        return next(self._networks(config, seed))
+        return next(self._simulations(config, seed))
 
     def describe(self) -> dict[str, Any]:
         """What accuracies depend on: the network, the data, the seed of the baseline."""
@@ -188,87 +192,56 @@ class STDPWorkload:
             (weights * factor).astype(np.float32), self.network.scale, self.network.theta, self.network.neuron
         )
 
-    def _networks(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[STDPNetwork]:
+    def _simulations(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[STDPNetwork]:
         """Networks at the looks in training, if there is any, then the one that ``config`` gives."""
         check_exact(config, len(self.kept_inputs))
-        adaptation_images = self.data.train.images[: self.settings.adaptation_images, self.kept_inputs]
+        if config.scheme not in self.schemes:
+            raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
+        adaptation = self._measurement.adaptation(seed)
         if config.scheme is Scheme.ITQ:
             images = self.data.train.images[:, self.kept_inputs]
             yield from train_quantized(
-                images, adaptation_images, config, self.settings, self.deployment, self._weight_sum, seed, looks
+                images, adaptation, config, self.settings, self.deployment, self._weight_sum, seed, looks
             )
-            return
-        if self.deployment is Deployment.LEARNING:
-            raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
-        yield quantize_trained(self._without_dropped_inputs(), adaptation_images, config, self.settings, seed)
+        else:
+            yield quantize_trained(self._without_dropped_inputs(), adaptation, config, self.settings, seed)
 
-    def _look(self, network: _Network, fraction: float, seed: int) -> TrainingProgress:
+    def _layers(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[WinnerTakeAll]:
+        """The networks of :meth:`_simulations` as integers."""
+        for network in self._simulations(config, seed, looks):
+            yield layer_of(network, config)
+
+    def _quantized(self, config: QuantizationConfig, seed: int) -> LabeledLayer:
+        """The network that ``config`` gives, with labels: remembered, or made."""
+        known = self._recent.get(config, seed)
+        return self._label(next(self._layers(config, seed)), config, seed) if known is None else known
+
+    def _label(self, layer: WinnerTakeAll, config: QuantizationConfig, seed: int) -> LabeledLayer:
+        """Label the neurons, and remember the network."""
+        network = LabeledLayer(layer, self._measurement.readout(partial(count_spikes, layer), seed))
+        self._recent.add(config, seed, network)
+        return network
+
+    def _look(self, layer: WinnerTakeAll, fraction: float, seed: int) -> TrainingProgress:
         """How far a training is: labels and accuracy by the first batch of each."""
-        *_, (correct, seen) = self._measure(
-            network, self.data.validation[:_BATCH], _VALIDATION, seed, label_images=_BATCH
+        readout = self._measurement.readout(partial(count_spikes, layer), seed, images=BATCH)
+        *_, (correct, seen) = self._correct(
+            LabeledLayer(layer, readout), self.data.validation[:BATCH], VALIDATION, seed
         )
         return TrainingProgress(fraction, correct, seen)
 
-    def _accuracy(self, network: _Network, split: LabeledImages, first_image: int) -> float:
-        return _last(self._measure(network, split, first_image, self.seed))
-
-    def _measure(
-        self, network: _Network, split: LabeledImages, first_image: int, seed: int, label_images: int | None = None
+    def _correct(
+        self, network: LabeledLayer, split: LabeledImages, first_image: int, seed: int
     ) -> Iterator[tuple[int, int]]:
-        """Label the neurons, by the first of the label images if so told, then count correct answers by batches."""
-        for key in [key for key in tuple(self._spikes) if key[-1] != seed]:
-            self._spikes.pop(key, None)
-        inputs = self.kept_inputs if isinstance(network, IntegerNetwork) else np.arange(self._inputs)
-        training = self.data.train
-        label_split = training[-self.settings.label_images :][:label_images]
-        counts = np.concatenate(list(self._count_spikes(network, label_split, inputs, _LABELS, seed)))
-        neuron_labels = assign_labels(counts, label_split.labels, self.data.classes)
-        correct, seen = 0, 0
-        for batch in self._count_spikes(network, split, inputs, first_image, seed):
-            answers = vote(batch, neuron_labels, self.data.classes)
-            correct += int((answers == split.labels[seen : seen + len(batch)]).sum())
-            seen += len(batch)
-            yield correct, seen
+        respond = partial(count_spikes, network.layer)
+        return self._measurement.correct(respond, network.readout, split, first_image, seed)
 
-    def _count_spikes(
-        self, network: _Network, split: LabeledImages, inputs: NDArray[np.intp], first_image: int, seed: int
-    ) -> Iterator[NDArray[np.int32]]:
-        """Spikes of the neurons, one batch of images after the other."""
+    @cached_property
+    def _float_readout(self) -> MeanResponse:
+        return self._measurement.readout(self.network.count_spikes, self.seed, kept=False)
 
-        def respond(batch: range) -> NDArray[np.int32]:
-            return network.count_spikes(self._trains(split, batch, inputs, first_image, seed), seed)
-
-        pool = ThreadPoolExecutor(self.threads)
-        try:
-            yield from pool.map(respond, _batches(len(split)))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _trains(
-        self, split: LabeledImages, batch: range, inputs: NDArray[np.intp], first_image: int, seed: int
-    ) -> SpikeTrains:
-        """Input spikes of a batch, kept for the trials to come: they take as long to draw as to respond to."""
-        key = (first_image + batch.start, len(batch), len(inputs), seed)
-        trains = self._spikes.get(key)
-        if trains is None:
-            images = split.images[batch.start : batch.stop, inputs]
-            first = first_image + batch.start
-            trains = encode_images(images, self.settings.steps, self.settings.input_rate, seed, first)
-            if first_image != _TEST:
-                self._spikes[key] = trains
-        return trains
-
-
-def _batches(images: int) -> list[range]:
-    """Small ones first: many a network is so bad that a hundred images tell."""
-    starts = {0, *(_BATCH // part for part in (8, 4, 2)), *range(_BATCH, images, _BATCH)}
-    edges = [*sorted(start for start in starts if start < images), images]
-    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
-
-
-def _last(counts: Iterator[tuple[int, int]]) -> float:
-    """Accuracy after all samples."""
-    correct, seen = 0, 1
-    for correct, seen in counts:  # noqa: B007
-        pass
-    return correct / seen
+    def _float_accuracy(self, split: LabeledImages, first_image: int) -> float:
+        counts = self._measurement.correct(
+            self.network.count_spikes, self._float_readout, split, first_image, self.seed, kept=False
+        )
+        return accuracy(counts)

@@ -1,13 +1,17 @@
-"""Trained networks kept in files."""
+"""Networks that are kept: trained ones in files, the last few quantized ones in memory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+
+from qspinn_optuna.networks.watching import fresh_copy
 
 
 class NetworkCache:
@@ -21,7 +25,7 @@ class NetworkCache:
         self.folder = folder
 
     def load(self, key: str) -> dict[str, Any] | None:
-        """What was saved under ``key``; None if nothing was.
+        """The state dict that was saved under ``key``; None if none was.
 
         Raises:
             ValueError: If the file is damaged.
@@ -44,3 +48,29 @@ class NetworkCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.pt"
+
+
+class RecentNetworks:
+    """The networks that were used last, in memory; each is handed out as a fresh copy.
+
+    Args:
+        capacity: Number of networks that are kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._networks: OrderedDict[Hashable, nn.Module] = OrderedDict()
+
+    def get(self, key: Hashable) -> nn.Module | None:
+        """A copy of the network that was kept under ``key``; None if it is not kept."""
+        if key not in self._networks:
+            return None
+        self._networks.move_to_end(key)
+        return fresh_copy(self._networks[key])
+
+    def keep(self, key: Hashable, network: nn.Module) -> None:
+        """Keep a copy of ``network``, and forget the network that was not used for longest if there are too many."""
+        self._networks[key] = fresh_copy(network)
+        self._networks.move_to_end(key)
+        if len(self._networks) > self.capacity:
+            self._networks.popitem(last=False)

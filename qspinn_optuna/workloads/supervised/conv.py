@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
+
+from qspinn_optuna.workloads.supervised.turns import seeded
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,10 @@ class ConvBlock:
     """A convolution, neurons, and maximum pooling if ``pool`` is over 1.
 
     Args:
-        channels: Channels that it puts out.
-        kernel: Width and height of the kernels, which are padded.
+        channels: Output channels.
+        kernel: Width and height of the kernels; frames are padded by half of it.
         stride: Of the convolution.
-        pool: Width and height of what one pooled neuron sees.
+        pool: Width and height of the pooling window.
     """
 
     channels: int
@@ -36,15 +37,35 @@ class ConvBlock:
         return self.kernel // 2
 
     def output_side(self, side: int) -> int:
-        """Width or height of what is put out for a frame of that side.
+        """Width or height of the output for a frame of that side.
 
         Raises:
-            ValueError: If nothing is left of the frame.
+            ValueError: If the frame is smaller than the pooling window.
         """
         made = ((side + 2 * self.padding - self.kernel) // self.stride + 1) // self.pool
         if made < 1:
-            raise ValueError(f"A frame must not be smaller than what is pooled, {self.pool} pixels, got {side}.")
+            raise ValueError(f"A frame must not be smaller than the pooling, {self.pool} pixels, got {side}.")
         return made
+
+
+def check_blocks(blocks: tuple[ConvBlock, ...]) -> None:
+    """Refuse a network without convolutions.
+
+    Raises:
+        ValueError: If there are no blocks.
+    """
+    if not blocks:
+        raise ValueError("blocks must have at least one ConvBlock, got none.")
+
+
+def check_decay(decay: float) -> None:
+    """Refuse a decay that keeps nothing of a state, or all of it.
+
+    Raises:
+        ValueError: If ``decay`` is not between 0 and 1.
+    """
+    if not 0 < decay < 1:
+        raise ValueError(f"decay must be between 0 and 1, both excluded, got {decay}.")
 
 
 class ConvSNN(nn.Module):
@@ -57,7 +78,7 @@ class ConvSNN(nn.Module):
         blocks: The convolutions.
         classes: Number of classes.
         decay: Part of a membrane potential that remains after a step.
-        gain: Of the initial kernels, so that spikes come through an untrained network.
+        gain: Factor of the initial kernels, so that an untrained network passes spikes on.
         score_scale: Of the readout summed over time.
         seed: Of the initial weights.
 
@@ -77,15 +98,12 @@ class ConvSNN(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not blocks:
-            raise ValueError("blocks must have at least one ConvBlock, got none.")
-        if not 0 < decay < 1:
-            raise ValueError(f"decay must be between 0 and 1, got {decay}.")
+        check_blocks(blocks)
+        check_decay(decay)
         channels, height, width = frame_shape
         self.score_scale = score_scale
         layers: dict[str, nn.Module] = {}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             for number, block in enumerate(blocks, start=1):
                 conv = layer.Conv2d(channels, block.channels, block.kernel, block.stride, block.padding, bias=False)
                 conv.weight.data.mul_(gain)

@@ -1,4 +1,4 @@
-"""Digests of what a result depends on: networks, functions and data."""
+"""Digests of the networks, functions and data that a result depends on."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _DEPTH = 8
 def fingerprint(*values: object) -> str:
     """A digest that is equal for equal values, in other processes too.
 
-    Of a function it takes the source, defaults, closure and bound arguments, of a module its weights, settings and the
-    source of classes of the user's own, of a ``DataLoader`` its data set and settings, of other objects their
-    attributes. It does not see global variables that functions read, nor files that are read later.
+    The digest covers the source, defaults, closure and bound arguments of a function; weights, settings and the source
+    of user classes of a module; data set and settings of a ``DataLoader``; the attributes of other objects. It does not
+    cover global variables that functions read, nor files that are read later.
     """
     digest = hashlib.sha256()
     for value in values:
@@ -54,7 +54,7 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
 
 
 def _parts(value: Any) -> list[Any]:  # noqa: PLR0911
-    """What a compound value is made of, in an order that does not change."""
+    """The parts of a compound value, in an order that does not change."""
     if isinstance(value, Mapping):
         return [part for key in sorted(value, key=repr) for part in (key, value[key])]
     if isinstance(value, set | frozenset):

@@ -12,15 +12,17 @@ from qspinn_optuna.datasets.events import LabeledFrames, reverse_half
 
 
 class FrameBatches:
-    """Goes through labeled frames in batches, again and again.
+    """Batches of labeled frames, which can be iterated many times.
 
     Args:
         data: The frames.
         batch_size: Samples of a batch; the last may have fewer.
         shuffle: Whether the order is drawn anew each time, from torch's global generator.
-        shift: Pixels by which each sample is shifted at most, both ways, drawn too: augmentation for training.
-        reversals: What a class becomes when it is played backwards, if each sample is to be so with probability 1/2,
-            drawn too; see :func:`~qspinn_optuna.datasets.reverse_half`. Classes that it leaves out stay the same.
+        shift: Augmentation for training: each sample is shifted by a random number of pixels, at most so many, in both
+            directions.
+        reversals: Augmentation for training: each sample is played backwards with probability 1/2, and gets the class
+            that the mapping gives for its own; see :func:`~qspinn_optuna.datasets.reverse_half`. Classes that are not
+            in the mapping stay the same.
 
     Raises:
         ValueError: If ``batch_size`` is under 1, or ``shift`` is negative.
@@ -64,7 +66,7 @@ class FrameBatches:
         return torch.from_numpy(made.frames), torch.from_numpy(made.labels)
 
     def _shifted(self, frames: Tensor) -> Tensor:
-        """Each sample moved by a random number of pixels; what leaves the frame is lost."""
+        """Each sample moved by a random number of pixels; pixels that leave the frame are lost."""
         height, width = frames.shape[-2:]
         padded = torch.nn.functional.pad(frames, (self.shift,) * 4)
         corners = torch.randint(2 * self.shift + 1, (len(frames), 2)).tolist()

@@ -2,7 +2,7 @@
 
 Kaiser, Mostafa and Neftci, "Synaptic Plasticity Dynamics for Deep Continuous Local Learning", Frontiers in Neuroscience
 2020, https://doi.org/10.3389/fnins.2020.00424. Neither errors nor gradients pass from layer to layer or from step to
-step: each layer has a readout and a loss, and what comes in is filtered by two traces, Q and P, which a device stores.
+step: each layer has a readout and a loss, and two traces, Q and P, which a device stores, filter its input.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import torch
 from spikingjelly.activation_based import base, functional, layer, surrogate
 from torch import Tensor, nn
 
-from qspinn_optuna.workloads.supervised.conv import ConvBlock
+from qspinn_optuna.workloads.supervised.conv import ConvBlock, check_blocks, check_decay
+from qspinn_optuna.workloads.supervised.turns import seeded
 
 
 class Trace(base.MemoryModule):  # type: ignore[misc]
-    """A trace of what comes in: trace = decay * trace + x.
+    """A trace of the input: trace = decay * trace + x.
 
     Args:
         decay: Part of it that remains after a step.
@@ -28,8 +29,7 @@ class Trace(base.MemoryModule):  # type: ignore[misc]
 
     def __init__(self, decay: float) -> None:
         super().__init__()
-        if not 0 < decay < 1:
-            raise ValueError(f"decay must be between 0 and 1, got {decay}.")
+        check_decay(decay)
         self.decay = decay
         self.register_memory("trace", 0.0)
 
@@ -42,7 +42,7 @@ class Trace(base.MemoryModule):  # type: ignore[misc]
     def single_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
-        """The trace after a step, which is put out."""
+        """The trace after a step, which is the output too."""
         trace = self.decay * states[0] + inputs[0]
         return (trace,), (trace,)
 
@@ -52,7 +52,7 @@ class RefractoryNeuron(base.MemoryModule):  # type: ignore[misc]
 
     Args:
         decay: Part of the trace, R, that remains after a step.
-        v_threshold: Where it fires.
+        v_threshold: Threshold of the input without the trace.
         surrogate_function: A step at 0 with a gradient.
     """
 
@@ -61,8 +61,7 @@ class RefractoryNeuron(base.MemoryModule):  # type: ignore[misc]
 
     def __init__(self, decay: float, v_threshold: float = 1.0, surrogate_function: Any = None) -> None:
         super().__init__()
-        if not 0 < decay < 1:
-            raise ValueError(f"decay must be between 0 and 1, got {decay}.")
+        check_decay(decay)
         self.decay = decay
         self.v_threshold = v_threshold
         self.surrogate_function = surrogate.ATan() if surrogate_function is None else surrogate_function
@@ -83,9 +82,9 @@ class RefractoryNeuron(base.MemoryModule):  # type: ignore[misc]
 
 
 class LocalLearningSNN(nn.Module):
-    """Convolutions that learn locally; their readouts, summed over time, vote.
+    """Convolutions that learn locally; the sum of their readouts over time gives the scores.
 
-    A layer is: trace Q of the spikes that come in, trace P of that, convolution, refractory neurons, pooling, readout.
+    A layer is: trace Q of the input spikes, trace P of trace Q, convolution, refractory neurons, pooling, readout.
 
     Args:
         frame_shape: Channels, height and width of a frame.
@@ -112,13 +111,11 @@ class LocalLearningSNN(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not blocks:
-            raise ValueError("blocks must have at least one ConvBlock, got none.")
+        check_blocks(blocks)
         channels, height, width = frame_shape
         self.score_scale = score_scale
         self.blocks = nn.ModuleList()
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             for block in blocks:
                 height, width = block.output_side(height), block.output_side(width)
                 self.blocks.append(

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from tqdm import tqdm
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""Inputs as the network takes them and labels, int64 [batch]; gone through again and again, as a ``DataLoader``."""
+from qspinn_optuna.workloads.supervised.turns import Draws, in_turns, seeded
 
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Inputs as the network takes them and labels, int64 [batch]; iterated many times, as a ``DataLoader`` is."""
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""What is minimized, of a network, inputs and labels."""
+"""The value to minimize, of a network, inputs and labels."""
+
+Train = Callable[[nn.Module, int], nn.Module]
+"""Trains a network, given a seed, and returns it."""
+
+TrainInParts = Callable[[nn.Module, int], Generator[float, None, None]]
+"""Trains a network in place, given a seed; yields the fraction that is done whenever the network may be evaluated."""
 
 
 def cross_entropy(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -39,11 +47,11 @@ def fit(
 
     Args:
         network: Trained in place; see :func:`class_scores` for its output.
-        seed: Of torch's global generator while this runs, for shuffling, augmentation and dropout.
+        seed: Of torch's global generators while this runs, for shuffling, augmentation and dropout.
         batches: The training set.
         epochs: Passes over it.
         learning_rate: At the start.
-        loss: What is minimized.
+        loss: The value to minimize.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -69,17 +77,17 @@ def fit_by_epochs(
     loss: Loss = cross_entropy,
     progress: bool = True,
 ) -> Generator[float, None, None]:
-    """Train as :func:`fit` does, to the same weights, and pause after every epoch, for the network to be looked at.
+    """Train as :func:`fit` does, to the same weights, and pause after every epoch, so that a copy can be evaluated.
 
-    Who looks may draw from torch's global generator, and must leave ``network`` as it is.
+    During a pause the caller may draw from torch's global generators, and must leave ``network`` as it is.
 
     Args:
         network: Trained in place; the other arguments as in :func:`fit`.
-        seed: Of torch's global generator while this trains.
+        seed: Of torch's global generators while this trains.
         batches: The training set.
         epochs: Passes over it.
         learning_rate: At the start.
-        loss: What is minimized.
+        loss: The value to minimize.
         progress: Whether to show a progress bar.
 
     Yields:
@@ -94,7 +102,7 @@ def fit_by_epochs(
         raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
     optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-    draws = _Draws(seed)
+    draws = Draws(seed)
     network.train()
     with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress) as bar:
         for epoch in bar:
@@ -115,8 +123,53 @@ def fit_by_epochs(
     functional.reset_net(network)
 
 
+def run_training(
+    name: str, train: Train | TrainInParts, network: nn.Module, seed: int
+) -> Generator[tuple[float, nn.Module], None, nn.Module]:
+    """Train a network by a function of the user's.
+
+    Args:
+        name: Of the argument that gave the function, for errors.
+        train: The function.
+        network: The function may train it in place.
+        seed: The function gets it, and torch's global generators are seeded with it.
+
+    Yields:
+        Whenever ``train`` pauses, the fraction that is done and the network as it is then.
+
+    Returns:
+        The trained network, in evaluation mode, its states reset.
+
+    Raises:
+        TypeError: If ``train`` returns something else than a network.
+    """
+    with seeded(seed):
+        trained: Any = train(network, seed)
+    if isinstance(trained, Generator):
+        with contextlib.closing(in_turns(trained, seed)) as parts:
+            for done in parts:
+                yield done, network
+        trained = network
+    if not isinstance(trained, nn.Module):
+        raise TypeError(
+            f"{name} must return the trained network, got {type(trained).__name__}: add `return network` to it."
+        )
+    functional.reset_net(trained)
+    return trained.eval()
+
+
+def finish(training: Generator[object, None, nn.Module]) -> nn.Module:
+    """Run a training to its end, whatever it yields; the network that it returns."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            network: nn.Module = end.value
+            return network
+
+
 def class_scores(network: nn.Module, inputs: Tensor) -> Tensor:
-    """What the network says of a batch.
+    """Class scores of a batch.
 
     Args:
         network: Returns scores, [batch, classes], or those of every time step, [steps, batch, classes].
@@ -148,37 +201,3 @@ def check_batch(scores: Tensor, labels: Tensor) -> None:
             f"The network must return scores for the {len(labels)} samples of a batch, got {len(scores)}: its output "
             "must be [batch, classes] or [steps, batch, classes]."
         )
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generators, and put them back afterwards."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
-
-
-class _Draws:
-    """torch's global generators as a training left them, to go on with after a pause.
-
-    Args:
-        seed: What they begin with.
-    """
-
-    def __init__(self, seed: int) -> None:
-        with seeded(seed):
-            self._keep()
-
-    @contextlib.contextmanager
-    def resumed(self) -> Iterator[None]:
-        """Go on drawing; what the generators were for others is put back afterwards."""
-        with torch.random.fork_rng():
-            torch.set_rng_state(self._cpu)
-            if self._gpus:
-                torch.cuda.set_rng_state_all(self._gpus)
-            yield
-            self._keep()
-
-    def _keep(self) -> None:
-        self._cpu = torch.get_rng_state()
-        self._gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

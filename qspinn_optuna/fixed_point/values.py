@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.rounding import Rounding
+from qspinn_optuna.fixed_point.simulated_rounding import round_values
 
 _CHUNK = 1 << 17
 """Elements rounded at a time on the CPU: half a MiB of float32 stays in the cache through all the steps."""
@@ -69,48 +70,14 @@ def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     if rounding is Rounding.STOCHASTIC:
         draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
     if x.device.type != "cpu" or x.numel() <= _CHUNK:
-        return _round(x, fmt, rounding, draws).mul_(unit)
+        return round_values(x, fmt, rounding, draws).mul_(unit)
     out = torch.empty(x.shape, dtype=x.dtype)
     source, target = x.reshape(-1), out.view(-1)
     for start in range(0, x.numel(), _CHUNK):
         part = slice(start, start + _CHUNK)
         part_draws = None if draws is None else draws.view(-1)[part]
-        target[part] = _round(source[part], fmt, rounding, part_draws).mul_(unit)
+        target[part] = round_values(source[part], fmt, rounding, part_draws).mul_(unit)
     return out
-
-
-def _round(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | None) -> Tensor:
-    """Saturated codes of ``x``. Every step is exact in floating point, so the result is that of real numbers."""
-    y = x * 2.0**fmt.fraction_bits
-    if fmt.fraction_bits < 0:
-        # NOTE: a tiny negative number may have become zero, although its floor is -1.
-        y.masked_fill_((y == 0) & (x < 0), -torch.finfo(y.dtype).tiny)
-    if draws is not None:
-        codes = _round_stochastically(y, draws)
-    elif rounding is Rounding.NEAREST:
-        codes = _round_to_nearest(y)
-    else:
-        codes = y.floor_()
-    return codes.clamp_(fmt.min_code, fmt.max_code)
-
-
-def _round_to_nearest(y: Tensor) -> Tensor:
-    # NOTE: floor(y + 0.5) is wrong where y + 0.5 is not a floating-point number: at 0.49999997 and above 2**23.
-    floor = y.floor()
-    return floor.add_(y.sub_(floor).ge_(0.5))
-
-
-def _round_stochastically(y: Tensor, draws: Tensor) -> Tensor:
-    """floor(y + u), as if y + u had all its digits.
-
-    With t = y cut toward zero, r = y - t has the sign of y and is exact. The floor of t + r + u is t + 1 where
-    r >= 1 - u, t - 1 where r < -u, else t; 1 - u is exact too, as u is a multiple of its type's smallest draw.
-    """
-    toward_zero = y.trunc()
-    remainder = y.sub_(toward_zero)
-    up = remainder >= 1 - draws
-    down = remainder < -draws
-    return toward_zero.add_(up).sub_(down.to(y.dtype))
 
 
 def _check_values(x: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Watch a network at work: its states after every time step, and what enters its layers."""
+"""Watch a network that runs: its states after every time step, and the inputs of its synapses."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class _Watch:
 
 
 def watched(network: nn.Module, on_state: StateWatcher, on_input: InputWatcher | None = None) -> nn.Module:
-    """A copy of ``network``, in evaluation mode, that tells what it does.
+    """A copy of ``network``, in evaluation mode, that calls watchers while it runs.
 
     Args:
         network: A supported network.
         on_state: Called with name and value of every state after every time step.
-        on_input: Called with the name of a synapse and what enters it.
+        on_input: Called with name and input of every synapse.
     """
     network = fresh_copy(network).eval()
     for name, module in network.named_modules():
@@ -47,7 +47,7 @@ def watched(network: nn.Module, on_state: StateWatcher, on_input: InputWatcher |
 
 
 def fresh_copy(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` with states as before the first step; those of ``network`` stay, gradients and all."""
+    """A copy of ``network`` with states as before the first step; ``network`` keeps its own, gradients included."""
     stateful = [module for module in network.modules() if isinstance(module, base.MemoryModule)]
     kept = [(module, module._memories, module.__dict__.get("v_seq")) for module in stateful]
     try:
@@ -73,7 +73,7 @@ def run(network: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def join(module_name: str, name: str) -> str:
-    """Name of what belongs to a module; the network itself has the empty name."""
+    """Full name of a parameter or state of a module; the network itself has the empty name."""
     return f"{module_name}.{name}" if module_name else name
 
 

@@ -1,0 +1,74 @@
+"""Random draws by counter: a draw depends on what it is for, not on what was drawn before.
+
+So a simulation in floating point, one on integers, and a device that visits the neurons in another order all see the
+same draws. The generator is splitmix64 (Steele et al. 2014, https://doi.org/10.1145/2714064.2660195), which passes
+BigCrush. :func:`stream` and :func:`draw` are for kernels; :func:`streams` and :func:`draws` give the same bits for
+whole arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+# What a draw is for.
+INPUT = 1
+MEMBRANE = 2
+THETA_STEP = 3
+THETA_DECAY = 4
+TRACE = 5
+WEIGHT_UPDATE = 6
+WEIGHT_NORMALIZATION = 7
+WEIGHT_REQUANTIZATION = 8
+INITIAL_WEIGHT = 9
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+_S27 = np.uint64(27)
+_S30 = np.uint64(30)
+_S31 = np.uint64(31)
+
+
+@njit(cache=True)
+def mix(z: np.uint64) -> np.uint64:
+    """The finalizer of splitmix64: 64 bits to 64 well-mixed bits, one to one."""
+    z = (z ^ (z >> _S30)) * _MULTIPLIER_1
+    z = (z ^ (z >> _S27)) * _MULTIPLIER_2
+    return z ^ (z >> _S31)
+
+
+@njit(cache=True)
+def stream(seed: int, purpose: int, sample: int, step: int) -> np.uint64:
+    """Key of the draws of one purpose, at one step of the presentation of one sample."""
+    key = mix(np.uint64(seed) * _GOLDEN + np.uint64(purpose))
+    return mix(mix(key + np.uint64(sample) * _GOLDEN) + np.uint64(step) * _GOLDEN)
+
+
+@njit(cache=True)
+def draw(key: np.uint64, index: int) -> np.uint64:
+    """The draw with a number, from a stream: 64 random bits."""
+    return mix(key + np.uint64(index) * _GOLDEN)
+
+
+def streams(seed: int, purpose: int, samples: ArrayLike, steps: ArrayLike) -> NDArray[np.uint64]:
+    """Keys as :func:`stream` gives them, for samples and steps that are broadcast against each other."""
+    key = _mix(_unsigned(seed) * _GOLDEN + np.uint64(purpose))
+    return _mix(_mix(key + _unsigned(samples) * _GOLDEN) + _unsigned(steps) * _GOLDEN)
+
+
+def draws(keys: ArrayLike, indices: ArrayLike) -> NDArray[np.uint64]:
+    """Draws as :func:`draw` gives them, for keys and indices that are broadcast against each other."""
+    return _mix(_unsigned(keys) + _unsigned(indices) * _GOLDEN)
+
+
+def _unsigned(values: ArrayLike) -> NDArray[np.uint64]:
+    """64-bit integers as an array of at least one dimension, whose products wrap around without a warning."""
+    return np.atleast_1d(np.asarray(values)).astype(np.uint64)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> _S30)) * _MULTIPLIER_1
+    z = (z ^ (z >> _S27)) * _MULTIPLIER_2
+    return z ^ (z >> _S31)

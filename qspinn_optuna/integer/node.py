@@ -1,0 +1,62 @@
+"""Parts of an integer model: frozen values that may hold arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A part of a model; it equals another of its type whose fields are equal."""
+
+    # Arrays do not hash.
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    return bool(one == other)
+
+
+def frozen_array(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """A contiguous copy that cannot be written to."""
+    array = np.array(values, dtype, order="C")
+    array.flags.writeable = False
+    return array
+
+
+def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Refuse what is no integer from ``low`` to ``high``.
+
+    Raises:
+        TypeError: If ``value`` is no int.
+        ValueError: If it is outside its range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, got {value!r}.")
+    if value < low or (high is not None and value > high):
+        limit = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {limit}, got {value}.")
+
+
+def check_integers(name: str, values: object, dimensions: int) -> None:
+    """Refuse what is no array of integers with a number of dimensions, of which none is empty.
+
+    Raises:
+        TypeError: If ``values`` is no array of integers.
+        ValueError: If its shape is another.
+    """
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be an array of integers, got {getattr(values, 'dtype', type(values).__name__)}.")
+    if values.ndim != dimensions or values.size == 0:
+        raise ValueError(f"{name} must have {dimensions} dimensions and be not empty, got shape {values.shape}.")

@@ -1,0 +1,63 @@
+"""From spike counts to classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qspinn_optuna.integer.node import Node, check_integers, check_whole, frozen_array
+
+_MOST_CLASSES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class MeanResponse(Node):
+    """Each neuron stands for a class; the class whose neurons spike most on average is the answer.
+
+    Args:
+        labels: Class of each neuron, [neurons].
+        classes: Number of classes, at most 256.
+
+    Raises:
+        TypeError: If ``labels`` is no array of integers, or ``classes`` no int.
+        ValueError: If a label is no class.
+    """
+
+    labels: NDArray[np.integer]
+    classes: int
+
+    def __post_init__(self) -> None:
+        check_whole("classes", self.classes, 1, _MOST_CLASSES)
+        check_integers("labels", self.labels, 1)
+        if self.labels.min() < 0 or self.labels.max() >= self.classes:
+            raise ValueError(f"labels must be classes from 0 to {self.classes - 1}, got {self.labels}.")
+        object.__setattr__(self, "labels", frozen_array(self.labels, np.uint8))
+
+    @property
+    def constant_bits(self) -> int:
+        """Memory of the labels."""
+        return len(self.labels) * max(1, (self.classes - 1).bit_length())
+
+    def classify(self, counts: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """The class whose neurons respond most on average; the first of equals. A class without neurons responds 0.
+
+        Means are compared by cross-multiplication, as a device without floats would.
+
+        Args:
+            counts: Spikes of each neuron in response to each image, [images, neurons].
+
+        Returns:
+            A class for each image, uint8 [images].
+        """
+        best = np.zeros(len(counts), np.int64)
+        best_total, best_neurons = np.zeros(len(counts), np.int64), np.ones(len(counts), np.int64)
+        for label in range(self.classes):
+            members = self.labels == label
+            total = counts[:, members].sum(axis=1, dtype=np.int64)
+            neurons = max(int(members.sum()), 1)
+            # The mean of class 0 is not above the 0 to begin with where it is 0, and the answer is class 0 then too.
+            better = total * best_neurons > best_total * neurons
+            best[better], best_total[better], best_neurons[better] = label, total[better], neurons
+        return best.astype(np.uint8)

@@ -1,0 +1,118 @@
+"""Count the correct answers of a network, trained or still in training."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+
+from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks import freeze_network
+from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.workloads.progress import TrainingProgress
+from qspinn_optuna.workloads.supervised.training import Batches, check_batch, class_scores
+
+Accuracy = Callable[[Tensor, Tensor], float]
+"""The part of class scores, [batch, classes], that is right by labels, [batch]: between 0 and 1."""
+
+_RUNG_SAMPLES = 256
+"""Samples that are counted at a rung, rounded up to whole batches."""
+
+
+@torch.no_grad()
+def count_correct(network: nn.Module, batches: Batches, accuracy: Accuracy) -> Iterator[tuple[int, int]]:
+    """Count correct answers, batch by batch.
+
+    Args:
+        network: Put into evaluation mode; its states are reset before each batch and at the end.
+        batches: Inputs and labels.
+        accuracy: The part of a batch that is right.
+
+    Yields:
+        (correct, seen) so far, after every batch.
+
+    Raises:
+        InexactError: If ``accuracy`` gives no fraction since scores are not finite.
+        TypeError: If ``accuracy`` gives no number.
+        ValueError: If ``accuracy`` gives a number outside 0-1, or there are not as many scores as labels.
+    """
+    correct, seen = 0, 0
+    network.eval()
+    for inputs, labels in batches:
+        functional.reset_net(network)
+        part = _part_correct(class_scores(network, inputs), labels, accuracy)
+        correct, seen = correct + round(part * len(labels)), seen + len(labels)
+        yield correct, seen
+    functional.reset_net(network)
+
+
+def total_accuracy(network: nn.Module, batches: Batches, accuracy: Accuracy) -> float:
+    """The part of all samples that a network gets right; arguments and errors as in :func:`count_correct`.
+
+    Raises:
+        ValueError: Also if there are no samples.
+    """
+    correct, seen = _counted(network, batches, accuracy)
+    if seen == 0:
+        raise ValueError("The batches hold no samples: an iterator may be used up; give a list or a DataLoader.")
+    return correct / seen
+
+
+def evaluate_at_rungs(
+    training: Generator[tuple[float, nn.Module], None, nn.Module],
+    rungs: Sequence[float],
+    batches: Batches,
+    accuracy: Accuracy,
+) -> Generator[TrainingProgress, None, nn.Module]:
+    """Run a training of a quantized network, and evaluate a copy of the network at each rung.
+
+    Args:
+        training: Yields, at its pauses, the fraction that is done and the network.
+        rungs: Fractions, rising; each is evaluated at the first pause that has reached it, unless that is the end.
+        batches: The first of them are counted.
+        accuracy: The part of a batch that is right.
+
+    Yields:
+        The accuracy at every rung.
+
+    Returns:
+        What ``training`` returns.
+    """
+    pending = list(rungs)
+    with contextlib.closing(training):
+        while True:
+            try:
+                done, network = next(training)
+            except StopIteration as end:
+                trained: nn.Module = end.value
+                return trained
+            while pending and pending[0] <= done < 1:
+                correct, seen = _counted(freeze_network(fresh_copy(network)), batches, accuracy, _RUNG_SAMPLES)
+                yield TrainingProgress(pending.pop(0), correct, seen)
+
+
+def _counted(network: nn.Module, batches: Batches, accuracy: Accuracy, enough: float = math.inf) -> tuple[int, int]:
+    """The counts of all batches, or of the first that hold ``enough`` samples."""
+    counts = (0, 0)
+    for counts in count_correct(network, batches, accuracy):
+        if counts[1] >= enough:
+            break
+    return counts
+
+
+def _part_correct(scores: Tensor, labels: Tensor, accuracy: Accuracy) -> float:
+    check_batch(scores, labels)
+    given = accuracy(scores, labels)
+    try:
+        part = float(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"accuracy must give a number, got {given!r}.") from error
+    if not 0 <= part <= 1:
+        if not bool(scores.isfinite().all()):
+            raise InexactError("The network's scores must be finite, got NaN or infinities, which have no accuracy.")
+        raise ValueError(f"accuracy must give a fraction between 0 and 1, got {part!r}.")
+    return part

@@ -1,0 +1,140 @@
+"""The networks that a workload trains, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from torch import Tensor, nn
+
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.networks import fold_batch_norm, freeze_network, quantize_network
+from qspinn_optuna.networks.deletion import delete_states
+from qspinn_optuna.networks.quantization import is_quantized
+from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.workloads.supervised.cache import NetworkCache
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
+from qspinn_optuna.workloads.supervised.training import Train, TrainInParts, finish, run_training
+from qspinn_optuna.workloads.supervised.turns import made_once
+
+Training = Generator[tuple[float, nn.Module], None, nn.Module]
+"""A training in progress, see :func:`~.training.run_training`."""
+
+
+class TrainedNetworks:
+    """The float network, its fine-tuned baseline, its control without states, and networks quantized in training.
+
+    Each is trained when it is first needed, unless the cache has it.
+
+    Args:
+        untrained: The network at the start; left untouched.
+        train: Trains it from scratch; None if it is trained already.
+        fine_tune: Trains a trained network further; None if nothing is fine-tuned.
+        sample: A batch as the network takes it, to fold batch normalization.
+        cache: Files of trained networks, if any.
+        seed: Of the float networks' training.
+    """
+
+    def __init__(
+        self,
+        untrained: nn.Module,
+        train: Train | None,
+        fine_tune: Train | TrainInParts | None,
+        sample: Tensor,
+        cache: NetworkCache | None,
+        seed: int,
+    ) -> None:
+        self.untrained = untrained
+        self.train = train
+        self.fine_tune = fine_tune
+        self.seed = seed
+        self._sample = sample
+        self._cache = cache
+
+    @made_once
+    def network(self) -> nn.Module:
+        """The trained float network, its batch normalization folded."""
+        trained = self.untrained
+        if self.train is not None:
+            trained = self._trained(self._network_key, trained, "train", self.train)
+        return fold_batch_norm(trained, self._sample)
+
+    @made_once
+    def baseline_network(self) -> nn.Module:
+        """The float network after fine-tuning."""
+        if self.fine_tune is None:
+            return self.network
+        # The first word stays, so that caches of earlier versions are found.
+        key = fingerprint("control", self._fine_tune_key, self.seed)
+        return self._trained(key, self.network, "fine_tune", self.fine_tune)
+
+    @made_once
+    def state_deleted(self) -> nn.Module:
+        """The float network with its states reset at every step, see :func:`delete_states`, and trained once more.
+
+        ``train`` does it, from the weights of the network: after a few epochs of fine-tuning only, the network would
+        be far below what is possible without states. ``fine_tune`` does it if there is no ``train``.
+        """
+        without = delete_states(self.network)
+        if self.train is not None:
+            key = fingerprint("states deleted, trained", self._network_key)
+            return self._trained(key, without, "train", self.train)
+        if self.fine_tune is None:
+            return without
+        key = fingerprint("states deleted, fine-tuned", self._fine_tune_key, self.seed)
+        return self._trained(key, without, "fine_tune", self.fine_tune)
+
+    def quantized_in_training(self, config: QuantizationConfig, seed: int) -> Training:
+        """The float network, fine-tuned in quantization and frozen.
+
+        Args:
+            config: The quantization.
+            seed: Of fine-tuning and stochastic rounding.
+
+        Yields:
+            At each pause of the training, the fraction that is done and the network; nothing if the cache has it.
+
+        Raises:
+            ValueError: If there is no ``fine_tune``, or it returns another network.
+            InexactError: If the training diverges.
+        """
+        if self.fine_tune is None:
+            raise ValueError("In-training quantization needs fine_tune; give it, or the space schemes=(Scheme.PTQ,).")
+        network = quantize_network(self.network, config, seed=seed)
+        key = fingerprint("itq", self._fine_tune_key, config.to_dict(), seed)
+        weights = self._load(key)
+        if weights is None:
+            trained = yield from run_training("fine_tune", self.fine_tune, fresh_copy(network), seed)
+            if not is_quantized(trained):
+                raise ValueError("fine_tune must return the network that it is given, got one that is not quantized.")
+            weights = freeze_network(trained).state_dict()
+            self._save(key, weights)
+        # Training has used up draws of stochastic states; a network of the cache must draw the same.
+        network.load_state_dict(weights)
+        return freeze_network(network)
+
+    def _trained(self, key: str, network: nn.Module, name: str, train: Train | TrainInParts) -> nn.Module:
+        """A trained copy of a float network."""
+        copied = fresh_copy(network)
+        weights = self._load(key)
+        if weights is not None:
+            copied.load_state_dict(weights)
+            return copied.eval()
+        trained = finish(run_training(name, train, copied, self.seed))
+        self._save(key, trained.state_dict())
+        return trained
+
+    def _load(self, key: str) -> dict[str, Any] | None:
+        return None if self._cache is None else self._cache.load(key)
+
+    def _save(self, key: str, weights: dict[str, Any]) -> None:
+        if self._cache is not None:
+            self._cache.save(key, weights)
+
+    @made_once
+    def _network_key(self) -> str:
+        return fingerprint(self.untrained, self.train, self.seed)
+
+    @made_once
+    def _fine_tune_key(self) -> str:
+        return fingerprint(self._network_key, self.fine_tune)
