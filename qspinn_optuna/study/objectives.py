@@ -43,22 +43,22 @@ def accuracy_floor(study: optuna.Study) -> float | None:
     return None if floor is None else float(floor)
 
 
-def set_accuracy_floor(study: optuna.Study, floor: float) -> None:
+def set_accuracy_floor(study: optuna.Study, floor: float | None) -> None:
     """Let trials under a floor be infeasible, those that are finished already included.
 
     The constraints that finished trials keep for Optuna's own samplers and dashboard stay those of the earlier floor.
 
     Args:
         study: The study.
-        floor: A fraction.
+        floor: A fraction; None for no floor.
 
     Raises:
         ValueError: If ``floor`` is not a fraction between 0 and 1.
     """
-    if not (isinstance(floor, Real) and not isinstance(floor, bool) and 0 <= floor <= 1):
+    if floor is not None and not (isinstance(floor, Real) and not isinstance(floor, bool) and 0 <= floor <= 1):
         raise ValueError(f"floor must be a fraction between 0 and 1, got {floor!r}.")
     if accuracy_floor(study) != floor:
-        write(study, StudyAttribute.ACCURACY_FLOOR, float(floor))
+        write(study, StudyAttribute.ACCURACY_FLOOR, None if floor is None else float(floor))
 
 
 def constrain(trial: optuna.Trial, floor: float, accuracy: float) -> None:

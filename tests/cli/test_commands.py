@@ -13,7 +13,7 @@ import pytest
 from qspinn_optuna.cli import main, main_of_file
 from qspinn_optuna.cli.spaces import default_space
 from qspinn_optuna.config import Scheme
-from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
+from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.selection import recorded_choice
 from tests.cli.fake_file import TEXT, asked, write_file
 from tests.fake_workload import FakeWorkload
@@ -273,18 +273,21 @@ def controls(workload):
     assert study_in(tmp_path, "narrow").trials[0].params["bits.lif.v"] == 5
 
 
-def test_the_default_space_has_a_width_for_each_family_and_the_workloads_schemes() -> None:
-    workload = FakeWorkload()
-    space = default_space(workload)
-    assert space.widths == {"weight": (2, 8), "membrane": (2, 8)}
-    workload.schemes = (Scheme.PTQ,)  # type: ignore[attr-defined]
-    workload.parameters = (  # type: ignore[misc]
+class OfLayers(FakeWorkload):
+    """Parameters of several layers, one of which cannot be as wide as the others; no training."""
+
+    schemes = (Scheme.PTQ,)
+    parameters = (  # type: ignore[assignment]
         ParameterSpec("a.weight", Family.WEIGHT, 5, 0, 1),
         ParameterSpec("b.weight", Family.WEIGHT, 5, 0, 1, max_bits=6),
         ParameterSpec("lif.v", Family.MEMBRANE, 5, 0, 1),
     )
-    assert default_space(workload).widths == {"weight": (2, 6), "membrane": (2, 8)}
-    named = default_space(workload, {"a.weight": (1, 3), "membrane": (9, 10)})
+
+
+def test_the_default_space_has_a_width_for_each_family_and_the_workloads_schemes() -> None:
+    assert default_space(FakeWorkload()).widths == {"weight": (2, 8), "membrane": (2, 8)}
+    assert default_space(FakeWorkload()).schemes == tuple(Scheme)
+    assert default_space(OfLayers()).widths == {"weight": (2, 6), "membrane": (2, 8)}
+    named = default_space(OfLayers(), {"a.weight": (1, 3), "membrane": (9, 10)})
     assert named.widths == {"a.weight": (1, 3), "weight": (2, 6), "membrane": (9, 10)}
     assert named.schemes == (Scheme.PTQ,)
-    assert named.deployment is Deployment.INFERENCE
