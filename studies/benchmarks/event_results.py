@@ -94,7 +94,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
             continue
         best = front.candidates[-1]
         accuracy = workload.test(best.config, seed)
-        change = accuracy - workload.test_baseline
+        change = accuracy - workload.accuracy_of(workload.baseline_network, workload.test_batches)
         models.append({**best.to_dict(), "test_accuracy": accuracy, "change": change})
     controls = {"float": workload.accuracy_of(workload.network, workload.test_batches)}
     print(f"seed {seed}: float {controls['float']:.2%}; {'; '.join(map(show, models))}", flush=True)
