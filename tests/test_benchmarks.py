@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -37,12 +39,34 @@ TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
 """Layers of a problem with 1,536 configurations at most."""
 
 
+STUDIES = Path(compare_samplers.__file__).parents[1]
+BENCHMARKS = sorted(path.stem for path in Path(compare_samplers.__file__).parent.glob("*.py"))
+
+
 @pytest.fixture
 def _threads() -> Iterator[None]:
     """Scripts limit the threads of their process."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_script_answers_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(name).main()
+    assert ended.value.code == 0
+    assert f"usage: {name}.py" in capsys.readouterr().out
+
+
+def test_the_readme_of_the_studies_lists_every_script_with_its_command() -> None:
+    files = [*STUDIES.glob("*.py"), *STUDIES.glob("benchmarks/*.py")]
+    scripts = [path for path in files if "__main__" in path.read_text()]
+    rows = re.findall(r"^\| `(\w+\.py)` \|.*\| `python ([\w/]+\.py)", (STUDIES / "README.md").read_text(), flags=re.MULTILINE)
+    assert sorted(rows) == sorted((path.name, path.relative_to(STUDIES.parent).as_posix()) for path in scripts)
 
 
 def configurations(space: QuantizationSpace) -> list[QuantizationConfig]:
