@@ -65,7 +65,8 @@ def test_every_script_answers_help(
 def test_the_readme_of_the_studies_lists_every_script_with_its_command() -> None:
     files = [*STUDIES.glob("*.py"), *STUDIES.glob("benchmarks/*.py")]
     scripts = [path for path in files if "__main__" in path.read_text()]
-    rows = re.findall(r"^\| `(\w+\.py)` \|.*\| `python ([\w/]+\.py)", (STUDIES / "README.md").read_text(), flags=re.MULTILINE)
+    row = re.compile(r"^\| `(\w+\.py)` \|.*\| `python ([\w/]+\.py)", re.MULTILINE)
+    rows = row.findall((STUDIES / "README.md").read_text())
     assert sorted(rows) == sorted((path.name, path.relative_to(STUDIES.parent).as_posix()) for path in scripts)
 
 
