@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import compare_pruning
 import compare_samplers
+import mnist_table
 import numpy as np
+import optuna
 import pytest
+import supervised_table
 import torch
 import training_cut
 from mnist_table import SETTINGS
 
-from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace
+from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace, Rounding, Scheme
 from searching import problems, tabulation
 from searching.counting import CountingWorkload
 from searching.formulas import SYNTHETIC_PROBLEMS, Cliffs
 from searching.fronts import Front
-from searching.runs import run_contestant
+from searching.runs import Run, run_contestant
+from searching.search import Ending, search
+from searching.stored_runs import store, stored_runs
 from searching.synthetic import SyntheticProblem
 from searching.tables import MISSING, REFUSED, EvaluationTable, choices_of, params_of_row
 from searching.tabulation import make_table
@@ -32,12 +39,35 @@ TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
 """Layers of a problem with 1,536 configurations at most."""
 
 
+STUDIES = Path(compare_samplers.__file__).parents[1]
+BENCHMARKS = sorted(path.stem for path in Path(compare_samplers.__file__).parent.glob("*.py"))
+
+
 @pytest.fixture
 def _threads() -> Iterator[None]:
     """Scripts limit the threads of their process."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_script_answers_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(name).main()
+    assert ended.value.code == 0
+    assert f"usage: {name}.py" in capsys.readouterr().out
+
+
+def test_the_readme_of_the_studies_lists_every_script_with_its_command() -> None:
+    files = [*STUDIES.glob("*.py"), *STUDIES.glob("benchmarks/*.py")]
+    scripts = [path for path in files if "__main__" in path.read_text()]
+    row = re.compile(r"^\| `(\w+\.py)` \|.*\| `python ([\w/]+\.py)", re.MULTILINE)
+    rows = row.findall((STUDIES / "README.md").read_text())
+    assert sorted(rows) == sorted((path.name, path.relative_to(STUDIES.parent).as_posix()) for path in scripts)
 
 
 def configurations(space: QuantizationSpace) -> list[QuantizationConfig]:
@@ -134,6 +164,16 @@ def test_a_saved_table_is_read_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["table.npz"]
 
 
+@pytest.mark.parametrize(("name", "widths"), [("mnist", mnist_table.WIDTHS), ("supervised", supervised_table.WIDTHS)])
+def test_the_tables_of_the_project_are_of_their_widths(name: str, widths: Mapping[str, int | tuple[int, int]]) -> None:
+    table = EvaluationTable.load(problems.table_path(name))
+    low, high = (table.space.uniform(bits, Scheme.PTQ, Rounding.NEAREST).bits for bits in (1, 24))
+    expected = {key: (value, value) if isinstance(value, int) else value for key, value in widths.items()}
+    assert {key: (low[key], high[key]) for key in low} == expected
+    assert table.correct.min() >= REFUSED
+    assert len(table.correct) == table.space.cardinality
+
+
 def test_a_table_counts_what_was_measured_and_refuses_what_was_refused() -> None:
     table = fake_table()
     config = table.space.config(params_of_row(table.space, 5))
@@ -179,6 +219,42 @@ def test_samples_are_counted_as_far_as_they_are_asked_for() -> None:
     assert workload.samples == SEEN // 2
     list(workload.evaluate(config, 0))
     assert workload.samples == SEEN // 2 + SEEN
+
+
+def test_each_trial_says_how_it_ended_and_what_it_cost() -> None:
+    table = fake_table()
+    refused = table.space.config(params_of_row(table.space, 3))
+    trials = list(search(table, table.space, optuna.samplers.RandomSampler(seed=0), 300))
+    assert {trial.config for trial in trials if trial.ending is Ending.REFUSED} == {refused}
+    assert {trial.config for trial in trials if trial.accuracy is None} == {refused}
+    first = {trial.config: trial for trial in reversed(trials)}
+    assert sum(trial.samples for trial in trials) == SEEN * (len(first) - 1)
+    for trial in trials:
+        accuracy = table.accuracy[table.row(table.space.params(trial.config))]
+        assert trial.accuracy is None or trial.accuracy == accuracy
+        assert trial.memory_kib == table.space.footprint(trial.config).kib
+        assert trial.trained is None
+
+
+def test_what_is_stopped_again_and_again_is_completed_once() -> None:
+    space, workload = fake_space(), FakeWorkload()
+    config = space.uniform(8, space.schemes[0], space.roundings[0])
+    assert compare_pruning.complete(workload, [config, config]) == {config: (943, SEEN)}
+    assert len(workload.evaluated) == 1
+
+
+def test_runs_from_when_tpe_was_univariate_have_that_name_now(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for name in ("tpe", "tpe-multivariate", "random"):
+        line = json.dumps(asdict(Run("logistic", name, 0, "instance", [0.5], [1], [0.1], [False])))
+        (tmp_path / "runs" / f"{name}.jsonl").write_text(line + "\n")
+    new = Run("logistic", "tpe", 1, "instance", [0.25], [1], [0.1], [False])
+    store(tmp_path, new)
+    before = Run("logistic", "tpe-univariate", 0, "instance", [0.5], [1], [0.1], [False])
+    assert stored_runs(tmp_path, "tpe-univariate") == [before]
+    assert stored_runs(tmp_path, "tpe") == [replace(before, sampler="tpe"), new]
+    assert stored_runs(tmp_path, "random") == [replace(before, sampler="random")]
+    assert stored_runs(tmp_path, "gp") == []
 
 
 def test_the_true_front_leaves_no_regret() -> None:

@@ -46,13 +46,24 @@ def round_values(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | No
     elif rounding is Rounding.NEAREST:
         codes = _round_to_nearest(y)
     else:
-        codes = y.floor_()
+        codes = _whole(y, np.floor)
     return codes.clamp_(fmt.min_code, fmt.max_code)
+
+
+def _whole(y: Tensor, function: np.ufunc) -> Tensor:
+    """``np.floor`` or ``np.trunc`` of a tensor on any device.
+
+    NOTE: torch computes both with MKL, which wakes threads for a few thousand numbers already. On a busy machine they
+    spin for milliseconds, where numpy takes microseconds.
+    """
+    if y.device.type == "cpu":
+        return torch.from_numpy(function(y.numpy()))
+    return y.floor() if function is np.floor else y.trunc()
 
 
 def _round_to_nearest(y: Tensor) -> Tensor:
     # NOTE: floor(y + 0.5) is wrong where y + 0.5 is not a floating-point number: at 0.49999997 and above 2**23.
-    floor = y.floor()
+    floor = _whole(y, np.floor)
     return floor.add_(y.sub_(floor).ge_(0.5))
 
 
@@ -62,7 +73,7 @@ def _round_stochastically(y: Tensor, draws: Tensor) -> Tensor:
     With t = y cut toward zero, r = y - t has the sign of y and is exact. The floor of t + r + u is t + 1 where
     r >= 1 - u, t - 1 where r < -u, else t; 1 - u is exact too, as u is a multiple of its type's smallest draw.
     """
-    toward_zero = y.trunc()
+    toward_zero = _whole(y, np.trunc)
     remainder = y.sub_(toward_zero)
     up = remainder >= 1 - draws
     down = remainder < -draws

@@ -110,8 +110,8 @@ def run_study(task: Task) -> Outcome:
 
 
 def complete(workload: Workload, configs: Iterable[QuantizationConfig]) -> dict[QuantizationConfig, tuple[int, int]]:
-    """Correct answers and samples of whole evaluations."""
-    return {config: whole_counts(workload, config, EVALUATION_SEED) for config in configs}
+    """Correct answers and samples of whole evaluations, one for each configuration."""
+    return {config: whole_counts(workload, config, EVALUATION_SEED) for config in dict.fromkeys(configs)}
 
 
 def row(outcomes: Sequence[Outcome]) -> str:

@@ -77,6 +77,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     data, workload = prepare(arguments, seed)
     space = search_space(workload)
     study = search(arguments, workload, space, seed)
+    baseline = workload.accuracy_of(workload.baseline_network, workload.test_batches)
     models: list[dict[str, Any] | None] = []
     for band in BANDS:
         try:
@@ -86,7 +87,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
             continue
         best = front.candidates[-1]
         accuracy = workload.test(best.config, seed)
-        change = accuracy - workload.test_baseline
+        change = accuracy - baseline
         models.append({**best.to_dict(), "test_accuracy": accuracy, "change": change})
     controls = {"float": workload.accuracy_of(workload.network, workload.test_batches)}
     print(f"seed {seed}: float {controls['float']:.2%}; {'; '.join(map(show, models))}", flush=True)

@@ -92,7 +92,7 @@ def high_precision() -> Iterator[None]:
 def search(workload: SupervisedWorkload, n_jobs: int) -> dict[str, Any]:
     """The counts, or the reason of a refusal, of the same configurations."""
     space = QuantizationSpace(workload.parameters, (2, 8), ties="family")
-    study = open_study("threads", None, space, optuna.samplers.RandomSampler(), workload.describe())
+    study = open_study("threads", None, space, optuna.samplers.RandomSampler(), workload)
     for scheme in Scheme:
         for rounding in (Rounding.NEAREST, Rounding.STOCHASTIC):
             for bits in (3, 6):

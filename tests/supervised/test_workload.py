@@ -464,7 +464,7 @@ def test_a_training_that_diverges_in_quantization_is_pruned_and_the_study_goes_o
 
     workload = toy_workload(fine_tune=diverging)
     space = space_of(workload)
-    study = open_study("toy", None, space, settings=workload.describe())
+    study = open_study("toy", None, space, workload=workload)
     for scheme in (Scheme.ITQ, Scheme.PTQ):
         study.enqueue_trial(space.params(space.uniform(6, scheme, Rounding.NEAREST)))
     study.optimize(QuantizationObjective(workload, space), n_trials=2)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import NDArray
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.fixed_point import QFormat, encode
+from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point.draws import MEMBRANE, draw, stream
 from qspinn_optuna.fixed_point.integer_rounding import STOCHASTIC, round_code
 from qspinn_optuna.integer import Codes, NeuronConstants, WinnerTakeAll
@@ -73,7 +72,8 @@ def _respond(
 
 
 def _codes(values: NDArray[np.floating], fmt: QFormat) -> Codes:
-    return Codes(encode(torch.from_numpy(values), fmt).numpy(), fmt)
+    """Codes of values on the grid of a format."""
+    return Codes((values / fmt.resolution).astype(np.int64), fmt)
 
 
 @njit(cache=True)
