@@ -57,7 +57,9 @@ def _whole(y: Tensor, function: np.ufunc) -> Tensor:
     spin for milliseconds, where numpy takes microseconds.
     """
     if y.device.type == "cpu":
-        return torch.from_numpy(function(y.numpy()))
+        result = torch.empty_like(y)
+        function(y.numpy(), out=result.numpy())
+        return result
     return y.floor() if function is np.floor else y.trunc()
 
 

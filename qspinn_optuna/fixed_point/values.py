@@ -88,7 +88,7 @@ def _check_values(x: Tensor) -> None:
         raise TypeError(f"x must be a float32 or float64 tensor, got {x.dtype}.")
     if x.numel() == 0:
         return
-    parts = x.detach().reshape(-1).split(_CHUNK if x.device.type == "cpu" else x.numel())
+    parts = torch.split(x.detach().reshape(-1), _CHUNK if x.device.type == "cpu" else x.numel())
     # An infinity or NaN is an end of its part.
     ends = torch.stack([end for part in parts for end in torch.aminmax(part)])
     if not torch.isfinite(ends).all():
