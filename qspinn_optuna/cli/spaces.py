@@ -37,8 +37,9 @@ def space_of_run(file: UserFile, workload: Workload, arguments: argparse.Namespa
 
 
 def first_trials_in(file: UserFile, space: QuantizationSpace, arguments: argparse.Namespace) -> list[Mapping[str, Any]]:
-    """The trials that the file lets a new study begin with; of a narrowed space only those that it has."""
-    trials = file.first_trials(space)
+    """The trials that the file lets a new study begin with, each once; of a narrowed space only those that it has."""
+    given = file.first_trials(space)
+    trials = [params for index, params in enumerate(given) if params not in given[:index]]
     is_narrowed = bool(arguments.bits or arguments.schemes or arguments.roundings)
     return [params for params in trials if not is_narrowed or _contains(space, params)]
 

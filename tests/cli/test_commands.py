@@ -253,24 +253,28 @@ def test_first_trials_and_controls_of_the_file(
     more = """
 def space(workload):
     from qspinn_optuna import QuantizationSpace
+    note("space")
     return QuantizationSpace(workload.parameters, bits=(2, 9))
 def first_trials(space):
-    from qspinn_optuna import Rounding, Scheme
-    return [space.params(space.uniform(width, Scheme.PTQ, Rounding.NEAREST)) for width in (9, 5)]
+    return [{"scheme": "ptq", "rounding": "nearest", "bits.fc.weight": 8, "bits.lif.v": v} for v in (9, 5, 5, 4)]
 def controls(workload):
     note("controls")
     return {"without states": 0.5}
 """
     write_file(tmp_path, TEXT + more)
-    assert main([*RUN, "--trials", "2"]) == 0
-    assert [trial.params["bits.lif.v"] for trial in study_in(tmp_path).trials] == [9, 5]
+    assert main([*RUN, "--trials", "3"]) == 0
+    assert [trial.params["bits.lif.v"] for trial in study_in(tmp_path).trials] == [9, 5, 4]
     assert "Control: without states, 50.00% on the test set" in capsys.readouterr().out
+    assert {"controls", "space"} <= set(asked(tmp_path))
     assert main([*RUN, "--trials", "0"]) == 0
-    assert asked(tmp_path).count("controls") == 1
     assert main(["show"]) == 0
     assert "Control: without states" in capsys.readouterr().out
-    assert main([*RUN, "--study", "narrow", "--trials", "1", "--bits", "2-5"]) == 0
+    assert asked(tmp_path) == []
+    assert main([*RUN, "--study", "narrow", "--trials", "1", "--bits", "lif.v=2-5"]) == 0
     assert study_in(tmp_path, "narrow").trials[0].params["bits.lif.v"] == 5
+    capsys.readouterr()
+    write_file(tmp_path, TEXT + more.replace("(9, 5, 5, 4)", "(9, 1)"))
+    assert "params['bits.lif.v'] must be within" in error_of(capsys, *RUN, "--study", "wrong", code=1)
 
 
 class OfLayers(FakeWorkload):
