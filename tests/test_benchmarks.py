@@ -244,16 +244,16 @@ def test_what_is_stopped_again_and_again_is_completed_once() -> None:
 
 
 def test_runs_from_when_tpe_was_univariate_have_that_name_now(tmp_path: Path) -> None:
+    def run(sampler: str, regret: float) -> Run:
+        return Run("logistic", sampler, 0, "instance", [regret], [1], [0.1], [False])
+
     (tmp_path / "runs").mkdir()
-    for name in ("tpe", "tpe-multivariate", "random"):
-        line = json.dumps(asdict(Run("logistic", name, 0, "instance", [0.5], [1], [0.1], [False])))
-        (tmp_path / "runs" / f"{name}.jsonl").write_text(line + "\n")
-    new = Run("logistic", "tpe", 1, "instance", [0.25], [1], [0.1], [False])
-    store(tmp_path, new)
-    before = Run("logistic", "tpe-univariate", 0, "instance", [0.5], [1], [0.1], [False])
-    assert stored_runs(tmp_path, "tpe-univariate") == [before]
-    assert stored_runs(tmp_path, "tpe") == [replace(before, sampler="tpe"), new]
-    assert stored_runs(tmp_path, "random") == [replace(before, sampler="random")]
+    for name, regret in (("tpe", 0.5), ("tpe-multivariate", 0.4), ("random", 0.3)):
+        (tmp_path / "runs" / f"{name}.jsonl").write_text(json.dumps(asdict(run(name, regret))) + "\n")
+    store(tmp_path, run("tpe", 0.2))
+    assert stored_runs(tmp_path, "tpe-univariate") == [run("tpe-univariate", 0.5)]
+    assert stored_runs(tmp_path, "tpe") == [run("tpe", 0.4), run("tpe", 0.2)]
+    assert stored_runs(tmp_path, "random") == [run("random", 0.3)]
     assert stored_runs(tmp_path, "gp") == []
 
 
