@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from qspinn_optuna.study import (
 )
 from qspinn_optuna.visualization import plot_front
 
+_REASONS = 5
+"""How many reasons for trials without a result are told."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -45,12 +48,12 @@ class Report:
 
     front: ParetoFront
     choice: Choice | None
-    by_scheme: dict[str, Choice] = field(default_factory=dict)
-    finished: int = 0
-    baseline: Baseline | None = None
-    tested: dict[int, float] = field(default_factory=dict)
-    controls: dict[str, float] = field(default_factory=dict)
-    mu: float | None = None
+    by_scheme: dict[str, Choice]
+    finished: int
+    baseline: Baseline | None
+    tested: dict[int, float]
+    controls: dict[str, float]
+    mu: float | None
 
     def __str__(self) -> str:
         lines = [f"Pareto front of {self.finished} trials", front_table(self.front)]
@@ -165,7 +168,7 @@ def facts_of(study: optuna.Study) -> str:
     lines = [
         f"Study {study.study_name}",
         f"float network: {'not known' if baseline is None else _baseline_in_words(baseline)}",
-        f"feasible: {'what its trials say' if floor is None else f'from {floor:.2%} on held-out samples'}",
+        f"feasible: {'by the constraints of its trials' if floor is None else f'from {floor:.2%} on held-out samples'}",
         f"trials: {', '.join(f'{count} {state}' for state, count in states.items()) or 'none'}",
     ]
     reasons = Counter(
@@ -174,10 +177,6 @@ def facts_of(study: optuna.Study) -> str:
         if record.refused is not None or record.pruned_because is not None
     )
     return "\n".join([*lines, *(f"  {number} {reason}" for reason, number in reasons.most_common(_REASONS))])
-
-
-_REASONS = 5
-"""How many reasons for trials without a result are told."""
 
 
 def front_table(front: ParetoFront) -> str:

@@ -26,7 +26,7 @@ def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
     if not names:
         raise UsageError(f"--storage {arguments.storage} has no study: qspinn run FILE.py makes one")
     if arguments.study is None and len(names) > 1:
-        raise UsageError(f"--study must be one of {', '.join(names)}, got none")
+        raise UsageError(f"--study must be one of {', '.join(names)}: there are several, got none")
     name = names[0] if arguments.study is None else arguments.study
     if name not in names:
         raise UsageError(f"--study must be one of {', '.join(names)}, got {name}")

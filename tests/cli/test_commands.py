@@ -181,7 +181,7 @@ def test_a_study_of_another_program(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["show"], ["choose"], ["publish"], ["evaluate", "--trial", "0"], RUN):
         assert "must minimize memory" in error_of(capsys, *command, "--study", "one", code=2)
         assert "another program" in error_of(capsys, *command, "--study", "two", code=2)
-    assert "--study must be one of formula, one, two" in error_of(capsys, "show", code=2)
+    assert "--study must be one of formula, one, two: there are several" in error_of(capsys, "show", code=2)
 
 
 def test_trials_that_are_refused_or_stopped_are_told(
