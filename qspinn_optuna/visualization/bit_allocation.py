@@ -1,4 +1,4 @@
-"""The figure of widths along a front."""
+"""The figure of bit allocation along a front."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ROW_HEIGHT = 34
 
 
 def plot_bit_allocation(front: ParetoFront, choice: Choice | None = None) -> go.Figure:
-    """The width of every parameter, in bits, for every member of a front, the smallest model first.
+    """The width of every parameter, in bits, for every candidate of a front, the smallest model first.
 
     Args:
         front: The front.
-        choice: The chosen candidate, whose column has a star if given.
+        choice: The chosen candidate, if any; its column has a star.
 
     Raises:
-        TypeError: If ``front`` or ``choice`` is something else.
-        ValueError: If the front is empty or has values that are not finite.
+        TypeError: If ``front`` is not a front, or ``choice`` is not a choice.
+        ValueError: If the front is empty, or one of its numbers is impossible.
     """
     check_front(front)
     check_choice(choice)
