@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.ranking import choose
-from qspinn_optuna.selection.tolerance import most_accurate
+from qspinn_optuna.selection.ranking import choose, most_accurate
 
 _DIGITS = 12
 """Decimals of a distance; smaller differences are rounding errors of logarithms and quotients."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.tolerance import most_accurate, smallest_within
+from qspinn_optuna.selection.ranking import most_accurate
+from qspinn_optuna.selection.tolerance import smallest_within
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ def smaller_first(candidate: Candidate) -> tuple[float, int]:
     return candidate.memory_kib, candidate.trial_number
 
 
+def most_accurate(candidates: Iterable[Candidate]) -> Candidate:
+    """The candidate with the best accuracy; ties go to the smaller model, then to the earlier trial."""
+    return min(candidates, key=lambda candidate: (-candidate.accuracy, *smaller_first(candidate)))
+
+
 def choose(candidates: Iterable[Candidate], score: Callable[[Candidate], float], rule: str) -> Choice:
     """The candidate with the largest score, which is its reward.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from qspinn_optuna.front import Candidate, ParetoFront, check_front
+from qspinn_optuna.front import Candidate, ParetoFront, check_front, nondominated
 
 _LARGEST_DENOMINATOR = 10**6
 
@@ -61,9 +61,7 @@ def sweep_mu(front: ParetoFront) -> tuple[MuInterval, ...]:
 def _upper_hull(front: ParetoFront) -> list[Candidate]:
     """Corners of the upper hull by ascending memory, from the smallest candidate to the most accurate."""
     hull: list[Candidate] = []
-    for candidate in sorted(front, key=lambda member: (member.memory_kib, -member.accuracy, member.trial_number)):
-        if hull and candidate.accuracy <= hull[-1].accuracy:
-            continue
+    for candidate in nondominated(front, lambda member: (member.memory_kib, member.accuracy, member.trial_number)):
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], candidate):
             hull.pop()
         hull.append(candidate)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspinn_optuna.front import Candidate, ParetoFront, check_front
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.ranking import difference_error, smaller_first
+from qspinn_optuna.selection.ranking import difference_error, most_accurate, smaller_first
 
 _ROUNDING = 1e-9
 """Less than the share of one sample, and more than the rounding error of a difference: 0.95 - 0.94 exceeds 0.01."""
@@ -46,11 +46,6 @@ class ToleranceSelector:
         check_front(front)
         rule = f"smallest within {100 * self.tolerance:.2f} points of the best accuracy"
         return smallest_within(front, self.tolerance, rule)
-
-
-def most_accurate(front: ParetoFront) -> Candidate:
-    """The candidate with the best accuracy; ties go to the smaller model, then to the earlier trial."""
-    return min(front, key=lambda candidate: (-candidate.accuracy, *smaller_first(candidate)))
 
 
 def smallest_within(front: ParetoFront, tolerance: float, rule: str) -> Choice:
