@@ -19,7 +19,7 @@ from qspinn_optuna.datasets.idx import read_idx
 from qspinn_optuna.datasets.images import ImageSplits, LabeledImages
 
 _PIXELS = (28, 28)
-_EMBEDDED_TUNING = 1_000
+_EMBEDDED_VALIDATION = 1_000
 _EMBEDDED_TEST = 1_000
 _FULL_VALIDATION = 10_000
 
@@ -51,7 +51,7 @@ def embedded_mnist() -> ImageSplits:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     order = np.random.default_rng(0).permutation(len(table))
     digits = LabeledImages(np.ascontiguousarray(table[order, :-1]), table[order, -1].copy())
-    train = len(digits) - _EMBEDDED_TUNING - _EMBEDDED_TEST
+    train = len(digits) - _EMBEDDED_VALIDATION - _EMBEDDED_TEST
     return ImageSplits(digits[:train], digits[train:-_EMBEDDED_TEST], digits[-_EMBEDDED_TEST:])
 
 
