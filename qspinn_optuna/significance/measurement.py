@@ -11,9 +11,17 @@ from tqdm import tqdm
 
 from qspinn_optuna.config import InexactError, Scheme
 from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.pruning import cannot_reach, upper_bound
 from qspinn_optuna.pruning.sequential import check_confidence
-from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, params_at, searched_widths
+from qspinn_optuna.significance.report import (
+    SignificanceReport,
+    WidthCurve,
+    WidthPoint,
+    check_tolerance,
+    params_at,
+    searched_widths,
+)
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
@@ -57,8 +65,7 @@ def measure_significance(
     """
     if not isinstance(space, QuantizationSpace):
         raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
-    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 1):
-        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
+    check_tolerance(tolerance)
     widths = searched_widths(space)
     if not widths:
         raise ValueError("space must have a parameter with more than one width, got none: give it wider bits.")
@@ -69,8 +76,7 @@ def measure_significance(
     combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
     with tqdm(total=len(combinations) * len(widths), unit="curve", disable=not show_progress, leave=False) as bar:
         for scheme, rounding in combinations:
-            widest = probe.measure_widest(scheme, rounding, *_any_widest(widths))
-            if widest is None:
+            if probe.measure_widest(scheme, rounding) is None:
                 refusals.append(f"{scheme} with {rounding}: {probe.refusal}")
                 continue
             for name, (low, high) in widths.items():
@@ -121,20 +127,15 @@ class _Probe:
         by_width = tuple(points[width] for width in sorted(points))
         return WidthCurve(name, scheme, rounding, by_width, narrowest)
 
-    def measure_widest(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
-        """The point of the widest configuration, on all samples: the reference of its scheme and rounding.
-
-        Args:
-            scheme: The scheme.
-            rounding: The rounding.
-            name: Any parameter.
-            width: Its widest width.
-        """
+    def measure_widest(self, scheme: Scheme, rounding: Rounding) -> WidthPoint | None:
+        """The point of the widest configuration, on all samples: the reference of its scheme and rounding."""
         self._total, self._reference = 0, {}
-        return self.measure(scheme, rounding, name, width)
+        return self.measure(scheme, rounding)
 
-    def measure(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
-        """One point; None if the workload refuses it."""
+    def measure(
+        self, scheme: Scheme, rounding: Rounding, name: str | None = None, width: int = MAX_BITS
+    ) -> WidthPoint | None:
+        """The point of one parameter at a width, or of the widest configuration; None if the workload refuses it."""
         params = params_at(self.space, scheme, rounding, name, width)
         key = tuple(params.values())
         if key not in self._known:
@@ -219,8 +220,3 @@ def _end_of_run(passing: list[int], widest: int) -> int | None:
             break
         narrowest = width
     return narrowest
-
-
-def _any_widest(widths: dict[str, tuple[int, int]]) -> tuple[str, int]:
-    name, (_, high) = next(iter(widths.items()))
-    return name, high

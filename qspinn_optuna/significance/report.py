@@ -279,6 +279,16 @@ class SignificanceReport:
             raise ValueError(f"values must be those of SignificanceReport.to_dict, got others: {error!r}.") from error
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that is not a fraction of at least 0 and below 1.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 1):
+        raise ValueError(f"tolerance must be a fraction of at least 0 and below 1, such as 0.01, got {tolerance!r}.")
+
+
 def searched_widths(space: QuantizationSpace) -> dict[str, tuple[int, int]]:
     """First and last width of every dimension with more than one width, by its name without "bits."."""
     return {

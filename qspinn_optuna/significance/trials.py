@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.pruning.sequential import check_confidence
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
-from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
+from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, check_tolerance
 from qspinn_optuna.study import accuracy_of, check_directions, finished_trials
 
 _FEWEST_TRIALS = 10
@@ -41,14 +42,13 @@ def significance_from_study(
         seed: Seed of the fits.
 
     Raises:
-        ValueError: If the study has other objectives, other parameters than widths, roundings and a scheme, or fewer
-            than ten finished trials of one space.
+        TypeError: If ``confidence`` is not a number.
+        ValueError: If ``tolerance`` or ``confidence`` is outside its range, or the study has other objectives, other
+            parameters than widths, roundings and a scheme, or fewer than ten finished trials of one space.
     """
     check_directions(study)
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.9, got {confidence!r}.")
+    check_tolerance(tolerance)
+    check_confidence(confidence)
     trials = finished_trials(study)
     distributions = _distributions(study.study_name, trials)
     grid = SearchGrid(distributions)
