@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import optuna
 
-from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.study import TrialRecord, accuracies_on_test, baseline_of
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
 """Marks around the section that publishing replaces. Viewers hide them, while the dashboard shows HTML comments."""
+
+_WHEN = {Scheme.PTQ: "after training", Scheme.ITQ: "in training"}
 
 
 def with_section(note: str, section: str) -> str:
@@ -112,14 +114,11 @@ def trial_note(record: TrialRecord) -> str:
     return "\n".join(
         [
             f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
-            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_SCHEMES[config.scheme.value]}.",
+            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.",
             "",
             *_table(["parameter", "format", "rounding", "KiB", "share"], rows),
         ]
     )
-
-
-_SCHEMES = {"ptq": "after training", "itq": "in training"}
 
 
 def _config_table(config: QuantizationConfig) -> list[str]:

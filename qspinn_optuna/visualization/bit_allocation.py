@@ -8,8 +8,8 @@ from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.checks import check_choice
 from qspinn_optuna.visualization.hover import describe_candidate
-from qspinn_optuna.visualization.members import column_axis, column_labels
-from qspinn_optuna.visualization.style import CHOICE_MARK, apply_style
+from qspinn_optuna.visualization.members import column_axis, column_labels, star_legend
+from qspinn_optuna.visualization.style import apply_style
 
 _ROW_HEIGHT = 34
 
@@ -43,11 +43,10 @@ def plot_bit_allocation(front: ParetoFront, choice: Choice | None = None) -> go.
             ygap=2,
         )
     )
-    starred = "" if choice is None else f"; {CHOICE_MARK}: the choice"
     apply_style(
         figure,
         "Bits of every parameter along the front",
-        f"from the smallest model to the most accurate{starred}",
+        f"from the smallest model to the most accurate{star_legend(choice)}",
         height=260 + _ROW_HEIGHT * len(names),
     )
     figure.update_xaxes(column_axis(front))

@@ -40,13 +40,3 @@ def check_choice(choice: Choice | None) -> None:
         raise TypeError(
             f"choice must be a Choice, such as SmallestSelector().select(front), got {type(choice).__name__}."
         )
-
-
-def check_fraction(name: str, value: float | None) -> None:
-    """Refuse an argument that is neither a fraction nor None.
-
-    Raises:
-        ValueError: If ``value`` is outside 0-1 or not a number.
-    """
-    if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
-        raise ValueError(f"{name} must be a fraction between 0 and 1, got {value!r}.")

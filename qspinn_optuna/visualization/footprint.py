@@ -11,8 +11,8 @@ from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.checks import check_choice, finished_records
 from qspinn_optuna.visualization.hover import describe_candidate
-from qspinn_optuna.visualization.members import column_axis, column_labels
-from qspinn_optuna.visualization.style import CHOICE_MARK, PALETTE, apply_style
+from qspinn_optuna.visualization.members import column_axis, column_labels, star_legend
+from qspinn_optuna.visualization.style import PALETTE, apply_style
 
 _PATTERNS = ("", "/", "x", "-", ".", "|", "+", "\\")
 """Patterns of bars, one for each repetition of the palette."""
@@ -68,11 +68,10 @@ def plot_footprint(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    starred = "" if choice is None else f"; {CHOICE_MARK}: the choice"
     apply_style(
         figure,
         f"{study.study_name}: memory by {by}",
-        f"the 32-bit original takes {front.baseline_kib:,.4g} KiB{starred}",
+        f"the 32-bit original takes {front.baseline_kib:,.4g} KiB{star_legend(choice)}",
         height=560,
     )
     figure.update_layout(barmode="stack", bargap=0.25, legend={"traceorder": "normal"})

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.study import TrialRecord, accuracy_floor
-from qspinn_optuna.visualization.checks import check_fraction, finished_records
+from qspinn_optuna.visualization.checks import finished_records
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import BLUE, INK, PALETTE, apply_style
 
@@ -90,8 +90,7 @@ def plot_hypervolume(
     """
     if against not in ("trials", "seconds"):
         raise ValueError(f'against must be "trials" or "seconds", got {against!r}.')
-    check_fraction("reference_accuracy", reference_accuracy)
-    if reference_accuracy is None or reference_accuracy >= 1:
+    if not (isinstance(reference_accuracy, int | float) and 0 <= reference_accuracy < 1):
         raise ValueError(f"reference_accuracy must be a fraction below 1, got {reference_accuracy!r}.")
     named = _named_studies(study)
     baseline_kib = _common_baseline(named)

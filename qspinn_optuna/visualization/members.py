@@ -25,6 +25,11 @@ def column_axis(front: ParetoFront) -> dict[str, object]:
     }
 
 
+def star_legend(choice: Choice | None) -> str:
+    """The end of a subtitle that explains the star of the choice; empty without a choice."""
+    return "" if choice is None else f"; {CHOICE_MARK}: the choice"
+
+
 def _label(candidate: Candidate, choice: Choice | None, separator: str) -> str:
     parts = (f"{candidate.compression:.1f}x", f"{candidate.accuracy:.1%}", f"trial {candidate.trial_number}")
     label = separator.join(parts)
