@@ -4,67 +4,87 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, decode, encode, quantize
-from qspinn_optuna.front import Candidate, ParetoFront
-from qspinn_optuna.objective import QuantizationObjective
-from qspinn_optuna.opening import open_study
-from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
-from qspinn_optuna.pruning import FrontPruner
-from qspinn_optuna.sampler import MemoryAwareSampler
-from qspinn_optuna.selection import Choice, SmallestSelector, TradeOffSelector
-from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.workloads import TrainingProgress, Workload
-
 if TYPE_CHECKING:
-    from qspinn_optuna.networks import (
-        calibrate,
-        find_parameters,
-        fold_batch_norm,
-        freeze_network,
-        quantize_network,
-    )
+    from qspinn_optuna.config import InexactError as InexactError
+    from qspinn_optuna.config import QuantizationConfig as QuantizationConfig
+    from qspinn_optuna.config import Scheme as Scheme
+    from qspinn_optuna.fixed_point import ParameterQuantization as ParameterQuantization
+    from qspinn_optuna.fixed_point import QFormat as QFormat
+    from qspinn_optuna.fixed_point import Rounding as Rounding
+    from qspinn_optuna.fixed_point import decode as decode
+    from qspinn_optuna.fixed_point import encode as encode
+    from qspinn_optuna.fixed_point import quantize as quantize
+    from qspinn_optuna.front import Candidate as Candidate
+    from qspinn_optuna.front import ParetoFront as ParetoFront
+    from qspinn_optuna.integer import IntegerModel as IntegerModel
+    from qspinn_optuna.networks import calibrate as calibrate
+    from qspinn_optuna.networks import check_exact as check_exact
+    from qspinn_optuna.networks import exact_sums as exact_sums
+    from qspinn_optuna.networks import find_parameters as find_parameters
+    from qspinn_optuna.networks import fold_batch_norm as fold_batch_norm
+    from qspinn_optuna.networks import freeze_network as freeze_network
+    from qspinn_optuna.networks import quantize_network as quantize_network
+    from qspinn_optuna.objective import QuantizationObjective as QuantizationObjective
+    from qspinn_optuna.opening import open_study as open_study
+    from qspinn_optuna.parameters import Deployment as Deployment
+    from qspinn_optuna.parameters import Family as Family
+    from qspinn_optuna.parameters import Footprint as Footprint
+    from qspinn_optuna.parameters import ParameterSpec as ParameterSpec
+    from qspinn_optuna.pruning import FrontPruner as FrontPruner
+    from qspinn_optuna.sampler import MemoryAwareSampler as MemoryAwareSampler
+    from qspinn_optuna.selection import Choice as Choice
+    from qspinn_optuna.selection import SmallestSelector as SmallestSelector
+    from qspinn_optuna.selection import TradeOffSelector as TradeOffSelector
+    from qspinn_optuna.space import QuantizationSpace as QuantizationSpace
+    from qspinn_optuna.workloads import TrainingProgress as TrainingProgress
+    from qspinn_optuna.workloads import Workload as Workload
+    from qspinn_optuna.workloads.stdp import STDPWorkload as STDPWorkload
+    from qspinn_optuna.workloads.supervised import SupervisedWorkload as SupervisedWorkload
+    from qspinn_optuna.workloads.supervised import fit as fit
 
-__all__ = [
-    "Candidate",
-    "Choice",
-    "Deployment",
-    "Family",
-    "Footprint",
-    "FrontPruner",
-    "InexactError",
-    "MemoryAwareSampler",
-    "ParameterQuantization",
-    "ParameterSpec",
-    "ParetoFront",
-    "QFormat",
-    "QuantizationConfig",
-    "QuantizationObjective",
-    "QuantizationSpace",
-    "Rounding",
-    "Scheme",
-    "SmallestSelector",
-    "TradeOffSelector",
-    "TrainingProgress",
-    "Workload",
-    "calibrate",
-    "decode",
-    "encode",
-    "find_parameters",
-    "fold_batch_norm",
-    "freeze_network",
-    "open_study",
-    "quantize",
-    "quantize_network",
-]
+__version__ = "0.1.0"
 
-_NETWORKS = ("calibrate", "find_parameters", "fold_batch_norm", "freeze_network", "quantize_network")
-"""Imported when they are first asked for: SpikingJelly takes seconds, and not every script needs it."""
+_NAMES = {
+    "config": ("InexactError", "QuantizationConfig", "Scheme"),
+    "fixed_point": ("ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"),
+    "front": ("Candidate", "ParetoFront"),
+    "integer": ("IntegerModel",),
+    "networks": (
+        "calibrate",
+        "check_exact",
+        "exact_sums",
+        "find_parameters",
+        "fold_batch_norm",
+        "freeze_network",
+        "quantize_network",
+    ),
+    "objective": ("QuantizationObjective",),
+    "opening": ("open_study",),
+    "parameters": ("Deployment", "Family", "Footprint", "ParameterSpec"),
+    "pruning": ("FrontPruner",),
+    "sampler": ("MemoryAwareSampler",),
+    "selection": ("Choice", "SmallestSelector", "TradeOffSelector"),
+    "space": ("QuantizationSpace",),
+    "workloads": ("TrainingProgress", "Workload"),
+    "workloads.stdp": ("STDPWorkload",),
+    "workloads.supervised": ("SupervisedWorkload", "fit"),
+}
+"""Public names by their module. It is imported when a name is first asked for: torch and SpikingJelly take seconds."""
+
+_MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
+
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NETWORKS:
-        from qspinn_optuna import networks  # noqa: PLC0415
+    import importlib  # noqa: PLC0415
 
-        return getattr(networks, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value  # Found without this function from then on.
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

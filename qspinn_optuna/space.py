@@ -23,10 +23,31 @@ Widths = int | tuple[int, int]
 Ties = Literal["family", "layer"] | Mapping[str, str]
 """Which parameters share their width; see :class:`QuantizationSpace`."""
 
-_WIDTH = "bits."
-"""What the names of dimensions that are widths begin with."""
-
 _Choice = TypeVar("_Choice", bound=StrEnum)
+
+_WIDTH = "bits."
+"""Begins the names of the dimensions that are widths."""
+
+
+def width_name(parameter: str) -> str:
+    """The dimension that holds the width of a parameter, or of a group of tied ones."""
+    return f"{_WIDTH}{parameter}"
+
+
+def is_width(dimension: str) -> bool:
+    """Whether a dimension holds a width."""
+    return dimension.startswith(_WIDTH)
+
+
+def parameter_of(dimension: str) -> str:
+    """The parameter, or the group of tied ones, whose width a dimension holds: the inverse of :func:`width_name`.
+
+    Raises:
+        ValueError: If it holds no width.
+    """
+    if not is_width(dimension):
+        raise ValueError(f"dimension must be the name of a width, such as {width_name('weight')!r}, got {dimension!r}.")
+    return dimension.removeprefix(_WIDTH)
 
 
 class WidthReport(Protocol):
@@ -34,7 +55,7 @@ class WidthReport(Protocol):
 
     @property
     def worth_searching(self) -> Mapping[str, tuple[int, int]]:
-        """First and last width of dimensions, by their names without "bits."."""
+        """First and last width of parameters, or of groups of tied ones, by their names."""
         ...
 
 
@@ -54,8 +75,7 @@ class QuantizationSpace:
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
         bits: First and last width of every parameter, as far as its ``max_bits`` goes, of tied parameters the smallest;
-            or a mapping from parameter
-            names and families to widths, in which a name goes before its family.
+            or a mapping from parameter names and families to widths, in which a name goes before its family.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
         rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
@@ -103,6 +123,11 @@ class QuantizationSpace:
             **dict.fromkeys(self._rounding_names.values(), rounding),
             **{name: IntDistribution(low, high) for name, (low, high) in self._widths.items()},
         }
+
+    @property
+    def widths(self) -> dict[str, tuple[int, int]]:
+        """First and last width of every parameter, or group of tied ones, by its name."""
+        return {parameter_of(dimension): widths for dimension, widths in self._widths.items()}
 
     @property
     def cardinality(self) -> int:
@@ -178,21 +203,40 @@ class QuantizationSpace:
             ValueError: If the report is of parameters that the space does not search, or of no width that it has.
         """
         widths = dict(self._widths)
-        for parameter, (first, last) in report.worth_searching.items():
-            name = f"bits.{parameter}"
+        for parameter, found in report.worth_searching.items():
+            name = width_name(parameter)
             if name not in widths:
-                known = [known.removeprefix("bits.") for known in widths]
-                raise ValueError(f"report must be of widths of this space, {known}, got {parameter!r}.")
-            low, high = max(first, widths[name][0]), min(last, widths[name][1])
-            if low > high:
+                raise ValueError(f"report must be of widths of this space, {list(self.widths)}, got {parameter!r}.")
+            common = _intersection(widths[name], found)
+            if common is None:
                 raise ValueError(
-                    f"report must find widths of {parameter!r} within {widths[name]} worth a search, "
-                    f"got {(first, last)}."
+                    f"report must find widths of {parameter!r} within {widths[name]} worth a search, got {found}."
                 )
-            widths[name] = (low, high)
-        narrowed = copy.copy(self)
-        narrowed._widths = widths
-        return narrowed
+            widths[name] = common
+        return self._with(_widths=widths)
+
+    def restrict(
+        self,
+        bits: Widths | Mapping[str, Widths] | None = None,
+        schemes: Sequence[Scheme] | None = None,
+        roundings: Sequence[Rounding] | None = None,
+    ) -> QuantizationSpace:
+        """The part of the space that has these widths, schemes and roundings; what is not given stays as it is.
+
+        Args:
+            bits: First and last width of every parameter, or a mapping from parameters, groups of tied ones and
+                families to widths, in which a parameter goes before its group, and that before its family.
+            schemes: The schemes to keep.
+            roundings: The roundings to keep.
+
+        Raises:
+            ValueError: If an argument is malformed, names what the space does not have, or leaves nothing of it.
+        """
+        return self._with(
+            schemes=self.schemes if schemes is None else _kept("schemes", self.schemes, schemes, Scheme),
+            roundings=self.roundings if roundings is None else _kept("roundings", self.roundings, roundings, Rounding),
+            _widths=self._widths if bits is None else _restricted(self._widths, self._names_of_widths, bits),
+        )
 
     def footprint(self, config: QuantizationConfig) -> Footprint:
         """Memory of a configuration, without evaluating it."""
@@ -218,6 +262,22 @@ class QuantizationSpace:
             },
         }
 
+    def _with(self, **attributes: Any) -> QuantizationSpace:
+        """A copy with other choices or widths, which are checked."""
+        changed = copy.copy(self)
+        vars(changed).update(attributes)
+        return changed
+
+    @property
+    def _names_of_widths(self) -> dict[str, tuple[list[str], ...]]:
+        """Names by which the width of each dimension can be given: its parameters, its group, their families."""
+        names: dict[str, tuple[list[str], ...]] = {}
+        for dimension in self._widths:
+            members = [parameter for parameter in self.searched if self._width_names[parameter.name] == dimension]
+            families = dict.fromkeys(parameter.family.value for parameter in members)
+            names[dimension] = ([member.name for member in members], [parameter_of(dimension)], list(families))
+        return names
+
     def _format_names(self, parameter: ParameterSpec) -> list[str]:
         """Names of the formats that the widths of a parameter give."""
         if parameter.fixed_bits is not None:
@@ -226,7 +286,7 @@ class QuantizationSpace:
         return [str(parameter.format(width)) for width in range(low, high + 1)]
 
     def _collect_widths(self, bits: Widths | Mapping[str, Widths], names: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """First and last width of every ``bits.`` dimension."""
+        """First and last width of every dimension that is a width."""
         if isinstance(bits, Mapping):
             known = {*names, *(family.value for family in Family)}
             unknown = sorted(str(name) for name in bits if name not in known)
@@ -249,11 +309,6 @@ class QuantizationSpace:
         return collected
 
 
-def is_width(dimension: str) -> bool:
-    """Whether a dimension, by its name, is the width of a parameter or of tied parameters."""
-    return dimension.startswith(_WIDTH)
-
-
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:
     if not searched:
         raise ValueError("parameters must have at least one that is stored and has no fixed width, got none.")
@@ -270,6 +325,20 @@ def _choices(argument: str, values: Sequence[_Choice], kind: type[_Choice]) -> t
     if not values or any(value not in known for value in values):
         raise ValueError(f"{argument} must be chosen from {known}, got {values!r}.")
     return tuple(dict.fromkeys(kind(value) for value in values))
+
+
+def _kept(
+    argument: str, searched: Sequence[_Choice], values: Sequence[_Choice], kind: type[_Choice]
+) -> tuple[_Choice, ...]:
+    """Those of the choices of a space that are among ``values``."""
+    wanted = _choices(argument, values, kind)
+    kept = tuple(choice for choice in searched if choice in wanted)
+    if not kept:
+        raise ValueError(
+            f"{argument} must keep one of {[choice.value for choice in searched]}, which the space has, "
+            f"got {[choice.value for choice in wanted]}."
+        )
+    return kept
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
@@ -294,7 +363,7 @@ def _width_names(parameters: Sequence[ParameterSpec], ties: Ties | None, names: 
             group = parameter.name.rpartition(".")[0] or parameter.name
         elif isinstance(ties, Mapping):
             group = ties.get(parameter.name, parameter.name)
-        groups[parameter.name] = f"bits.{group}"
+        groups[parameter.name] = width_name(group)
     return groups
 
 
@@ -317,14 +386,7 @@ def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) ->
                 f"got those of {[str(name) for name in bits]}."
             )
         widths = bits[parameter.name] if parameter.name in bits else bits[parameter.family]
-    pair = (widths, widths) if isinstance(widths, int | np.integer) else widths
-    if not isinstance(pair, Sequence) or len(pair) != 2 or not all(_is_whole(width) for width in pair):
-        raise ValueError(f"bits of {parameter.name!r} must be one integer or a first and a last, got {widths!r}.")
-    low, high = (int(width) for width in pair)
-    if not 1 <= low <= high <= MAX_BITS:
-        raise ValueError(
-            f"bits of {parameter.name!r} must be between 1 and {MAX_BITS}, the first not over the last, got {widths!r}."
-        )
+    low, high = _width_pair(parameter.name, widths)
     if not isinstance(bits, Mapping) and low <= parameter.max_bits:
         return low, min(high, parameter.max_bits)
     if high > parameter.max_bits:
@@ -333,6 +395,56 @@ def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) ->
             f"got {widths!r}."
         )
     return low, high
+
+
+def _width_pair(name: str, widths: Any) -> tuple[int, int]:
+    """First and last width of what is called ``name``."""
+    pair = (widths, widths) if isinstance(widths, int | np.integer) else widths
+    if not isinstance(pair, Sequence) or len(pair) != 2 or not all(_is_whole(width) for width in pair):
+        raise ValueError(f"bits of {name!r} must be one integer or a first and a last, got {widths!r}.")
+    low, high = (int(width) for width in pair)
+    if not 1 <= low <= high <= MAX_BITS:
+        raise ValueError(
+            f"bits of {name!r} must be between 1 and {MAX_BITS}, the first not over the last, got {widths!r}."
+        )
+    return low, high
+
+
+def _restricted(
+    widths: Mapping[str, tuple[int, int]],
+    names: Mapping[str, tuple[list[str], ...]],
+    bits: Widths | Mapping[str, Widths],
+) -> dict[str, tuple[int, int]]:
+    """First and last width of every dimension within ``bits``, by the most specific of its names that it has."""
+    known = {name for levels in names.values() for level in levels for name in level}
+    if isinstance(bits, Mapping) and not known.issuperset(bits):
+        unknown = sorted(str(name) for name in bits if name not in known)
+        raise ValueError(f"bits must name what is searched, one of {sorted(known)}, got {unknown}.")
+    restricted = dict(widths)
+    for dimension, (low, high) in widths.items():
+        for name, given in _given_widths(names[dimension], bits):
+            common = _intersection(restricted[dimension], _width_pair(name, given))
+            if common is None:
+                raise ValueError(
+                    f"bits of {name!r} must have a width in common with {low} to {high}, which the space has for "
+                    f"{parameter_of(dimension)!r}, got {given!r}."
+                )
+            restricted[dimension] = common
+    return restricted
+
+
+def _given_widths(names: Sequence[list[str]], bits: Widths | Mapping[str, Widths]) -> list[tuple[str, Widths]]:
+    """The names of a dimension that ``bits`` has, of the first kind of which it has any, with their widths."""
+    if not isinstance(bits, Mapping):
+        return [(names[0][0], bits)]
+    levels = [[(name, bits[name]) for name in level if name in bits] for level in names]
+    return next((level for level in levels if level), [])
+
+
+def _intersection(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int] | None:
+    """The widths that two ranges have in common; None if there are none."""
+    low, high = max(first[0], second[0]), min(first[1], second[1])
+    return (low, high) if low <= high else None
 
 
 def _is_whole(value: object) -> bool:

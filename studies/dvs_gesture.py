@@ -9,136 +9,105 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
-from command_line import make_pruner, measure_first, parse, study_parser
-from report import report
-
-from qspinn_optuna import QuantizationObjective, QuantizationSpace, open_study
+from qspinn_optuna import SupervisedWorkload
+from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import FrameSplits
-from qspinn_optuna.sampler.by_name import make_sampler
-from qspinn_optuna.workloads.supervised import SupervisedWorkload
 from qspinn_optuna.workloads.supervised.events import (
     RECIPES,
     RUNGS,
+    EventRecipe,
     event_workload,
     first_trials,
     generate_gestures,
     load_splits,
-    search_space,
     state_controls,
 )
+from qspinn_optuna.workloads.supervised.events import search_space as space
+
+__all__ = ["add_arguments", "controls", "first_trials", "space", "workload"]
+
+DATA: dict[SupervisedWorkload, FrameSplits] = {}
+"""The frames of each workload, on which its controls are tested."""
 
 
-def main() -> None:
-    """Run, and tell errors in a line."""
-    arguments = parse_arguments()
-    try:
-        run(arguments)
-    except KeyboardInterrupt:
-        sys.exit("Stopped; finished trials are kept, and the same command goes on.")
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        sys.exit(f"dvs_gesture.py: error: {error}")
-
-
-def parse_arguments(command_line: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line, this process's if none is given."""
-    parser = study_parser(__doc__ or "", study_name="dvs-gesture")
-    parser.set_defaults(trials=14)
-    data = parser.add_argument_group("network and data")
-    data.add_argument("--dataset", choices=RECIPES, help="dvs-gesture if --data-dir is given, else generated")
-    data.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the network and its data."""
+    parser.set_defaults(study="dvs-gesture", trials=14)
+    group = parser.add_argument_group("network and data")
+    group.add_argument("--dataset", choices=RECIPES, help="dvs-gesture if --data-dir is given, else generated")
+    group.add_argument(
         "--data-dir", type=Path, help="folder of the data set; generated gestures go to generated-gestures"
     )
-    data.add_argument("--users", type=positive, default=20, help="people whose gestures are generated for training")
-    data.add_argument("--test-users", type=positive, default=8, help="other people, for the test")
-    data.add_argument("--pool", action="store_true", help="pool training and test recordings, and split them by --seed")
-    data.add_argument(
+    group.add_argument("--users", type=positive, default=20, help="people whose gestures are generated for training")
+    group.add_argument("--test-users", type=positive, default=8, help="other people, for the test")
+    group.add_argument(
+        "--pool", action="store_true", help="pool training and test recordings, and split them by --seed"
+    )
+    group.add_argument(
         "--merge-polarities",
         action=argparse.BooleanOptionalAction,
         help="one channel; if not given, for generated gestures only",
     )
-    data.add_argument(
+    group.add_argument(
         "--time-reversal",
         action=argparse.BooleanOptionalAction,
         help="play half of the gestures backwards, so that circles need a memory; if not given, only generated ones",
     )
-    data.add_argument("--network", choices=("conv", "local"), default="conv", help="local: layers that learn locally")
-    data.add_argument("--epochs", type=positive, help="of the float network's training")
-    data.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
-    data.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
-    arguments = parse(parser, command_line)
+    group.add_argument("--network", choices=("conv", "local"), default="conv", help="local: layers that learn locally")
+    group.add_argument("--epochs", type=positive, help="of the float network's training")
+    group.add_argument("--fine-tune-epochs", type=positive, help="of in-training quantization")
+    group.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
+
+
+def workload(arguments: argparse.Namespace) -> SupervisedWorkload:
+    """The network on the recordings that the command line asks for."""
     arguments.dataset = arguments.dataset or ("dvs-gesture" if arguments.data_dir else "generated")
-    if arguments.data_dir is None and arguments.dataset != "generated":
-        parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
-    if arguments.pool and arguments.dataset != "nmnist":
-        parser.error("--pool is for N-MNIST: with gestures, the same people would be in training and test")
-    if arguments.time_reversal and arguments.dataset == "nmnist":
-        parser.error("--time-reversal is for gestures: a digit played backwards is the same digit")
-    return arguments
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """One study, one report."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    data, workload = prepare(arguments)
-    print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
-    space = search_space(workload)
-    print(f"{space.cardinality:,} configurations", flush=True)
-    study = search(arguments, workload, space, arguments.accuracy_drop)
-    report(arguments, workload, study, state_controls(workload, data))
-
-
-def search(
-    arguments: argparse.Namespace, workload: SupervisedWorkload, space: QuantizationSpace, accuracy_drop: float
-) -> optuna.Study:
-    """Begin the study, or go on with it."""
-    study = open_study(arguments.study_name, arguments.storage, space, workload=workload, accuracy_drop=accuracy_drop)
-    # The sampler of a study that goes on must not draw again what it drew at its beginning.
-    study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
-    objective = QuantizationObjective(
-        workload,
-        space,
-        seed=arguments.seed,
-        pruner=make_pruner(arguments),
-    )
-    measure_first(arguments, study, workload, space)
-    if not study.trials:
-        for params in first_trials(space):
-            study.enqueue_trial(params)
-    if arguments.trials > 0:
-        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
-    return study
-
-
-def prepare(arguments: argparse.Namespace) -> tuple[FrameSplits, SupervisedWorkload]:
-    """The data and the network."""
-    recipe = RECIPES[arguments.dataset]
-    changes = {
-        name: getattr(arguments, name)
-        for name in ("merge_polarities", "time_reversal", "epochs", "fine_tune_epochs")
-        if getattr(arguments, name) is not None
-    }
-    recipe = replace(recipe, **changes)
+    check(arguments)
+    recipe = recipe_of(arguments)
     root = arguments.data_dir or Path("generated-gestures")
     if arguments.dataset == "generated":
         generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
     data = load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
-    local = arguments.network == "local"
-    workload = event_workload(
+    print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
+    made = event_workload(
         recipe,
         data,
-        local=local,
+        local=arguments.network == "local",
         cache=arguments.cache,
         seed=arguments.seed,
         rungs=() if arguments.pruning_confidence is None else RUNGS,
     )
-    return data, workload
+    DATA[made] = data
+    return made
+
+
+def controls(workload: SupervisedWorkload) -> dict[str, float]:
+    """Whether the task needs states: the float network with them, and without them."""
+    return state_controls(workload, DATA[workload])
+
+
+def recipe_of(arguments: argparse.Namespace) -> EventRecipe:
+    """The recipe of the data set, with what the command line changes of it."""
+    names = ("merge_polarities", "time_reversal", "epochs", "fine_tune_epochs")
+    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return replace(RECIPES[arguments.dataset], **changes)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not fit together."""
+    if arguments.data_dir is None and arguments.dataset != "generated":
+        raise argparse.ArgumentError(None, f"--dataset {arguments.dataset} needs --data-dir, its folder")
+    if arguments.pool and arguments.dataset != "nmnist":
+        message = "--pool is for N-MNIST: with gestures, the same people would be in training and test"
+        raise argparse.ArgumentError(None, message)
+    if arguments.time_reversal and arguments.dataset == "nmnist":
+        message = "--time-reversal is for gestures: a digit played backwards is the same digit"
+        raise argparse.ArgumentError(None, message)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main_of_file(__file__))

@@ -1,9 +1,10 @@
 """Your own network: from a SpikingJelly module to the smallest version of it that is accurate enough.
 
-Run it, read it from top to bottom, put your network and data in. Run again, the study goes on and nothing is trained
-twice: trials are in qspinn.db, the float network is in qspinn-cache.
+Run it (`qspinn run own_network.py`), read it from top to bottom, put your network and data in. Run again, the study
+goes on and nothing is trained twice: trials are in qspinn.db, the float network is in qspinn-cache.
 """
 
+import sys
 from functools import partial
 
 import torch
@@ -11,10 +12,9 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from qspinn_optuna import ParetoFront, QuantizationObjective, QuantizationSpace, SmallestSelector, open_study
+from qspinn_optuna import QuantizationSpace, SupervisedWorkload, fit
+from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.datasets import LabeledImages, embedded_mnist
-from qspinn_optuna.sampler import MemoryAwareSampler
-from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
 
 
 # Any torch network will do; its neurons are SpikingJelly's, or MemoryModules of your own. It returns class scores,
@@ -37,12 +37,13 @@ def batches(part: LabeledImages, shuffle: bool = False) -> DataLoader[tuple[Tens
     return DataLoader(TensorDataset(spikes, torch.from_numpy(part.labels).long()), batch_size=50, shuffle=shuffle)
 
 
-if __name__ == "__main__":
+# What `qspinn run own_network.py` searches.
+def workload() -> SupervisedWorkload:
     data = embedded_mnist()
     # How it is trained: any function of a network and a seed that returns the network; `fit` is a ready-made one.
     # Quantized networks are fine-tuned the same way: on the grid in the forward pass, the gradient straight through.
     train = partial(fit, batches=batches(data.train, shuffle=True), epochs=5, learning_rate=2e-3)
-    workload = SupervisedWorkload(
+    return SupervisedWorkload(
         MyNetwork,  # the class: made with a seed, so that the next run begins with the same weights
         train=train,
         fine_tune=partial(train, epochs=2, learning_rate=5e-4),
@@ -51,12 +52,12 @@ if __name__ == "__main__":
         test=batches(data.test),
         cache="qspinn-cache",
     )
-    # Widths to search, one for each family here, and how much accuracy a model may lose: one point.
-    space = QuantizationSpace(workload.parameters, bits=(2, 8), ties="family")
-    sampler = MemoryAwareSampler(space, seed=0)  # any sampler of Optuna does, too
-    study = open_study("own-network", "sqlite:///qspinn.db", space, sampler, workload, accuracy_drop=0.01)
-    study.optimize(QuantizationObjective(workload, space), n_trials=20, show_progress_bar=True)
-    choice = SmallestSelector().select(ParetoFront.from_study(study))
-    print(f"{choice.compression:.1f}x smaller: {choice.config.bits}")
-    print(f"test accuracy {workload.test(choice.config, seed=0):.2%}, float {workload.test_baseline:.2%}")
-    # workload.quantize(choice.config, seed=0) is the network, with grid values in its state_dict.
+
+
+# Widths to search: one for each family here. Without this function, the same.
+def space(workload: SupervisedWorkload) -> QuantizationSpace:
+    return QuantizationSpace(workload.parameters, bits=(2, 8), ties="family")
+
+
+if __name__ == "__main__":
+    sys.exit(main_of_file(__file__))

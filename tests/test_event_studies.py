@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import runpy
+import re
 import subprocess
 import sys
 import tokenize
@@ -16,6 +16,8 @@ import optuna
 import pytest
 
 import qspinn_optuna.datasets
+from qspinn_optuna.cli import main, main_of_file
+from qspinn_optuna.cli.parser import make_run_parser
 from qspinn_optuna.datasets import embedded_mnist
 from qspinn_optuna.workloads.supervised.events import RUNGS
 
@@ -23,12 +25,14 @@ SMALL = ["--users", "2", "--test-users", "1", "--epochs", "1", "--fine-tune-epoc
 OWN_NETWORK = Path(dvs_gesture.__file__).with_name("own_network.py")
 
 
-def run(folder: Path, *arguments: str) -> None:
-    """Run the script in this process, which spares the imports."""
+def run(folder: Path, *arguments: str) -> int:
+    """The exit code of the script in this process, which spares the imports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["dvs_gesture.py", *SMALL, *arguments])
-        dvs_gesture.main()
+        try:
+            return main_of_file(dvs_gesture.__file__, [*SMALL, *arguments])
+        except SystemExit as end:  # The parser refused.
+            return int(end.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +66,20 @@ def test_a_second_run_goes_on_without_training_anything_again(folder: Path) -> N
     cached = {path: path.stat().st_mtime_ns for path in (folder / "qspinn-cache").iterdir()}
     assert len(cached) >= 3
     first = report(folder)
-    run(folder, "--trials", "0", "--json", "report.json")
+    assert run(folder, "--trials", "0", "--json", "report.json") == 0
     assert report(folder) == first
     assert {path: path.stat().st_mtime_ns for path in (folder / "qspinn-cache").iterdir()} == cached
-    run(folder, "--trials", "1")
+    assert run(folder, "--trials", "1") == 0
     study = optuna.load_study(study_name="dvs-gesture", storage=f"sqlite:///{folder / 'qspinn.db'}")
     assert len([trial for trial in study.trials if trial.values]) == 4
 
 
 def test_trainings_are_looked_at_only_where_there_is_a_pruner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for options, looks in (([], ()), (["--pruning-confidence", "0.9"], RUNGS)):
-        _, workload = dvs_gesture.prepare(dvs_gesture.parse_arguments([*SMALL, *options]))
-        assert workload.rungs == looks
+    for options, rungs in (([], ()), (["--pruning-confidence", "0.9"], RUNGS)):
+        parser = make_run_parser("dvs_gesture.py", "")
+        dvs_gesture.add_arguments(parser)
+        assert dvs_gesture.workload(parser.parse_args([*SMALL, *options])).rungs == rungs
 
 
 def test_the_probes_go_through_the_widths(folder: Path) -> None:
@@ -83,9 +88,9 @@ def test_the_probes_go_through_the_widths(folder: Path) -> None:
     assert probes == [("ptq", 8), ("itq", 8), ("ptq", 4), ("itq", 4)]
 
 
-def test_another_network_is_another_study(folder: Path) -> None:
-    with pytest.raises(SystemExit, match=r"dvs_gesture.py: error: .*dvs-gesture"):
-        run(folder, "--network", "local", "--trials", "1")
+def test_another_network_is_another_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "--network", "local", "--trials", "1") == 2
+    assert re.search(r"dvs_gesture\.py: error: .*'dvs-gesture' began differently", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -100,15 +105,16 @@ def test_another_network_is_another_study(folder: Path) -> None:
 def test_bad_arguments_are_told(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        run(tmp_path, *arguments)
+    assert run(tmp_path, *arguments) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dataset", ["dvs-gesture", "nmnist"])
-def test_a_folder_without_recordings_is_told(tmp_path: Path, dataset: str) -> None:
-    with pytest.raises(SystemExit, match=r"dvs_gesture\.py: error: .*must hold events_np"):
-        run(tmp_path, "--dataset", dataset, "--data-dir", str(tmp_path))
+def test_a_folder_without_recordings_is_told(tmp_path: Path, dataset: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "--dataset", dataset, "--data-dir", str(tmp_path)) == 1
+    assert re.search(
+        r"dvs_gesture\.py: error: dvs_gesture.py, line \d+: .*must hold events_np", capsys.readouterr().err
+    )
     assert not [path for path in tmp_path.iterdir() if path.name != "qspinn.db"]
 
 
@@ -133,11 +139,9 @@ def test_your_own_network_runs_and_goes_on(
     monkeypatch.chdir(tmp_path)
     small = embedded_mnist().with_train_size(200)
     monkeypatch.setattr(qspinn_optuna.datasets, "embedded_mnist", lambda: small)
-    optimize = optuna.Study.optimize
-    monkeypatch.setattr(optuna.Study, "optimize", lambda study, objective, **_: optimize(study, objective, n_trials=2))
     for trials in (2, 4):
-        runpy.run_path(str(OWN_NETWORK), run_name="__main__")
-        assert "x smaller: " in capsys.readouterr().out
-        study = optuna.load_study(study_name="own-network", storage=f"sqlite:///{tmp_path / 'qspinn.db'}")
+        assert main(["run", str(OWN_NETWORK), "--trials", "2", "--accuracy-drop", "0.5"]) == 0
+        assert "x smaller than 32 bits" in capsys.readouterr().out
+        study = optuna.load_study(study_name="own_network", storage=f"sqlite:///{tmp_path / 'qspinn.db'}")
         assert len(study.trials) == trials
     assert len(list((tmp_path / "qspinn-cache").iterdir())) >= 2

@@ -18,7 +18,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
-from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.space import QuantizationSpace, is_width, parameter_of, width_name
 
 WEIGHT = ParameterSpec("fc.weight", Family.WEIGHT, 100, -1.0, 1.0)
 BIAS = ParameterSpec("fc.bias", Family.BIAS, 10, -0.5, 0.5)
@@ -608,3 +608,61 @@ def test_tied_parameters_that_cannot_go_as_far_as_their_named_widths_are_refused
 def test_widths_of_one_parameter_over_its_limit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"bits of 'fc.weight' must be at most 14.*got \(2, 16\)"):
         QuantizationSpace([replace(WEIGHT, max_bits=14), MEMBRANE], bits={"weight": (2, 16), "membrane": 8})
+
+
+RESTRICTED = QuantizationSpace(ALL, {"weight": (2, 8), "bias": (2, 8), "membrane": (6, 16), "decay": 8}, ties="family")
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [
+        ((4, 7), {"weight": (4, 7), "bias": (4, 7), "membrane": (6, 7)}),
+        ({"weight": (1, 24)}, {"weight": (2, 8)}),
+        ({"fc.weight": 3, "weight": (5, 6), "membrane": (1, 6)}, {"weight": (3, 3), "membrane": (6, 6)}),
+        ({}, {}),
+    ],
+)
+def test_a_restricted_space_has_the_widths_that_both_have(bits: Any, expected: dict[str, tuple[int, int]]) -> None:
+    space = QuantizationSpace(
+        [WEIGHT, BIAS, MEMBRANE], {"weight": (2, 8), "bias": (2, 8), "membrane": (6, 16)}, ties="family"
+    )
+    restricted = space.restrict(bits)
+    assert restricted.widths == {**space.widths, **expected}
+    assert set(map(str, grid(restricted))) <= set(map(str, grid(space)))
+    assert space.widths == {"weight": (2, 8), "bias": (2, 8), "membrane": (6, 16)}
+
+
+def test_a_restricted_space_has_the_choices_that_both_have() -> None:
+    restricted = RESTRICTED.restrict(schemes=["itq"], roundings=["truncation", "nearest"])  # type: ignore[list-item]
+    assert (restricted.schemes, set(restricted.roundings)) == ((Scheme.ITQ,), {Rounding.TRUNCATION, Rounding.NEAREST})
+    assert restricted.cardinality == RESTRICTED.cardinality // 3
+    assert RESTRICTED.restrict().to_dict() == RESTRICTED.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bits": (1, 5)}, "bits of 'lif.v' .* 6 to 16"),
+        ({"bits": {"decay": 7}}, "bits of 'decay' .* 8 to 8"),
+        ({"bits": {"threshold": 7}}, r"bits must name .*'lif.v'.*\['threshold'\]"),
+        ({"bits": {"weight": (0, 7)}}, "bits of 'weight' must be between 1 and 24"),
+        ({"bits": "2-8"}, "bits of 'fc.weight' must be one integer or a first and a last"),
+        ({"schemes": ["later"]}, "schemes must be chosen from"),
+        ({"roundings": []}, "roundings must be chosen from"),
+    ],
+)
+def test_a_restriction_that_leaves_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RESTRICTED.restrict(**arguments)
+
+
+def test_a_restriction_twice_has_to_leave_something() -> None:
+    with pytest.raises(ValueError, match=r"schemes must keep one of \['ptq'\]"):
+        RESTRICTED.restrict(schemes=[Scheme.PTQ]).restrict(schemes=[Scheme.ITQ])
+
+
+def test_names_of_widths_go_both_ways() -> None:
+    assert [parameter_of(name) for name in RESTRICTED.distributions if is_width(name)] == list(RESTRICTED.widths)
+    assert width_name("fc.weight") == "bits.fc.weight"
+    with pytest.raises(ValueError, match="dimension"):
+        parameter_of("rounding.weight")

@@ -62,3 +62,15 @@ def weight(text: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"must be a finite number of at least 0, got {text}")
     return value
+
+
+def widths(text: str) -> tuple[str, tuple[int, int]]:
+    """A width or a range of widths, 4 or 2-8, perhaps with a name before it, weight=2-8: (name, (first, last)).
+
+    The name is empty if there is none.
+    """
+    name, separator, numbers = text.rpartition("=")
+    first, _, last = numbers.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()) or bool(name) != bool(separator):
+        raise argparse.ArgumentTypeError(f"must be a width or a range such as 2-8 or weight=2-8, got {text}")
+    return name, (int(first), int(last or first))

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import IntDistribution
 
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
-from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.study import Measurement
 
 SPARE_BELOW = 1
@@ -64,7 +63,7 @@ class WidthCurve:
     """Accuracy against the width of one parameter, with one scheme and rounding.
 
     Args:
-        parameter: Name of the parameter, or of a group of tied parameters: the dimension of the space without "bits.".
+        parameter: Name of the parameter, or of a group of tied parameters, as in ``space.widths``.
         scheme: Scheme of the whole network.
         rounding: Rounding of the whole network.
         points: The points by ascending width; the last is the widest of the space.
@@ -239,7 +238,7 @@ class SignificanceReport:
                     assert curve.narrowest is not None
                     low, high = widths.get(curve.parameter, (0, 0))
                     if high > 0:
-                        params[f"bits.{curve.parameter}"] = min(max(curve.narrowest + spare, low), high)
+                        params[width_name(curve.parameter)] = min(max(curve.narrowest + spare, low), high)
                 if params not in trials:
                     trials.append(params)
         return trials
@@ -290,12 +289,8 @@ def check_tolerance(tolerance: float) -> None:
 
 
 def searched_widths(space: QuantizationSpace) -> dict[str, tuple[int, int]]:
-    """First and last width of every dimension with more than one width, by its name without "bits."."""
-    return {
-        name.removeprefix("bits."): (distribution.low, distribution.high)
-        for name, distribution in space.distributions.items()
-        if isinstance(distribution, IntDistribution) and not distribution.single()
-    }
+    """First and last width of every parameter, or group of tied ones, with more than one width, by its name."""
+    return {name: (low, high) for name, (low, high) in space.widths.items() if low < high}
 
 
 def params_at(
@@ -303,4 +298,4 @@ def params_at(
 ) -> dict[str, Any]:
     """Trial parameters of the widest configuration, with another width for one parameter if it is given."""
     params = space.params(space.uniform(MAX_BITS, scheme, rounding))
-    return params if parameter is None else {**params, f"bits.{parameter}": width}
+    return params if parameter is None else {**params, width_name(parameter): width}

@@ -18,6 +18,7 @@ from qspinn_optuna.pruning.sequential import check_confidence
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
 from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, check_tolerance
+from qspinn_optuna.space import is_width, parameter_of
 from qspinn_optuna.study import accuracy_of, check_directions, finished_trials
 
 _FEWEST_TRIALS = 10
@@ -78,9 +79,7 @@ def significance_from_study(
             )
             scheme, rounding = Scheme(choice["scheme"]), Rounding(next(v for k, v in choice.items() if k != "scheme"))
             sufficient = [point.width for point in points if point.accuracy >= baseline - tolerance]
-            curves.append(
-                WidthCurve(name.removeprefix("bits."), scheme, rounding, points, min(sufficient, default=None))
-            )
+            curves.append(WidthCurve(parameter_of(name), scheme, rounding, points, min(sufficient, default=None)))
     with warnings.catch_warnings():
         # Optuna warns that importances are for reaching low targets; _loss is low where the accuracy is high.
         warnings.simplefilter("ignore", UserWarning)
@@ -101,7 +100,7 @@ def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDis
             "study.optimize first, or use measure_significance."
         )
     distributions = trials[0].distributions
-    ours = all(key == "scheme" or key.partition(".")[0] in ("rounding", "bits") for key in distributions)
+    ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width(key) for key in distributions)
     if not ours or "scheme" not in distributions:
         raise ValueError(f"Study {name!r} was made by another program: its parameters are {sorted(distributions)}.")
     for trial in trials:

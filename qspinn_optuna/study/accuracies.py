@@ -1,7 +1,8 @@
-"""Accuracies that a study stores beside its trials: the baseline, and those of models on the test set."""
+"""Accuracies that a study stores beside its trials: the baseline, models on the test set, and controls."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import optuna
@@ -55,3 +56,14 @@ def record_test_accuracy(study: optuna.Study, trial_number: int, accuracy: float
     known = accuracies_on_test(study)
     everything = {**known, trial_number: accuracy}
     write(study, StudyAttribute.TEST_ACCURACIES, {str(number): value for number, value in everything.items()})
+
+
+def controls_of(study: optuna.Study) -> dict[str, float]:
+    """Test accuracies of the networks that the study's models are compared with, by name."""
+    return {str(name): float(accuracy) for name, accuracy in (read(study, StudyAttribute.CONTROLS) or {}).items()}
+
+
+def record_controls(study: optuna.Study, controls: Mapping[str, float]) -> None:
+    """Keep test accuracies of networks to compare with in a study, in place of earlier ones."""
+    if controls_of(study) != controls:
+        write(study, StudyAttribute.CONTROLS, dict(controls))

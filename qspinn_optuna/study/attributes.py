@@ -29,11 +29,14 @@ class StudyAttribute(StrEnum):
     TEST_ACCURACIES = "qspinn:test_accuracies"
     """Accuracies of tested trials on the test set."""
 
+    CONTROLS = "qspinn:controls"
+    """Accuracies of other networks on the test set, to compare with."""
+
     CHOICE = "qspinn:choice"
     """The chosen model."""
 
     SOURCE = "qspinn:source"
-    """The file that the study was run from, and its options."""
+    """The file that the study was run from, and the options of the run."""
 
 
 def read(study: optuna.Study, name: StudyAttribute) -> Any:

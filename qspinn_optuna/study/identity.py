@@ -27,6 +27,11 @@ def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[s
     Raises:
         TypeError: If ``settings`` is not a mapping, or has a value that JSON cannot hold.
     """
+    return {"space": description_of(space), "settings": _plain(settings)}
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a storage gives them back."""
     if not isinstance(settings, Mapping):
         raise TypeError(f"workload.describe() must return a mapping, got {type(settings).__name__}.")
     try:
@@ -35,7 +40,7 @@ def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[s
         raise TypeError(
             f"workload.describe() must return values that JSON can hold, got {dict(settings)!r}: {error}"
         ) from error
-    return {"space": description_of(space), "settings": plain}
+    return plain
 
 
 def description_of(space: QuantizationSpace) -> dict[str, Any]:
@@ -81,6 +86,16 @@ def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
             f"Study {study.study_name!r} began differently: {shown}. "
             "Go on with what it began with, or give another study name."
         )
+
+
+def check_settings(study: optuna.Study, settings: Mapping[str, Any]) -> None:
+    """Refuse a study of another workload, by what the workload says of itself; the space is not looked at.
+
+    Raises:
+        TypeError: If ``settings`` is not a mapping, or holds a value that JSON cannot.
+        ValueError: If the study's directions or settings differ, or another program made it.
+    """
+    check_identity(study, {"space": space_of(study), "settings": _plain(settings)})
 
 
 def space_of(study: optuna.Study) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def accuracy_floor(study: optuna.Study) -> float | None:
     return None if floor is None else float(floor)
 
 
-def set_accuracy_floor(study: optuna.Study, floor: float) -> None:
+def set_accuracy_floor(study: optuna.Study, floor: float | None) -> None:
     """Store the accuracy floor of a study. It applies to finished trials as well.
 
     The constraints that finished trials store for Optuna's own samplers and the dashboard remain those of the earlier
@@ -51,15 +51,15 @@ def set_accuracy_floor(study: optuna.Study, floor: float) -> None:
 
     Args:
         study: The study.
-        floor: The accuracy floor, a fraction.
+        floor: The accuracy floor, a fraction; None for no floor.
 
     Raises:
         ValueError: If ``floor`` is not a fraction between 0 and 1.
     """
-    if not (isinstance(floor, Real) and not isinstance(floor, bool) and 0 <= floor <= 1):
+    if floor is not None and not (isinstance(floor, Real) and not isinstance(floor, bool) and 0 <= floor <= 1):
         raise ValueError(f"floor must be a fraction between 0 and 1, got {floor!r}.")
     if accuracy_floor(study) != floor:
-        write(study, StudyAttribute.ACCURACY_FLOOR, float(floor))
+        write(study, StudyAttribute.ACCURACY_FLOOR, None if floor is None else float(floor))
 
 
 def constrain(trial: optuna.Trial, floor: float, accuracy: float) -> None:

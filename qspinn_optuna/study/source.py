@@ -16,7 +16,7 @@ class Source:
 
     Args:
         file: Its absolute path.
-        options: Arguments of the command line for the file itself.
+        options: The other arguments of the command that ran it.
     """
 
     file: str

@@ -3,7 +3,7 @@
 For each kind of result and each seed, `studies/mnist_stdp.py` runs in a process of its own and leaves its study,
 figure and report in the output folder; run again, finished ones are not repeated. Models are chosen on the 10,000
 held-out training images, test figures are of the 10,000 test images. With mu = 1, a hundredth of the original memory is
-worth a point of accuracy; with the default, a tenth of a point.
+worth a point of accuracy; with mu = 0.1, a tenth of a point.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STUDY = Path(__file__).parents[1] / "mnist_stdp.py"
 KINDS: dict[str, tuple[int, list[str]]] = {
     "inference": (60, ["--mu", "1"]),
     "few inputs": (24, ["--mu", "1", "--minimum-input-spikes", "2"]),
-    "on-device learning": (8, ["--on-device-learning", "--minimum-input-spikes", "0.5"]),
+    "on-device learning": (8, ["--mu", "0.1", "--on-device-learning", "--minimum-input-spikes", "0.5"]),
 }
 """Trials and arguments of each kind; those of a device that learns are all trainings, hence fewer."""
 
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
     if not path.exists():
         command = [sys.executable, str(STUDY), "--data-dir", str(arguments.data_dir), "--seed", str(seed)]
         # The sampler with which the README's table was made.
-        command += ["--trials", str(trials), "--sampler", "tpe", "--study-name", name, "--json", str(path), *flags]
+        command += ["--trials", str(trials), "--sampler", "tpe", "--study", name, "--json", str(path), *flags]
         command += ["--storage", f"sqlite:///{arguments.output / name}.db", "--html", f"{arguments.output / name}.html"]
         subprocess.run(command, check=True)
     content: dict[str, Any] = json.loads(path.read_text())

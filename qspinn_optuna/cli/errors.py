@@ -1,0 +1,66 @@
+"""Errors of the command line: one line each, and an exit code that says who is to blame."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped by Ctrl-C."""
+
+
+class CommandError(Exception):
+    """Something that a command cannot do, in a line."""
+
+    exit_code = 1
+
+
+class UsageError(CommandError):
+    """A command line that names what is not there, or does not fit together."""
+
+    exit_code = 2
+
+
+def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) -> int:
+    """Run a command, and print the error it ends with.
+
+    Args:
+        command: What to run.
+        program: Name of the program, which the line begins with.
+        verbose: Whether to print the traceback of an error, too.
+
+    Returns:
+        0, or the exit code of the error.
+    """
+    try:
+        command()
+    except KeyboardInterrupt:
+        _tell(program, "stopped: finished trials are kept, and the same command goes on")
+        return INTERRUPTED
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        _tell(program, f"error: {line_of(error)}")
+        return error.exit_code if isinstance(error, CommandError) else 1
+    return 0
+
+
+def line_of(error: Exception) -> str:
+    """An error in a line; errors that this package did not raise itself begin with their type."""
+    text = " ".join(str(error).split())
+    ours = isinstance(error, CommandError) or _is_raised_here(error)
+    return text if ours and text else ": ".join(filter(None, [type(error).__name__, text]))
+
+
+def _is_raised_here(error: Exception) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(_PACKAGE)
+
+
+def _tell(program: str, line: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"{program}: {line}\n")

@@ -1,0 +1,224 @@
+"""What a command prints and writes of a study, from the study alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.selection import Choice, Selector, TradeOffSelector
+from qspinn_optuna.study import (
+    Baseline,
+    TrialRecord,
+    accuracies_on_test,
+    accuracy_floor,
+    baseline_of,
+    controls_of,
+    finished_trials,
+)
+from qspinn_optuna.visualization import plot_front
+
+
+@dataclass(frozen=True)
+class Report:
+    """The front of a study, the model that is chosen of it, and what the study knows of both.
+
+    Args:
+        front: The front.
+        choice: The chosen model; None if none is chosen yet.
+        by_scheme: What the same rule chooses of each scheme alone; schemes of which it can choose nothing are left out.
+        finished: Number of finished trials.
+        baseline: Accuracies of the float network; None if the study does not know them.
+        tested: Test accuracies by trial number, of what was tested.
+        controls: Test accuracies of other networks, to compare with.
+        mu: What memory costs by the rule, if it is one that says so.
+    """
+
+    front: ParetoFront
+    choice: Choice | None
+    by_scheme: dict[str, Choice] = field(default_factory=dict)
+    finished: int = 0
+    baseline: Baseline | None = None
+    tested: dict[int, float] = field(default_factory=dict)
+    controls: dict[str, float] = field(default_factory=dict)
+    mu: float | None = None
+
+    def __str__(self) -> str:
+        lines = [f"Pareto front of {self.finished} trials", front_table(self.front)]
+        if self.choice is not None:
+            lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
+        lines += [
+            f"Best {scheme}: trial {other.trial_number}, {other.compression:.2f}x smaller, {self._accuracies(other)}"
+            for scheme, other in self.by_scheme.items()
+            if self.choice is None or other.trial_number != self.choice.trial_number
+        ]
+        lines += [f"Control: {name}, {accuracy:.2%} on the test set" for name, accuracy in self.controls.items()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON keeps it."""
+        content: dict[str, Any] = {
+            "baseline_accuracy": None if self.baseline is None else self.baseline.accuracy,
+            "baseline_test_accuracy": None if self.baseline is None else self.baseline.test_accuracy,
+            "front": [candidate.to_dict() for candidate in self.front],
+            "choice": None if self.choice is None else self._choice_to_dict(self.choice),
+            "choice_by_scheme": {scheme: self._choice_to_dict(choice) for scheme, choice in self.by_scheme.items()},
+        }
+        return {**content, "controls": self.controls} if self.controls else content
+
+    def write(self, study: optuna.Study, json: Path | None, html: Path | None) -> None:
+        """Write the report and the figure to the files that are given."""
+        if json is not None:
+            write_json(json, self.to_dict())
+        if html is not None:
+            plot_front(study, self.front, self.choice, mu=self.mu).write_html(html, include_plotlyjs=True)
+
+    def _choice_lines(self, choice: Choice) -> list[str]:
+        bits = ", ".join(f"{name} {quantization.format}" for name, quantization in choice.config.parameters.items())
+        # By some rules the reward is how many times smaller the model is.
+        reward = "" if choice.reward == choice.compression else f"; reward {choice.reward:.4f}"
+        lines = [
+            f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, {bits}",
+            f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits{reward}",
+        ]
+        if choice.rivals:
+            rivals = ", ".join(f"{rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
+            lines.append(f"  within the standard error, these might be chosen as well: trials {rivals}")
+        return [*lines, f"  accuracy {self._accuracies(choice)}{self._against_baseline(choice)}"]
+
+    def _accuracies(self, choice: Choice) -> str:
+        tested = self.tested.get(choice.trial_number)
+        return f"{choice.accuracy:.2%} on held-out samples" + (
+            "" if tested is None else f", {tested:.2%} on the test set"
+        )
+
+    def _against_baseline(self, choice: Choice) -> str:
+        if self.baseline is None:
+            return ""
+        tested, reference = self.tested.get(choice.trial_number), self.baseline.test_accuracy
+        if tested is None or reference is None:
+            tested, reference = choice.accuracy, self.baseline.accuracy
+        return f" (float: {reference:.2%}, {100 * (tested - reference):+.2f} points)"
+
+    def _choice_to_dict(self, choice: Choice) -> dict[str, Any]:
+        return {**choice.to_dict(), "test_accuracy": self.tested.get(choice.trial_number)}
+
+
+def report_of(
+    study: optuna.Study, choice: Choice | None, by_scheme: dict[str, Choice] | None = None, mu: float | None = None
+) -> Report:
+    """The report on a study.
+
+    Args:
+        study: The study.
+        choice: The chosen model, if one is chosen.
+        by_scheme: What the same rule chooses of each scheme.
+        mu: What memory costs by the rule.
+
+    Raises:
+        ValueError: If the study has no feasible trial.
+    """
+    return Report(
+        ParetoFront.from_study(study),
+        choice,
+        by_scheme or {},
+        len(finished_trials(study)),
+        baseline_of(study),
+        accuracies_on_test(study),
+        controls_of(study),
+        mu,
+    )
+
+
+def choose_by_scheme(study: optuna.Study, selector: Selector) -> dict[str, Choice]:
+    """What a rule chooses of each scheme alone, by the name of the scheme; nothing where it can choose nothing."""
+    choices: dict[str, Choice] = {}
+    for scheme in sorted(Scheme):
+        try:
+            front = ParetoFront.from_study(study, where=partial(_has_scheme, scheme))
+            choices[scheme.value] = selector.select(front)
+        except ValueError:  # There is no feasible trial of this scheme, or none is small enough.
+            continue
+    return choices
+
+
+def mu_of(selector: Selector) -> float | None:
+    """What memory costs by a rule; None if it does not say."""
+    return selector.mu if isinstance(selector, TradeOffSelector) else None
+
+
+def facts_of(study: optuna.Study) -> str:
+    """What a study is and what became of its trials, a fact a line."""
+    baseline, floor = baseline_of(study), accuracy_floor(study)
+    trials = study.get_trials(deepcopy=False)
+    records = [TrialRecord(trial) for trial in trials if trial.state is TrialState.PRUNED]
+    states = Counter(trial.state.name.lower() for trial in trials)
+    lines = [
+        f"Study {study.study_name}",
+        f"float network: {'not known' if baseline is None else _baseline_in_words(baseline)}",
+        f"feasible: {'what its trials say' if floor is None else f'from {floor:.2%} on held-out samples'}",
+        f"trials: {', '.join(f'{count} {state}' for state, count in states.items()) or 'none'}",
+    ]
+    reasons = Counter(
+        f"refused: {record.refused}" if record.refused is not None else f"stopped: {record.pruned_because}"
+        for record in records
+        if record.refused is not None or record.pruned_because is not None
+    )
+    return "\n".join([*lines, *(f"  {number} {reason}" for reason, number in reasons.most_common(_REASONS))])
+
+
+_REASONS = 5
+"""How many reasons for trials without a result are told."""
+
+
+def front_table(front: ParetoFront) -> str:
+    """A line for each candidate of the front."""
+    columns = _width_columns(front)
+    header = ["trial", "scheme", "rounding", *columns, "KiB", "ratio", "accuracy"]
+    return format_table(header, [_row(candidate, list(columns.values())) for candidate in front])
+
+
+def _baseline_in_words(baseline: Baseline) -> str:
+    tested = "" if baseline.test_accuracy is None else f", {baseline.test_accuracy:.2%} on the test set"
+    return f"{baseline.accuracy:.2%} on held-out samples{tested}"
+
+
+def _has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
+    return config.scheme is scheme
+
+
+def _width_columns(front: ParetoFront) -> dict[str, str]:
+    """Titles of the columns of widths, and the parameter in each; thresholds, and decays, in one if they are tied."""
+    widths = [candidate.config.bits for candidate in front]
+    columns: dict[str, str] = {}
+    for name in widths[0]:
+        kind = name.rpartition(".")[2]
+        alike = [other for other in widths[0] if other.endswith(f".{kind}")]
+        tied = kind in ("threshold", "decay") and all(len({row[other] for other in alike}) == 1 for row in widths)
+        columns.setdefault(kind if tied else name, name)
+    return columns
+
+
+def _row(candidate: Candidate, names: Sequence[str]) -> list[str]:
+    return [
+        str(candidate.trial_number),
+        candidate.config.scheme.value,
+        _rounding(candidate),
+        *(str(candidate.config.bits[name]) for name in names),
+        f"{candidate.memory_kib:.2f}",
+        f"{candidate.compression:.2f}x",
+        f"{candidate.accuracy:.2%}",
+    ]
+
+
+def _rounding(candidate: Candidate) -> str:
+    return "/".join(sorted({rounding.value for rounding in candidate.config.roundings.values()}))

@@ -1,0 +1,94 @@
+"""``qspinn run FILE.py``: search the quantization of the network of a file, and choose a model."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import optuna
+
+from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
+from qspinn_optuna.cli.search import open_for_report, open_for_search, search
+from qspinn_optuna.cli.selectors import make_selector
+from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
+from qspinn_optuna.cli.studies import command_of
+from qspinn_optuna.cli.user_file import UserFile
+from qspinn_optuna.dashboard import publish
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.selection import Choice, record_choice
+from qspinn_optuna.study import (
+    Baseline,
+    TrialRecord,
+    accuracies_on_test,
+    controls_of,
+    ensure_baseline,
+    record_baseline,
+    record_controls,
+    record_source,
+    record_test_accuracy,
+    source_of,
+)
+from qspinn_optuna.workloads import Workload
+
+
+def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str]) -> None:
+    """Search, choose and report.
+
+    Args:
+        arguments: The command line.
+        file: The file.
+        options: The command line, but for the file.
+    """
+    if not arguments.verbose:
+        # Of a trial that fails, the log has the traceback; the error itself is told in a line.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+    workload = file.workload(arguments)
+    study = open_for_report(arguments, workload)
+    if study is None:
+        space = space_of_run(file, workload, arguments)
+        study = open_for_search(arguments, workload, space)
+        record_source(study, str(file.path), options)
+        search(arguments, study, workload, space, first_trials_in(file, space, arguments))
+    elif source_of(study) is None:
+        record_source(study, str(file.path), options)
+    report(arguments, study, workload, file)
+
+
+def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
+    """Choose, test what is chosen, print and write it."""
+    selector = make_selector(arguments)
+    choice = selector.select(ParetoFront.from_study(study))
+    by_scheme = choose_by_scheme(study, selector)
+    _test(study, workload, [choice, *by_scheme.values()])
+    if not controls_of(study):
+        record_controls(study, file.controls(workload))
+    record_choice(study, choice)
+    summary = report_of(study, choice, by_scheme, mu_of(selector))
+    html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
+    summary.write(study, arguments.json, html)
+    print(f"\n{summary}\n\nFigure: {html}")
+    if importlib.util.find_spec("optuna_dashboard") is not None:
+        publish(study, choice, mu=mu_of(selector), command=command_of(study))
+        print(f"All of it: optuna-dashboard {shlex.quote(arguments.storage)}")
+
+
+def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) -> None:
+    """Let the study know the test accuracies of the float network and of what was chosen; each is measured once."""
+    # NOTE: isinstance with the protocol TestedWorkload would ask for its properties, and so test the float network.
+    test = getattr(workload, "test", None)
+    if test is None:
+        return
+    baseline = ensure_baseline(study, workload)
+    if baseline.test_accuracy is None:
+        test_baseline = getattr(workload, "test_baseline", None)
+        if test_baseline is None:
+            return
+        record_baseline(study, Baseline(baseline.accuracy, float(test_baseline)))
+    trials = study.get_trials(deepcopy=False)
+    for choice in choices:
+        if choice.trial_number not in accuracies_on_test(study):
+            seed = TrialRecord(trials[choice.trial_number]).seed or 0
+            record_test_accuracy(study, choice.trial_number, float(test(choice.config, seed)))

@@ -1,0 +1,135 @@
+"""The search that a command line asks for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+from qspinn_optuna.cli.errors import UsageError
+from qspinn_optuna.cli.studies import check_ours, check_workload, open_database
+from qspinn_optuna.objective import QuantizationObjective
+from qspinn_optuna.opening import limit_accuracy_drop, open_study
+from qspinn_optuna.pruning import FrontPruner
+from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.significance import (
+    enqueue_promising,
+    measure_significance,
+    record_significance,
+    recorded_significance,
+)
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.study import accuracy_floor, baseline_of
+from qspinn_optuna.workloads import Workload
+
+
+def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
+    """The study of a run that only reports; None if it searches, or has no study yet.
+
+    The space is not needed then: its ranges may be those of a trained network.
+
+    Raises:
+        UsageError: If the storage cannot be opened, or the study of that name is of something else.
+    """
+    searches = arguments.trials or arguments.measure_significance
+    narrows = arguments.bits or arguments.schemes or arguments.roundings
+    if searches or narrows:
+        return None
+    study = _existing_study(arguments, open_database(arguments.storage))
+    if study is not None:
+        check_workload(study, workload)
+        _set_floor(arguments, study, workload)
+    return study
+
+
+def open_for_search(arguments: argparse.Namespace, workload: Workload, space: QuantizationSpace) -> optuna.Study:
+    """The study of a run, with its float baseline and its accuracy floor; the float network is trained if need be.
+
+    Raises:
+        UsageError: If the storage cannot be opened, or the study of that name is of something else.
+    """
+    storage = open_database(arguments.storage)
+    _existing_study(arguments, storage)
+    try:
+        study = open_study(arguments.study, storage, space, workload=workload)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if space.cardinality > 1:
+        # The sampler of a study that goes on must not draw again what it drew at its beginning.
+        study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
+    training = "" if baseline_of(study) else "; training the float network ..."
+    print(f"{space.cardinality:,} configurations{training}", flush=True)
+    _set_floor(arguments, study, workload)
+    return study
+
+
+def _existing_study(arguments: argparse.Namespace, storage: BaseStorage) -> optuna.Study | None:
+    if arguments.study not in optuna.get_all_study_names(storage):
+        return None
+    study = optuna.load_study(study_name=arguments.study, storage=storage)
+    check_ours(study)
+    return study
+
+
+def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Workload) -> None:
+    limit_accuracy_drop(study, workload, arguments.accuracy_drop)
+    baseline, floor = baseline_of(study), accuracy_floor(study)
+    assert baseline is not None
+    assert floor is not None
+    print(f"float network: {baseline.accuracy:.2%} on held-out samples; feasible from {floor:.2%}", flush=True)
+
+
+def search(
+    arguments: argparse.Namespace,
+    study: optuna.Study,
+    workload: Workload,
+    space: QuantizationSpace,
+    first_trials: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Run the trials that are asked for.
+
+    Args:
+        arguments: The command line.
+        study: What :func:`open_for_search` gave.
+        workload: What is quantized.
+        space: What is searched.
+        first_trials: Parameters that a new study begins with.
+
+    Raises:
+        ValueError: If one of ``first_trials`` is not in the space.
+    """
+    pruner = None
+    if arguments.pruning_confidence is not None:
+        pruner = FrontPruner(arguments.pruning_confidence, arguments.pruning_gain)
+    objective = QuantizationObjective(workload, space, seed=arguments.seed, pruner=pruner)
+    if arguments.measure_significance:
+        _measure_significance(arguments, study, workload, space)
+    if not study.trials:
+        for params in first_trials:
+            space.config(params)  # Refuses what is not in the space, which Optuna would only warn of.
+            study.enqueue_trial(dict(params))
+    if arguments.trials > 0:
+        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+
+
+def _measure_significance(
+    arguments: argparse.Namespace, study: optuna.Study, workload: Workload, space: QuantizationSpace
+) -> None:
+    """Measure significance if the study has none, and queue what it promises."""
+    known = recorded_significance(study)
+    if known is not None:
+        print(f"The study goes on with the significance that it has, at a tolerance of {known.tolerance:g}.")
+        return
+    found = measure_significance(
+        workload, space, tolerance=arguments.accuracy_drop, seed=arguments.seed, show_progress=True
+    )
+    record_significance(study, space, found)
+    enqueue_promising(study, space, found)
+    print(f"\nSignificance, from {found.evaluations} evaluations; accuracy lost per bit, in points:")
+    for name in found.ranking:
+        enough = found.narrowest.get(name)
+        loss = f"{100 * found.loss_per_bit[name]:.2f} ± {100 * found.standard_error[name]:.2f}"
+        print(f"  {name}: {loss}, {f'{enough} bits' if enough else 'nothing'} suffices")

@@ -1,0 +1,19 @@
+"""``qspinn show``: the front, the choice and the trials of a study."""
+
+from __future__ import annotations
+
+import argparse
+
+from qspinn_optuna.cli.report import facts_of, report_of
+from qspinn_optuna.cli.studies import command_of, open_named_study
+from qspinn_optuna.selection import recorded_choice
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Print what the study keeps; nothing is trained or tested."""
+    study = open_named_study(arguments)
+    command = command_of(study)
+    print(facts_of(study) if command is None else f"{facts_of(study)}\ngoes on with: {command}")
+    report = report_of(study, recorded_choice(study))
+    print(f"\n{report}")
+    report.write(study, arguments.json, arguments.html)

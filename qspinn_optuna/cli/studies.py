@@ -1,0 +1,91 @@
+"""Studies that the command line names, opened without making anything."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+
+from qspinn_optuna.cli.errors import UsageError
+from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of
+from qspinn_optuna.workloads import Workload
+
+
+def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
+    """The study that ``--study`` and ``--storage`` name; without ``--study``, the only one that there is.
+
+    Raises:
+        UsageError: If there is no such database or study, or another program made the study.
+    """
+    storage = _existing_storage(arguments.storage)
+    names = sorted(optuna.get_all_study_names(storage))
+    if not names:
+        raise UsageError(f"--storage {arguments.storage} has no study: qspinn run FILE.py makes one")
+    if arguments.study is None and len(names) > 1:
+        raise UsageError(f"--study must be one of {', '.join(names)}, got none")
+    name = names[0] if arguments.study is None else arguments.study
+    if name not in names:
+        raise UsageError(f"--study must be one of {', '.join(names)}, got {name}")
+    study = optuna.load_study(study_name=name, storage=storage)
+    check_ours(study)
+    return study
+
+
+def check_ours(study: optuna.Study) -> None:
+    """Refuse a study of another program.
+
+    Raises:
+        UsageError: If it is one.
+    """
+    try:
+        check_directions(study)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if space_of(study) is None:
+        raise UsageError(f"--study must be one of qspinn, got {study.study_name}, which another program made")
+
+
+def check_workload(study: optuna.Study, workload: Workload) -> None:
+    """Refuse a workload that does not describe itself as the one of a study did.
+
+    Raises:
+        UsageError: If it is another.
+    """
+    try:
+        check_settings(study, workload.describe())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def command_of(study: optuna.Study) -> str | None:
+    """The command that makes a study and goes on with it; None if the study does not know its file."""
+    source = source_of(study)
+    return None if source is None else shlex.join(["qspinn", "run", source.file, *source.options])
+
+
+def open_database(url: str) -> RDBStorage:
+    """The database at a URL, made if it is not there.
+
+    Raises:
+        UsageError: If it cannot be opened.
+    """
+    try:
+        return open_storage(url)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
+
+
+def _existing_storage(url: str) -> RDBStorage:
+    """The database at a URL; opening an SQLite file that is not there would make it."""
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise UsageError(f'--storage must be a URL such as "sqlite:///qspinn.db", got {url}') from error
+    file = parsed.database
+    if parsed.get_backend_name() == "sqlite" and (not file or not Path(file).is_file()):
+        raise UsageError(f"--storage must be a database that exists, got {url}: qspinn run FILE.py makes one")
+    return open_database(url)
