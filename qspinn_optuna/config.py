@@ -1,4 +1,4 @@
-"""One point of the search: the scheme, and the format and rounding of every parameter."""
+"""A configuration: the scheme, and the format and rounding of every parameter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class QuantizationConfig:
 
     Args:
         scheme: When the network is quantized.
-        parameters: How each parameter is quantized, by name. Copied, and read-only from then on.
+        parameters: Format and rounding of each parameter, by name; copied and read-only.
 
     Raises:
         ValueError: If there are no parameters, or the scheme is unknown.
@@ -58,7 +58,7 @@ class QuantizationConfig:
 
     @property
     def bits(self) -> dict[str, int]:
-        """Width of every parameter."""
+        """Width of every parameter in bits."""
         return {name: quantization.format.bits for name, quantization in self.parameters.items()}
 
     @property
@@ -67,7 +67,7 @@ class QuantizationConfig:
         return {name: quantization.rounding for name, quantization in self.parameters.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """A dict of strings that JSON keeps; :meth:`from_dict` reads it back."""
+        """A dict of strings for JSON; :meth:`from_dict` reads it back."""
         return {
             "scheme": self.scheme.value,
             "parameters": {

@@ -26,15 +26,15 @@ _Point = TypeVar("_Point")
 
 @dataclass(frozen=True, repr=False)
 class Candidate:
-    """A quantized network that was measured.
+    """A quantized network with its measured accuracy.
 
     Args:
         trial_number: Number of its trial.
         config: Its quantization.
-        memory_kib: Its memory.
-        compression: How many times smaller than the 32-bit original it is.
+        memory_kib: Its memory in KiB.
+        compression: How many times smaller it is than the 32-bit original.
         accuracy: Its accuracy, a fraction.
-        samples: On how many samples that was measured; None if its trial does not say.
+        samples: Number of samples of the accuracy; None if it is unknown.
     """
 
     trial_number: int
@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def summary(self) -> str:
-        """In a few words."""
+        """Trial, scheme, compression and accuracy on one line."""
         return (
             f"trial {self.trial_number}: {self.config.scheme.value}, {self.compression:.2f}x, "
             f"{100 * self.accuracy:.2f} %"
@@ -57,13 +57,13 @@ class Candidate:
 
     @property
     def standard_error(self) -> float | None:
-        """Of the accuracy, from the number of samples; None if that is not known."""
+        """Standard error of the accuracy, from the number of samples; None if that is unknown."""
         if self.samples is None:
             return None
         return math.sqrt(self.accuracy * (1 - self.accuracy) / self.samples)
 
     def to_dict(self) -> dict[str, Any]:
-        """The candidate as JSON keeps it; ``rounding`` is one for all parameters, or one for each."""
+        """The candidate as plain values for JSON; ``rounding`` is one for all parameters, or one for each."""
         roundings = {name: rounding.value for name, rounding in self.config.roundings.items()}
         common = set(roundings.values())
         return {
@@ -79,11 +79,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ParetoFront:
-    """The candidates that no other one beats in memory and accuracy at once, from the smallest to the most accurate.
+    """The nondominated candidates of a study, from the smallest to the most accurate.
 
     Args:
-        candidates: In ascending order of memory, and so of accuracy.
-        baseline_kib: Memory of the 32-bit original.
+        candidates: The candidates, by ascending memory and accuracy.
+        baseline_kib: Memory of the 32-bit original in KiB.
         accuracy_floor: Accuracy that all candidates reach, a fraction; None if the study has no floor.
     """
 
@@ -101,17 +101,17 @@ class ParetoFront:
     def from_study(
         cls, study: optuna.Study, *, where: Callable[[QuantizationConfig], bool] | None = None
     ) -> ParetoFront:
-        """The front of the finished and feasible trials of a study; of equal points the first is kept.
+        """The front of the finished and feasible trials of a study; of equal points, the first trial stays.
 
-        A trial is feasible if it reaches the accuracy floor of the study and keeps its own constraints.
+        A trial is feasible if it reaches the accuracy floor of the study and satisfies its constraints.
 
         Args:
             study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
-            where: Which configurations to consider; all if not given.
+            where: Whether to consider a configuration; all are considered if not given.
 
         Raises:
             ValueError: If the study has other objectives, trials of another program, or no feasible trial. The message
-                says why: what was refused or pruned and for which reason, or how far the best trial is from the floor.
+                names the reason: what was refused or pruned and why, or how far the best trial is below the floor.
         """
         check_directions(study)
         floor = accuracy_floor(study)
@@ -127,11 +127,11 @@ class ParetoFront:
 
 
 def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, float, int]]) -> list[_Point]:
-    """The points that no other one beats in memory and accuracy at once, by ascending memory.
+    """The nondominated points, by ascending memory.
 
     Args:
         points: The points.
-        key: Memory, accuracy and number of a point; of equal points the one with the smallest number is kept.
+        key: Memory, accuracy and number of a point; of equal points, the one with the smallest number stays.
     """
     front: list[_Point] = []
     best = -math.inf
@@ -141,7 +141,7 @@ def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, 
         return memory, -accuracy, number
 
     for point in sorted(points, key=order):
-        # NOTE: in this order a point is dominated, or seen, unless it is more accurate than all before it.
+        # NOTE: in this order a point is dominated or a duplicate unless it is more accurate than all before it.
         accuracy = key(point)[1]
         if accuracy > best:
             front.append(point)
@@ -150,11 +150,11 @@ def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, 
 
 
 def check_front(front: ParetoFront) -> None:
-    """Refuse what no rule can choose from, and no figure can show; a front of a study always passes.
+    """Refuse a front that no selector can choose from and no figure can show; fronts of studies always pass.
 
     Raises:
         TypeError: If ``front`` is not a front.
-        ValueError: If it is empty, or a memory or an accuracy is impossible, such as NaN.
+        ValueError: If it is empty, or one of its numbers is impossible, such as an accuracy of NaN.
     """
     if not isinstance(front, ParetoFront):
         raise TypeError(
@@ -183,7 +183,7 @@ def _check_candidate(candidate: Candidate) -> None:
         )
     if candidate.samples is not None and candidate.samples <= 0:
         raise ValueError(
-            f"front must have accuracies of at least one sample, or None where that is unknown, got "
+            f"front must have accuracies of at least one sample, or None if the number is unknown, got "
             f"{candidate.samples!r} of trial {number}."
         )
 
@@ -195,8 +195,8 @@ def _is_size(value: float) -> bool:
 def _config(record: TrialRecord) -> QuantizationConfig:
     if record.config is None or record.footprint is None:
         raise ValueError(
-            f"Trial {record.number} keeps neither a configuration nor a footprint: was it made by another objective "
-            "than QuantizationObjective?"
+            f"Trial {record.number} must have the configuration and the footprint that QuantizationObjective stores, "
+            "got a trial of another objective."
         )
     return record.config
 
@@ -221,7 +221,7 @@ def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | 
     best = max(finished, key=accuracy_of)
     missing = max(best.constraints.values(), default=0.0) if floor is None else floor - accuracy_of(best)
     if floor is not None and missing <= 0:
-        return f"Study {name!r} has no feasible trial: every one that reaches the floor breaks another constraint."
+        return f"Study {name!r} has no feasible trial: every trial that reaches the floor violates another constraint."
     return (
         f"Study {name!r} has no feasible trial: the most accurate, trial {best.number} with {accuracy_of(best):.2%}, "
         f"is {100 * missing:.2f} points under the accuracy floor. Lower the floor, widen the widths or run more trials."
@@ -229,7 +229,7 @@ def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | 
 
 
 def _why_unfinished(study: optuna.Study) -> str:
-    """What became of the trials of a study of which none was finished."""
+    """The message for a study without finished trials: how its trials ended."""
     records = [TrialRecord(trial) for trial in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))]
     refused = Counter(record.refused for record in records if record.refused is not None)
     stopped = Counter(record.pruned_because for record in records if record.pruned_because is not None)

@@ -1,4 +1,4 @@
-"""The objective of a study: memory in closed form, accuracy measured."""
+"""The objective of a study: computed memory and measured accuracy."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ from qspinn_optuna.workloads import TrainingProgress, Workload
 
 
 class QuantizationObjective:
-    """An Optuna objective: ``(memory_kib, accuracy)`` of a quantization of a workload.
+    """An Optuna objective: ``(memory_kib, accuracy)`` of a quantized workload.
 
-    Each trial keeps a :class:`~qspinn_optuna.study.TrialRecord` as user attributes: the configuration with its formats
-    and roundings, the memory by parameter and family, the counts behind the accuracy, the seed, a digest of what the
-    workload says of itself, and the seconds it took. A configuration that the study has seen with the same seed and
-    workload is not evaluated again: the stored result is used. The study keeps the accuracy of the float network; if it
-    has an accuracy floor, see :func:`~qspinn_optuna.open_study`, that is an Optuna constraint of every trial.
+    Each trial stores a :class:`~qspinn_optuna.study.TrialRecord` in its user attributes: the configuration with formats
+    and roundings, the memory by parameter and family, the counts behind the accuracy, the seed, a digest of the
+    workload's description, and the seconds of the evaluation. A duplicate of a finished trial with the same seed and
+    workload takes over its result. The study stores the baseline accuracy. If it has an accuracy floor, see
+    :func:`~qspinn_optuna.open_study`, the floor is an Optuna constraint of every trial.
 
-    A trial that a pruner stops has the state PRUNED, and keeps when and why. Its configuration is evaluated anew when
-    it is suggested again. So has one that the workload cannot carry exactly. A trial that is interrupted by hand is
-    queued again, and is the next when the study goes on.
+    A trial that the pruner stops, or that the workload cannot carry exactly, has the state PRUNED and stores the
+    reason; its configuration is evaluated again if it is suggested again. A trial that is interrupted by hand is
+    enqueued again.
 
     Args:
-        workload: What is quantized and measured.
+        workload: The workload to quantize and measure.
         space: The search space.
-        seed: Of every evaluation, so that trials differ by their configurations only.
-        pruner: Stops evaluations that cannot enter the front; none does if not given.
+        seed: Seed of every evaluation: trials differ by their configurations only.
+        pruner: Stops evaluations that cannot enter the front; without it, every evaluation is complete.
 
     Raises:
-        TypeError: If ``space`` is not a space, or ``pruner`` not a pruner.
-        ValueError: If the space is not made of the workload's parameters.
+        TypeError: If ``space`` is not a space, or ``pruner`` is not a pruner.
+        ValueError: If the space has other parameters than the workload.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class QuantizationObjective:
         self._workload_digest = hashlib.sha256(description.encode()).hexdigest()[:16]
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
-        """Evaluate what the sampler suggests for ``trial``.
+        """Evaluate the configuration that the sampler suggests for ``trial``.
 
         Raises:
-            optuna.TrialPruned: If the pruner stops the evaluation, or the simulation cannot carry the configuration
+            optuna.TrialPruned: If the pruner stops the evaluation, or the workload cannot carry the configuration
                 exactly.
-            ValueError: If the workload refuses the configuration for another reason, or counts what cannot be, or the
-                study searches another space.
+            ValueError: If the workload refuses the configuration for another reason or returns impossible counts, or
+                the study searches another space.
         """
         check_space(trial.study, self._space_description)
         config = self.space.suggest(trial)
@@ -89,7 +89,7 @@ class QuantizationObjective:
             ensure_baseline(trial.study, self.workload)
             counts = self._timed_result(trial, config, footprint.kib)
         except KeyboardInterrupt:
-            # The configuration is not to blame: the study goes on with it.
+            # The configuration is not the reason: the study goes on with it.
             trial.study.enqueue_trial(trial.params)
             raise
         record_counts(trial, counts)
@@ -106,7 +106,7 @@ class QuantizationObjective:
             record_seconds(trial, time.perf_counter() - start)
 
     def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
-        """Counts of a whole evaluation, or of the same one before."""
+        """Counts of a complete evaluation, or of a finished duplicate."""
         duplicate = self._finished_duplicate(trial, config)
         if duplicate is not None and duplicate.counts is not None:
             record_duplicate(trial, duplicate.number)
@@ -114,7 +114,7 @@ class QuantizationObjective:
         return self._evaluate(trial, config, memory_kib)
 
     def _evaluate(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
-        """Counts of an evaluation that is neither refused nor stopped."""
+        """Counts of a complete evaluation; prunes the trial if it is refused or stopped."""
         correct, seen = 0, 0
         steps: Iterator[TrainingProgress | tuple[int, int]] = iter(())
         try:
@@ -129,7 +129,7 @@ class QuantizationObjective:
             record_refusal(trial, str(error))
             raise optuna.TrialPruned(str(error)) from error
         finally:
-            # A generator ends its threads and contexts then, not at some later time.
+            # Closing a generator ends its threads and contexts at once.
             if isinstance(steps, Generator):
                 steps.close()
         if not 0 <= correct <= seen or seen == 0:
@@ -153,7 +153,7 @@ class QuantizationObjective:
             raise optuna.TrialPruned(reason)
 
     def _finished_duplicate(self, trial: optuna.Trial, config: QuantizationConfig) -> TrialRecord | None:
-        """The first finished trial of the study that evaluated the same."""
+        """The first finished trial with the same configuration, seed and workload."""
         for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             record = TrialRecord(other)
             same_evaluation = record.seed == self.seed and record.workload == self._workload_digest

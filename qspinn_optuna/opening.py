@@ -1,4 +1,4 @@
-"""Opening a study: as Optuna does, with what it is of, its float baseline and its accuracy floor written into it."""
+"""Opening a study that stores its identity, its baseline and its accuracy floor."""
 
 from __future__ import annotations
 
@@ -34,26 +34,28 @@ def open_study(
     workload: Workload | None = None,
     accuracy_drop: float | None = None,
 ) -> optuna.Study:
-    """Open a study of ``space``, or make it if there is none of that name.
+    """Open a study of ``space``, or create it if there is none of that name.
 
-    Workers may open it at the same moment. In a database that is given by its URL, a trial whose process was killed is
-    queued again a few minutes later, when any worker begins another one.
+    Several workers may open it at the same time. If ``storage`` is a URL, a trial whose process was killed is enqueued
+    again a few minutes later, when any worker begins another trial.
 
     Args:
         name: Name of the study.
         storage: URL of a database such as "sqlite:///qspinn.db", or a storage of Optuna; in memory if None.
-        space: What is searched.
-        sampler: ``MemoryAwareSampler(space)`` if not given, without a seed: give one to repeat a study.
-        workload: What is searched for. A study goes on only with a workload that describes itself as the first one did.
-        accuracy_drop: What a model may lose against the float baseline to be feasible, a fraction: 0.01 is one point.
-            The study keeps the accuracy floor that follows. The float network is trained for it, unless the study
-            knows its accuracy already. If not given, the study keeps the floor that it has, or has none.
+        space: The search space.
+        sampler: The sampler; ``MemoryAwareSampler(space)`` without a seed if not given. Reproducible studies need a
+            sampler with a seed.
+        workload: The workload of the study. A study goes on only with a workload of the same description.
+        accuracy_drop: Accuracy that a feasible model may lose against the baseline, a fraction: 0.01 is one point. The
+            study stores the resulting accuracy floor. This trains the float network, unless the study has a baseline
+            already. If not given, the study keeps its floor, if it has one.
 
     Raises:
-        TypeError: If ``name`` is not a string, ``space`` not a space, ``storage`` neither URL nor storage, ``sampler``
-            not a sampler, ``workload`` does not describe itself, or ``accuracy_drop`` is given without ``workload``.
+        TypeError: If ``name`` is not a string, ``space`` is not a space, ``storage`` is neither a URL nor a storage,
+            ``sampler`` is not a sampler, ``workload`` has no description, or ``accuracy_drop`` is given without
+            ``workload``.
         ValueError: If ``accuracy_drop`` is not a fraction, the storage cannot be opened, the sampler is of another
-            space, or the study has other directions, another space or another workload; it is left as it was.
+            space, or the study has other directions, another space or another workload; such a study is not changed.
     """
     _check_arguments(name, storage, space, workload, accuracy_drop)
     identity = identity_of(space, {} if workload is None else workload.describe())
@@ -73,12 +75,12 @@ def open_study(
 
 
 def limit_accuracy_drop(study: optuna.Study, workload: Workload, accuracy_drop: float) -> None:
-    """Let models be infeasible that lose more than ``accuracy_drop`` against the float baseline.
+    """Set the accuracy floor of a study to ``accuracy_drop`` below the baseline, and to 0 at least.
 
     Args:
-        study: A study of ``workload``; it keeps the floor.
-        workload: What is searched for. Its float network is trained now, unless the study knows its accuracy.
-        accuracy_drop: A fraction: 0.01 is one point.
+        study: A study of ``workload``, which stores the floor.
+        workload: The workload. Its float network is trained, unless the study has a baseline already.
+        accuracy_drop: Accuracy that a feasible model may lose, a fraction: 0.01 is one point.
 
     Raises:
         ValueError: If ``accuracy_drop`` is not a fraction.
@@ -105,7 +107,7 @@ def _check_arguments(
     if accuracy_drop is None:
         return
     if workload is None:
-        raise TypeError(f"accuracy_drop needs workload, whose float baseline it is from, got {accuracy_drop!r} alone.")
+        raise TypeError(f"accuracy_drop needs a workload, which has the baseline, got {accuracy_drop!r} alone.")
     _check_drop(accuracy_drop)
 
 
@@ -117,7 +119,7 @@ def _check_drop(accuracy_drop: float) -> None:
 
 
 def _default_sampler(space: QuantizationSpace) -> BaseSampler:
-    # Of one configuration there is nothing to model.
+    # A space of one configuration leaves nothing to model.
     return MemoryAwareSampler(space) if space.cardinality > 1 else optuna.samplers.RandomSampler()
 
 

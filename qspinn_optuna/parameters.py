@@ -1,4 +1,4 @@
-"""What of a network can be quantized, and the memory it takes: elements times bits."""
+"""The stored arrays of a network, and their memory: elements times bits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ BASELINE_BITS = 32
 
 
 class Family(Vocabulary):
-    """Kinds of parameters; those of a family are usually quantized alike."""
+    """Kinds of parameters; parameters of one family are usually quantized alike."""
 
     WEIGHT = "weight"
     BIAS = "bias"
     SCALE = "scale"
-    """Factors of the codes of weights, per channel or neuron."""
+    """Factors of weight codes, per channel or neuron."""
     MEMBRANE = "membrane"
     THRESHOLD = "threshold"
     DECAY = "decay"
@@ -27,11 +27,11 @@ class Family(Vocabulary):
 
 
 class Deployment(Vocabulary):
-    """What the device does with the network, and so what it has to store."""
+    """What the device does with the network, which decides what it stores."""
 
     INFERENCE = "inference"
     LEARNING = "learning"
-    """On-device learning: what only training needs, such as traces, is stored too."""
+    """On-device learning: the parameters of training, such as traces, are stored too."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,23 @@ class ParameterSpec:
 
     Args:
         name: Unique name, such as "conv1.weight", "lif1.v" or "trace_pre".
-        family: Its kind.
+        family: Its family.
         count: Number of elements on the device.
-        low: Low end of the calibrated range; a negative one asks for a signed format.
+        low: Low end of the calibrated range; a negative one needs a signed format.
         high: High end of the calibrated range.
-        learning_only: Whether only on-device learning stores it.
-        fixed_bits: Width of an element whatever the configuration, for what is stored but not searched, such as
-            labels and masks.
-        baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for what quantization adds.
+        learning_only: Whether only on-device learning stores the array.
+        fixed_bits: Width of an element in every configuration, for arrays that are not searched, such as labels and
+            masks.
+        baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for arrays that
+            quantization adds.
         max_bits: Widest format that can be simulated exactly.
-        formats: What :meth:`format` gives instead of a format that covers the range, at most one of each width:
-            narrow ones may better clip rare values than be coarse.
+        formats: Formats that :meth:`format` prefers to one that covers the range, at most one of each width: a narrow
+            format may do better if it clips rare values than if it is coarse.
 
     Raises:
-        TypeError: If a number of elements or bits is no int, or ``formats`` holds something else.
-        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` outside
-            1-24, ``baseline_count`` negative, the range is not finite, upside down or (0, 0), or two of ``formats``
+        TypeError: If a number of elements or bits is not an int, or ``formats`` has an element that is not a format.
+        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` is outside
+            1-24, ``baseline_count`` is negative, the range is not finite, reversed or (0, 0), or two of ``formats``
             have the same width.
     """
 
@@ -101,10 +102,10 @@ class ParameterSpec:
             raise ValueError(f"formats of {self.name!r} must have different widths, got {[*map(str, self.formats)]}.")
 
     def format(self, bits: int) -> QFormat:
-        """The format of ``bits`` bits: that of ``formats``, else the finest one that holds the calibrated range.
+        """The format of a width in bits: the one of ``formats``, or else the finest that covers the calibrated range.
 
         Raises:
-            ValueError: If there is none; see :meth:`QFormat.covering`.
+            ValueError: If there is no such format; see :meth:`QFormat.covering`.
         """
         for fmt in self.formats:
             if fmt.bits == bits:
@@ -148,7 +149,12 @@ class Footprint:
         widths: Mapping[str, int],
         deployment: Deployment = Deployment.INFERENCE,
     ) -> Footprint:
-        """The footprint of ``parameters`` with the given widths, in bits, of those that have no fixed one.
+        """The footprint of parameters with given widths.
+
+        Args:
+            parameters: The parameters of the network.
+            widths: Width in bits, by name, of every stored parameter without a fixed width.
+            deployment: What the device does.
 
         Raises:
             ValueError: If nothing is stored, or a width is missing or outside 1-24.
@@ -165,7 +171,7 @@ class Footprint:
                 FootprintEntry(parameter.name, parameter.family, parameter.count, width, original * BASELINE_BITS)
             )
         if not entries:
-            raise ValueError(f"parameters must have at least one that is stored for {deployment}, got none.")
+            raise ValueError(f"parameters must have at least one that {deployment} stores, got none.")
         return cls(tuple(entries))
 
     @property
@@ -185,7 +191,7 @@ class Footprint:
 
     @property
     def compression(self) -> float:
-        """How many times smaller than the 32-bit original: 16.0 is sixteen times."""
+        """How many times smaller the network is than the 32-bit original: 16.0 is sixteen times."""
         return self.baseline_kib / self.kib
 
     @property
@@ -203,6 +209,6 @@ class Footprint:
 
 
 def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:
-    """Those of ``parameters`` that a device stores for ``deployment``."""
+    """The parameters that a device stores for ``deployment``."""
     learning = Deployment(deployment) is Deployment.LEARNING
     return tuple(parameter for parameter in parameters if learning or not parameter.learning_only)

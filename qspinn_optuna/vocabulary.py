@@ -1,4 +1,4 @@
-"""Closed vocabularies."""
+"""The base of enumerations of words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 class Vocabulary(StrEnum):
-    """An enumeration that says what would do when it is given an unknown word."""
+    """An enumeration of words whose error lists the known words."""
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:

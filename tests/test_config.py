@@ -134,7 +134,7 @@ def test_a_scheme_may_be_given_by_its_value() -> None:
 
 
 def test_no_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match="parameters must name at least one parameter"):
+    with pytest.raises(ValueError, match=r"^parameters\b.*got none"):
         QuantizationConfig(Scheme.PTQ, {})
 
 
@@ -163,12 +163,12 @@ def test_an_unknown_scheme_is_refused_by_argument(scheme: Any) -> None:
     ],
 )
 def test_what_is_no_dict_of_a_config_is_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match="to_dict"):
+    with pytest.raises(ValueError, match=r"^data\b.*got"):
         QuantizationConfig.from_dict(data)
 
 
 def test_a_dict_without_parameters_is_refused() -> None:
-    with pytest.raises(ValueError, match="parameters must name at least one"):
+    with pytest.raises(ValueError, match=r"^parameters\b.*got none"):
         QuantizationConfig.from_dict(plain(parameters={}))
 
 

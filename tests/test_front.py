@@ -147,12 +147,12 @@ def test_without_a_feasible_trial_the_distance_to_the_floor_is_told() -> None:
 def test_trials_of_another_program_are_refused() -> None:
     study = optuna.create_study(directions=["minimize", "maximize"])
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
-    with pytest.raises(ValueError, match="keeps neither a configuration nor a footprint"):
+    with pytest.raises(ValueError, match=r"^Trial 0\b.*configuration.*footprint"):
         ParetoFront.from_study(study)
 
 
 def test_other_objectives_are_refused() -> None:
-    with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
+    with pytest.raises(ValueError, match=r"got directions \['minimize'\]"):
         ParetoFront.from_study(optuna.create_study())
 
 

@@ -82,21 +82,21 @@ def test_a_space_of_one_configuration_is_evaluated() -> None:
 def test_a_workload_that_does_not_describe_itself_by_plain_values_is_refused(description: Any, got: str) -> None:
     workload = Described()
     workload.description = description
-    refused(TypeError, rf"workload\.describe\(\) must return .*got .*{got}", workload=workload)
+    refused(TypeError, rf"^workload\.describe\(\).*got .*{got}", workload=workload)
 
 
 @pytest.mark.parametrize("workload", [{"neurons": 4}, FakeWorkload.parameters, 3])
 def test_what_does_not_describe_itself_is_not_a_workload(workload: Any) -> None:
-    refused(TypeError, "workload must be a Workload", workload=workload)
+    refused(TypeError, rf"^workload\b.*got {type(workload).__name__}", workload=workload)
 
 
 @pytest.mark.parametrize("drop", [-0.1, 1.5, float("nan"), "0.01", True])
 def test_a_drop_that_is_not_a_fraction_is_refused(drop: Any) -> None:
-    refused(ValueError, "accuracy_drop must be a fraction", workload=FakeWorkload(), accuracy_drop=drop)
+    refused(ValueError, rf"^accuracy_drop\b.*got {drop!r}", workload=FakeWorkload(), accuracy_drop=drop)
 
 
 def test_a_drop_needs_a_workload() -> None:
-    refused(TypeError, "accuracy_drop needs workload", accuracy_drop=0.01)
+    refused(TypeError, r"^accuracy_drop\b.*workload.*got 0\.01", accuracy_drop=0.01)
 
 
 def test_the_study_keeps_its_baseline_and_floor(tmp_path: Path) -> None:
@@ -128,17 +128,15 @@ def test_a_floor_is_never_below_nothing() -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", {"seed": 1}, MemoryAwareSampler])
 def test_what_is_no_sampler_is_refused(sampler: Any) -> None:
-    refused(
-        TypeError, r"sampler must be a sampler of Optuna, such as MemoryAwareSampler\(space\), got", sampler=sampler
-    )
+    refused(TypeError, r"^sampler\b.*such as MemoryAwareSampler\(space\), got", sampler=sampler)
 
 
 def test_a_sampler_of_another_space_is_refused() -> None:
-    refused(ValueError, "sampler must be of the same space", sampler=MemoryAwareSampler(fake_space((2, 7))))
+    refused(ValueError, r"^sampler\b.*space", sampler=MemoryAwareSampler(fake_space((2, 7))))
 
 
 def test_a_name_that_is_no_string_is_refused() -> None:
-    refused(TypeError, "name must be a string, got 3", name=3)
+    refused(TypeError, r"^name\b.*got 3", name=3)
 
 
 def refused(error: type[Exception], message: str, **arguments: Any) -> None:
@@ -151,7 +149,7 @@ def refused(error: type[Exception], message: str, **arguments: Any) -> None:
 
 def test_an_objective_of_another_space_is_refused() -> None:
     study = open_study("a", None, fake_space((2, 8)), optuna.samplers.RandomSampler(seed=0))
-    with pytest.raises(ValueError, match=r"space must be the one that study 'a' searches"):
+    with pytest.raises(ValueError, match=r"^space\b.*study 'a'"):
         study.optimize(QuantizationObjective(FakeWorkload(), fake_space((2, 7))), n_trials=1)
 
 
@@ -264,7 +262,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
 def test_other_directions_are_refused(tmp_path: Path, directions: Sequence[str]) -> None:
     optuna.create_study(storage=url(tmp_path), study_name="a", directions=list(directions))  # type: ignore[arg-type]
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
+    with pytest.raises(ValueError, match=rf"got directions \['{directions[0]}'"):
         open_study("a", url(tmp_path), fake_space())
     assert contents(tmp_path) == before
 
@@ -284,7 +282,7 @@ def test_a_study_of_another_program_is_refused_unless_it_is_empty(tmp_path: Path
     "storage", ["sqlite:////no/such/folder/a.db", "nonsense", "oracel://a", "postgresql://localhost:1/a"]
 )
 def test_a_storage_that_cannot_be_opened_is_named(storage: str) -> None:
-    with pytest.raises(ValueError, match="storage must be the URL of a database") as error:
+    with pytest.raises(ValueError, match=r"^storage\b.*got") as error:
         open_study("a", storage, fake_space())
     assert storage in str(error.value)
 
@@ -292,6 +290,6 @@ def test_a_storage_that_cannot_be_opened_is_named(storage: str) -> None:
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "studies.db"
     path.write_text("my thesis\n" * 100)
-    with pytest.raises(ValueError, match="storage must be the URL of a database"):
+    with pytest.raises(ValueError, match=r"^storage\b.*got"):
         open_study("a", url(tmp_path), fake_space())
     assert path.read_text() == "my thesis\n" * 100

@@ -65,7 +65,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 @pytest.mark.parametrize("name", ["", " ", "fc weight", " fc", "fc\n"])
 def test_a_name_that_is_no_word_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"name must be a word.*{re.escape(repr(name))}"):
+    with pytest.raises(ValueError, match=rf"^name\b.*{re.escape(repr(name))}"):
         spec(name=name)
 
 
@@ -74,7 +74,7 @@ def test_a_name_that_is_no_word_is_refused(name: str) -> None:
     [("count", 0), ("count", -3), ("fixed_bits", 0), ("fixed_bits", -1), ("fixed_bits", 33), ("baseline_count", -1)],
 )
 def test_a_number_out_of_bounds_is_refused_by_name(argument: str, value: int) -> None:
-    with pytest.raises(ValueError, match=rf"{argument} of 'fc\.weight' must .*got {value}\."):
+    with pytest.raises(ValueError, match=rf"^{argument} of 'fc\.weight'.*got {value}\."):
         spec(**{argument: value})
 
 
@@ -211,7 +211,7 @@ def test_what_quantization_adds_is_no_part_of_the_original() -> None:
 
 
 def test_a_missing_width_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"widths must name every parameter, 'v' is missing"):
+    with pytest.raises(ValueError, match=r"^widths\b.*'v' is missing"):
         Footprint.of([spec(), spec(name="v")], {"fc.weight": 8})
 
 
@@ -221,5 +221,5 @@ def test_widths_of_what_is_not_stored_may_be_missing() -> None:
 
 @pytest.mark.parametrize("width", [0, -1, 25, 32])
 def test_a_width_outside_1_to_24_is_refused_by_name(width: int) -> None:
-    with pytest.raises(ValueError, match=rf"width of 'fc\.weight' must be between 1 and 24, got {width}"):
+    with pytest.raises(ValueError, match=rf"width of 'fc\.weight'.*got {width}"):
         Footprint.of([spec()], {"fc.weight": width})

@@ -1,4 +1,4 @@
-"""Studies as optuna-dashboard shows them."""
+"""Publishing studies to optuna-dashboard."""
 
 from __future__ import annotations
 

@@ -1,20 +1,22 @@
-"""What the notes of a study and its trials say, in Markdown."""
+"""Markdown notes of a study and its trials."""
 
 from __future__ import annotations
 
 import optuna
 
-from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.study import TrialRecord, accuracies_on_test, baseline_of
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
-"""Around what is replaced when a study is published again. No viewer shows them; the dashboard does show comments."""
+"""Marks around the section that publishing replaces. Viewers hide them, while the dashboard shows HTML comments."""
+
+_WHEN = {Scheme.PTQ: "after training", Scheme.ITQ: "in training"}
 
 
 def with_section(note: str, section: str) -> str:
-    """A note with our section in place of the earlier one, or after what people wrote."""
+    """A note with the section in place of an earlier one, or else after the text of users."""
     marked = f"{BEGIN}\n\n{section}\n\n{END}"
     before, begin, rest = note.partition(BEGIN)
     if not begin:
@@ -29,7 +31,7 @@ def choice_note(
     choice: Choice,
     command: str | None = None,
 ) -> str:
-    """The choice, how sure it is, how to load it, and the other models of the front."""
+    """The note of a study: the choice, its rivals, how to load it, and the models of the front."""
     title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
     baseline = baseline_of(study)
     against = f" (float: {baseline.accuracy:.2%})" if baseline is not None else ""
@@ -37,7 +39,7 @@ def choice_note(
     lines = [
         f"# {title}{against}",
         f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
-        f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not told'}.",
+        f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not given'}.",
         "",
         *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
         *_config_table(choice.config),
@@ -48,7 +50,7 @@ def choice_note(
         lines += [f"Within the standard error of the evaluation, these might have been chosen as well: {rivals}.", ""]
     lines += ["## Load it", ""]
     if command:
-        lines += [f"The study is made, and goes on, by `{command}`.", ""]
+        lines += [f"`{command}` runs the study, and continues it.", ""]
     lines += [
         "```python",
         "import optuna",
@@ -79,20 +81,20 @@ def choice_note(
 
 
 def no_front_note(reason: str) -> str:
-    """What to read where there is nothing to choose."""
+    """The note of a study without a feasible trial."""
     return f"# Nothing to choose yet\n\n{reason}"
 
 
 def few_trials_note(noted: int, finished: int) -> str:
-    """That not all trials have a note."""
+    """The addition to the note of a study if only some of its trials have notes."""
     return (
-        f"\n\nNotes on their footprints are with {noted:,} of {finished:,} finished trials: those of the front and "
-        "the newest. The user attributes of the others say the same."
+        f"\n\n{noted:,} of {finished:,} finished trials have notes on their footprints: those of the front and the "
+        "newest. The user attributes of the others have the same information."
     )
 
 
 def trial_note(record: TrialRecord) -> str:
-    """The footprint of a finished trial, and its formats."""
+    """The note of a finished trial: its footprint and formats."""
     footprint, config = record.footprint, record.config
     assert footprint is not None
     assert config is not None
@@ -112,14 +114,11 @@ def trial_note(record: TrialRecord) -> str:
     return "\n".join(
         [
             f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
-            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_SCHEMES[config.scheme.value]}.",
+            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.",
             "",
             *_table(["parameter", "format", "rounding", "KiB", "share"], rows),
         ]
     )
-
-
-_SCHEMES = {"ptq": "after training", "itq": "in training"}
 
 
 def _config_table(config: QuantizationConfig) -> list[str]:

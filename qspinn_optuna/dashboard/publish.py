@@ -1,4 +1,4 @@
-"""Put figures and notes where optuna-dashboard shows them."""
+"""Publishing figures and notes of a study to optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from qspinn_optuna.visualization import (
 )
 
 _CARD_HEIGHT = 450
-"""Pixels."""
+"""Height of the dashboard's cards in pixels."""
 
 _NOTED = 200
 """Newest trials that get a note, beside those of the front."""
@@ -41,20 +41,20 @@ def publish(
 ) -> Choice | None:
     """Show a study in optuna-dashboard: figures, a note with the choice, and notes on finished trials.
 
-    The trials of the front and the 200 newest have a note on their footprint; each takes some writes to the database.
-    What is published is kept in the study, so that a plain ``optuna-dashboard sqlite:///qspinn.db`` has it. Published
-    again, it takes the place of what was there; what people wrote into the notes stays. The figure and the table of
-    the front are of feasible trials, while the dashboard's own list of the best ignores constraints.
+    The study stores all of it, so that a plain ``optuna-dashboard sqlite:///qspinn.db`` shows it. Publishing again
+    replaces it, but not the text that users wrote into the notes. Only the trials of the front and the 200 newest get a
+    note on their footprint, since each note takes several writes to the database. Figure and table of the front have
+    feasible trials only, while the dashboard's own list of best trials ignores constraints.
 
     Args:
         study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
-        choice: The chosen model, which is kept in the study. If not given, the one that the study keeps, or else the
-            smallest feasible one.
-        mu: Of the lines of equal reward, if they shall be drawn.
-        command: What was run, for the note to tell.
+        choice: The chosen model, which the study stores. If not given, the stored choice of the study, or else the
+            smallest feasible model.
+        mu: Cost of memory in the lines of equal reward, which are drawn if given.
+        command: The command that runs the study, for the note.
 
     Returns:
-        What was chosen; None if there is no feasible trial to choose, which the note tells.
+        The choice; None if there is no feasible trial, and then the note has the reason.
 
     Raises:
         ImportError: If optuna-dashboard is not installed.
@@ -96,29 +96,29 @@ def publish(
 
 
 def _worth_a_note(finished: Sequence[FrozenTrial], front: ParetoFront | None) -> list[FrozenTrial]:
-    """The newest trials, and those of the front however old they are."""
+    """The newest trials, and those of the front."""
     numbers = {trial.number for trial in finished[-_NOTED:]} | {member.trial_number for member in front or ()}
     return [trial for trial in finished if trial.number in numbers]
 
 
 def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
-    """Add a note to trials that have none."""
+    """Add a note to the trials that have none."""
     storage = study._storage
     kept = storage.get_study_system_attrs(study._study_id)
-    # NOTE: what has no note has no earlier one to look for, for which the dashboard would read all figures and notes of
-    # the study, twice a trial.
+    # NOTE: to look for an earlier note, the dashboard would read all figures and notes of the study twice for each
+    # trial. These trials have none.
     writing = SimpleNamespace(get_study_system_attrs=lambda _: {}, set_study_system_attr=storage.set_study_system_attr)
     for trial in trials:
         record = TrialRecord(trial)
         if f"dashboard:{trial._trial_id}:note_ver" in kept or not record.is_complete:
             continue
-        # NOTE: finished trials are frozen, and the dashboard asks for running ones, of which it uses three attributes.
+        # NOTE: the dashboard expects a running trial, of which it uses three attributes; finished trials are frozen.
         frozen = SimpleNamespace(storage=writing, study=study, _trial_id=trial._trial_id)
         dashboard.save_note(frozen, trial_note(record))
 
 
 def _fitted(figure: go.Figure) -> go.Figure:
-    """As high as the dashboard's cards, which cut off what is higher."""
+    """The figure with the height of the dashboard's cards, which cut off higher ones."""
     return figure.update_layout(height=_CARD_HEIGHT)
 
 

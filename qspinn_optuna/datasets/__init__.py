@@ -1,4 +1,4 @@
-"""Images and event recordings as arrays; nothing else knows file formats."""
+"""Images and event recordings as arrays; only this package knows file formats."""
 
 from __future__ import annotations
 

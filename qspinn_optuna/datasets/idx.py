@@ -19,15 +19,15 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """The array of unsigned bytes in an IDX file, plain or gzipped.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not IDX, holds other numbers than unsigned bytes, or is truncated.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not IDX, has another type than unsigned bytes, or is truncated.
     """
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged or truncated gzip file ({error}); get it again.") from error
+            raise ValueError(f"{path} is a damaged or truncated gzip file ({error}); download it again.") from error
     if b"\0\0".startswith(content[:2]) and len(content) < 4:
         raise ValueError(f"{path} is empty or truncated: an IDX file has at least 4 bytes, got {len(content)}.")
     if content[:2] != b"\0\0" or content[3] == 0:

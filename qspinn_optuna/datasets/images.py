@@ -20,7 +20,7 @@ class LabeledImages:
 
     Raises:
         TypeError: If images or labels are not uint8.
-        ValueError: If there are none, shapes do not fit, or all pixels are black.
+        ValueError: If there are no images, the shapes do not fit, or all pixels are black.
     """
 
     images: NDArray[np.uint8]
@@ -47,7 +47,7 @@ class LabeledImages:
 
     @classmethod
     def from_arrays(cls, images: NDArray[np.generic], labels: NDArray[np.generic]) -> LabeledImages:
-        """Images [images, ...] and labels of any numbers that are whole and within 0-255.
+        """Images [images, ...] and labels of any numeric type, with whole values within 0-255.
 
         Raises:
             ValueError: If there are no images, or a number is NaN, not whole or outside 0-255.
@@ -63,15 +63,15 @@ class LabeledImages:
 
 @dataclass(frozen=True, eq=False)
 class ImageSplits:
-    """Images for training, for validation (every choice is made on these), and for the final test.
+    """Images for training, for validation, which every choice uses, and for the final test.
 
     Args:
-        train: What networks learn from.
-        validation: Held out of the training images; the search maximizes accuracy on them.
-        test: Touched once, for the final figure.
+        train: Training images.
+        validation: Held out of the training images; the search maximizes the accuracy on them.
+        test: Used once, for the final accuracy.
 
     Raises:
-        ValueError: If the images are of different sizes.
+        ValueError: If the images have different sizes.
     """
 
     train: LabeledImages
@@ -102,7 +102,7 @@ class ImageSplits:
         """The same splits with only the first ``size`` training images.
 
         Raises:
-            ValueError: If there are not that many.
+            ValueError: If ``size`` is under 1 or more than there are.
         """
         if not 1 <= size <= len(self.train):
             raise ValueError(f"The train size must be between 1 and {len(self.train)}, got {size}.")

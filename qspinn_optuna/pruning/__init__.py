@@ -1,4 +1,4 @@
-"""Evaluations that end when their outcome is clear."""
+"""Early stops of evaluations that cannot enter the front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop trials that cannot enter the front."""
+"""The pruner of trials that cannot enter the front."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from qspinn_optuna.workloads import TrainingProgress
 
 @dataclass(frozen=True)
 class FrontPruner:
-    """Says when a trial can no longer beat the front at its memory, or reach the accuracy floor.
+    """Stops trials that can no longer beat the front at their memory, or reach the accuracy floor.
 
-    A trial is required to exceed the best accuracy of the feasible finished trials that need no more memory, by
-    ``minimum_gain``, and to reach the accuracy floor of the study. Both were fixed when the trial began. A trial that
-    would meet its requirement is stopped with a probability of at most 1 - ``confidence``, however often one looks; see
-    :func:`~qspinn_optuna.pruning.cannot_reach`, which assumes samples in random order. Where a trial is looked at in
-    training, too, each of the two tests gets half of that probability.
+    A trial must exceed the best accuracy of the feasible finished trials that need no more memory by ``minimum_gain``,
+    and reach the accuracy floor of the study. Both are fixed when the trial begins. A trial that would meet this
+    requirement is stopped with a probability of at most 1 - ``confidence`` over all looks, see
+    :func:`~qspinn_optuna.pruning.cannot_reach`, which assumes samples in random order. If the trial has rungs, too, the
+    test in training and the test in evaluation get half of that probability each.
 
-    The test in training, see :func:`~.conformal.largest_gain`, assumes that trials of the same scheme are exchangeable,
-    which a sampler that learns makes them only roughly; nor does it see the gains of those that were stopped. With
-    the confidence 0.95 it begins after 39 finished trials of the scheme, with 0.9 after 19.
+    The test in training, see :func:`~.conformal.largest_gain`, assumes that trials of one scheme are exchangeable. With
+    a sampler that learns they are so only approximately, and stopped trials have no gain to compare. With a confidence
+    of 0.95 the test begins after 39 finished trials of the scheme, with 0.9 after 19.
 
-    Inside an objective of your own::
+    In a user's own objective::
 
         pruner = FrontPruner(confidence=0.95)
         for correct, seen in my_evaluation(config):
@@ -40,12 +40,12 @@ class FrontPruner:
 
     Args:
         confidence: Between 0 and 1, both excluded.
-        minimum_gain: By how much accuracy, a fraction, a trial must exceed the front at its memory to be worth a whole
-            evaluation. With 0 any lead counts, also one that other samples would turn into a lag; with more, what is
-            stopped are models that are as good as one of the front, and the front has fewer, farther apart.
+        minimum_gain: Accuracy, a fraction, by which a trial must exceed the front at its memory. With 0 any lead
+            counts, even one within the noise of the evaluation; with a larger gain, the front has fewer models that are
+            farther apart.
 
     Raises:
-        TypeError: If an argument is no number.
+        TypeError: If an argument is not a number.
         ValueError: If it is outside its range.
     """
 
@@ -69,7 +69,7 @@ class FrontPruner:
         *,
         total: int | None = None,
     ) -> bool:
-        """Whether to stop an evaluation; arguments and errors as in :meth:`reason_to_prune`."""
+        """Whether an evaluation should stop; arguments and errors as in :meth:`reason_to_prune`."""
         return self.reason_to_prune(trial, memory_kib, correct, seen, total=total) is not None
 
     def reason_to_prune(
@@ -81,21 +81,21 @@ class FrontPruner:
         *,
         total: int | None = None,
     ) -> str | None:
-        """Why an evaluation should stop; None if it should go on.
+        """The reason why an evaluation should stop; None if it should go on.
 
-        One that is known to have seen all its samples is not stopped: nothing is left to save.
+        An evaluation that is known to be complete is never stopped.
 
         Args:
             trial: The trial; its study minimizes memory and maximizes accuracy.
-            memory_kib: Its memory, in the unit of the study's.
+            memory_kib: Memory of the trial, in the unit of the first objective.
             correct: Correct answers so far.
             seen: Samples so far.
-            total: Samples of the whole evaluation. If not given, those that the finished trials saw, where they agree.
-                Without either, samples count as independent draws.
+            total: Samples of the whole evaluation. If not given, the number that all finished trials have; if they
+                differ, samples count as independent draws.
 
         Raises:
-            TypeError: If a count is not whole.
-            ValueError: If the counts cannot be, ``memory_kib`` is not finite, an accuracy of the study is not a
+            TypeError: If a count is not a whole number.
+            ValueError: If the counts are impossible, ``memory_kib`` is not finite, an accuracy of the study is not a
                 fraction, or the study has other objectives.
         """
         check_counts(correct, seen, total)
@@ -118,13 +118,13 @@ class FrontPruner:
         memory_kib: float,
         progress: TrainingProgress,
     ) -> str | None:
-        """Why a training should stop; None if it should go on.
+        """The reason why a training should stop; None if it should go on.
 
-        The rung is added to those that the trial keeps, where later trials find it.
+        The trial stores the rung, for later trials to compare with.
 
         Args:
             trial: The trial, as in :meth:`reason_to_prune`.
-            memory_kib: Its memory, in the unit of the study's.
+            memory_kib: Memory of the trial, in the unit of the first objective.
             progress: The newest rung.
 
         Raises:
@@ -154,12 +154,12 @@ class FrontPruner:
 
     @property
     def _half_confidence(self) -> float:
-        """For one of two tests."""
+        """Confidence of each of the two tests."""
         return 1 - (1 - self.confidence) / 2
 
 
 def _known_total(earlier: Sequence[FrozenTrial], seen: int) -> int | None:
-    """Samples of an evaluation, if the finished ones agree and it has not had more already."""
+    """Samples of an evaluation: the number that all finished trials have, unless more were seen already."""
     totals = {TrialRecord(trial).samples for trial in earlier}
     total = totals.pop() if len(totals) == 1 else None
     return total if total is not None and total >= seen else None

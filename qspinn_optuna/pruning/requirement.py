@@ -1,4 +1,4 @@
-"""What a trial has to beat."""
+"""The accuracy that a trial must reach or exceed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from qspinn_optuna.study import accuracy_of, is_feasible, memory_of
 
 @dataclass(frozen=True)
 class Requirement:
-    """An accuracy that a trial has to reach, or to exceed, for its result to matter.
+    """An accuracy that a trial must reach, or exceed, to enter the front.
 
     Args:
         accuracy: The accuracy, a fraction.
-        exceeded: Whether to reach it is too little.
-        number: Number of the trial of the front that has it; None if it is the floor.
-        gain: By how much it has to be exceeded at least, a fraction.
+        exceeded: Whether the trial must exceed it, not only reach it.
+        number: Number of the trial of the front with this accuracy; None if it is the floor.
+        gain: The least difference by which it must be exceeded, a fraction.
     """
 
     accuracy: float
@@ -36,23 +36,23 @@ class Requirement:
 
     @property
     def height(self) -> float:
-        """The accuracy with the gain, a fraction, but for a perfect front more than 1."""
-        # Without what the sum of two floats adds: 0.9 + 0.05 is more than 0.95.
+        """The accuracy plus the gain, a fraction; more than 1 if the front is near perfect."""
+        # Without the rounding error of the sum: 0.9 + 0.05 is more than 0.95.
         return round(self.accuracy + self.gain, 12) if self.gain else self.accuracy
 
     def is_passed_by(self, accuracy: float) -> bool:
-        """Whether an accuracy is enough."""
+        """Whether an accuracy meets the requirement."""
         return accuracy >= self.height and not (self.exceeded and accuracy == self.accuracy)
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether not even a perfect accuracy is enough."""
+        """Whether not even a perfect accuracy meets the requirement."""
         return not self.is_passed_by(1.0)
 
     def correct_needed(self, total: int) -> int:
-        """The fewest correct answers of ``total`` that are enough; ``total`` + 1 if all are not."""
+        """The fewest correct answers of ``total`` that meet the requirement; ``total`` + 1 if none do."""
         correct = min(total, max(0, math.floor(self.height * total) - 1))
-        # By the very division that makes an accuracy of counts: 0.29 * 100 is not 29.
+        # Accuracies are quotients of counts, and so is the comparison: 0.29 * 100 is not 29.
         while correct <= total and not self.is_passed_by(correct / total):
             correct += 1
         return correct
@@ -61,16 +61,16 @@ class Requirement:
 def find_requirement(
     earlier: Iterable[FrozenTrial], memory_kib: float, accuracy_floor: float | None, gain: float = 0.0
 ) -> Requirement | None:
-    """What a trial has to beat: the best feasible accuracy for no more memory, or the floor; None if there is neither.
+    """The requirement of a trial: the best feasible accuracy for no more memory, or else the floor; None without both.
 
     Args:
         earlier: Finished trials.
-        memory_kib: What the trial needs.
-        accuracy_floor: What it must reach in any case, the floor of its study.
-        gain: By how much it must exceed the best accuracy, a fraction.
+        memory_kib: Memory of the trial.
+        accuracy_floor: The accuracy floor of the study, a fraction; None if it has none.
+        gain: The least difference by which the trial must exceed the best accuracy, a fraction.
 
     Raises:
-        ValueError: If an accuracy is no fraction.
+        ValueError: If an accuracy is not a fraction.
     """
     requirement = None if accuracy_floor is None else Requirement(accuracy_floor, exceeded=False)
     for trial in earlier:
@@ -84,7 +84,7 @@ def find_requirement(
             )
         if memory > memory_kib or not is_feasible(trial, accuracy_floor):
             continue
-        # On equal terms the front is the harder one: it has to be exceeded.
+        # Of equal accuracies the one of the front is the stricter, since it must be exceeded.
         higher = Requirement(accuracy, exceeded=True, number=trial.number, gain=gain)
         if requirement is None or (higher.height, higher.exceeded) > (requirement.height, requirement.exceeded):
             requirement = higher
@@ -92,10 +92,10 @@ def find_requirement(
 
 
 def finished_before(trial: optuna.Trial) -> list[FrozenTrial]:
-    """Completed trials of the study that were so when ``trial`` began.
+    """Trials of the study that were complete when ``trial`` began.
 
-    NOTE: those of other workers that finish meanwhile are left out. One that rises between two looks would be another
-    hypothesis, and the guarantee is for one that is fixed before the first sample.
+    NOTE: trials of other workers that finish later are left out. The guarantee of the sequential test is for a
+    hypothesis that is fixed before the first sample, and a requirement that rises between looks is not.
     """
     start = trial.datetime_start
     completed = trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

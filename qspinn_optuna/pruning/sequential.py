@@ -1,4 +1,4 @@
-"""When counts show, at whatever moment one looks, that a target is out of reach."""
+"""A sequential test of whether counts can still reach a target, valid at every look."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ from typing import TypeVar
 _Result = TypeVar("_Result", int, float)
 
 _SMALLEST_GAP = 10
-"""Without a total, gaps go down to the target * 2**-10."""
+"""Without a total, the smallest gap below the target is target * 2**-10."""
 
 
 def cannot_reach(correct: int, seen: int, target: float, confidence: float, total: int | None = None) -> bool:
     """Whether a final result of ``target`` or more can be ruled out.
 
-    The test holds at every look together: where the final result does reach the target, the probability that this is
-    ever true, after any number of samples, is at most 1 - ``confidence``. That rests on the target being fixed before
-    the first sample, and on the order of the samples being exchangeable, as after a shuffle: where the hard ones come
-    first, it does not hold.
+    If the final result does reach the target, the probability that this test is true at any look is at most
+    1 - ``confidence``, over all looks together. The guarantee assumes that the target is fixed before the first sample
+    and that samples are exchangeable, as after a shuffle; it does not hold if the hard samples come first.
 
-    The evidence is a likelihood ratio, the target against a mixture of lower results, drawn without replacement if
-    ``total`` is given: a supermartingale where the target is reached, so that it exceeds 1 / (1 - confidence) with at
-    most that probability (Ville's inequality). After the prior-posterior ratio of Waudby-Smith and Ramdas, "Confidence
-    sequences for sampling without replacement", NeurIPS 2020, https://arxiv.org/abs/2006.04347; their uniform prior
-    needs up to a fifth more samples than this one, most of whose weight is close below the target.
+    The evidence is a likelihood ratio: a mixture of lower results against the target, drawn without replacement if
+    ``total`` is given. If the target is reached, it is a supermartingale, which exceeds 1 / (1 - confidence) with a
+    probability of at most 1 - confidence (Ville's inequality). It follows the prior-posterior ratio of Waudby-Smith and
+    Ramdas, "Confidence sequences for sampling without replacement", NeurIPS 2020, https://arxiv.org/abs/2006.04347, but
+    with a prior that has most of its weight close below the target, which needs fewer samples than a uniform one.
 
     Args:
         correct: Correct answers so far.
         seen: Samples so far.
-        target: Correct answers among all ``total`` samples, an int; without a total the probability of a correct
+        target: Correct answers among all ``total`` samples, an int; without a total, the probability of a correct
             answer.
         confidence: Between 0 and 1, both excluded.
-        total: Number of samples of the whole evaluation. If not given, samples are independent draws, without end.
+        total: Number of samples of the whole evaluation. If not given, samples are independent draws without end.
 
     Raises:
         TypeError: If a number is of another type.
-        ValueError: If the counts cannot be, or ``confidence`` or ``target`` is outside its range.
+        ValueError: If the counts are impossible, or ``confidence`` or ``target`` is outside its range.
     """
     correct, seen, total = check_counts(correct, seen, total)
     confidence = check_confidence(confidence)
@@ -55,7 +54,7 @@ def upper_bound(correct: int, seen: int, confidence: float, total: int | None = 
     """The highest final accuracy that is not ruled out; arguments, assumptions and errors as in :func:`cannot_reach`.
 
     Returns:
-        A fraction; with a total, one of those it can end with, else to within 2**-20.
+        A fraction; with a total, a possible final result, otherwise with a precision of 2**-20.
     """
     correct, seen, total = check_counts(correct, seen, total)
 
@@ -63,8 +62,8 @@ def upper_bound(correct: int, seen: int, confidence: float, total: int | None = 
         exact = target if total is not None else target / steps
         return not cannot_reach(correct, seen, exact, confidence, total)
 
-    # NOTE: what is ruled out lies above what is not, so that halving finds the border. Rarely, where the number of gaps
-    # in the mixture changes, at a power of two, a single target is ruled out below others that are not yet.
+    # NOTE: bisection works because targets that are ruled out lie above those that are not. A rare exception is a
+    # single target at a power of two, where the number of gaps in the mixture changes.
     steps = 2**20 if total is None else total
     low, high = 0, steps + 1
     while high - low > 1:
@@ -74,11 +73,11 @@ def upper_bound(correct: int, seen: int, confidence: float, total: int | None = 
 
 
 def check_confidence(confidence: float) -> float:
-    """Refuse what is no number between 0 and 1, both excluded.
+    """The confidence as a float; it must be between 0 and 1, both excluded.
 
     Raises:
-        TypeError: If it is no number.
-        ValueError: If it is outside.
+        TypeError: If ``confidence`` is not a number.
+        ValueError: If it is outside its range.
     """
     if isinstance(confidence, bool) or not isinstance(confidence, Real):
         raise TypeError(f"confidence must be a number between 0 and 1, such as 0.95, got {confidence!r}.")
@@ -91,7 +90,7 @@ def check_counts(correct: int, seen: int, total: int | None) -> tuple[int, int, 
     """Counts as plain ints.
 
     Raises:
-        TypeError: If one is not whole.
+        TypeError: If a count is not a whole number.
         ValueError: If not 0 <= correct <= seen <= total.
     """
     correct, seen = _whole("correct", correct), _whole("seen", seen)
@@ -111,26 +110,26 @@ def _whole(name: str, value: int) -> int:
 
 
 def _evidence_without_replacement(correct: int, seen: int, target: int, total: int) -> float:
-    """Logarithm of the evidence against ``target`` or more of ``total``; infinite if it is certain.
+    """Logarithm of the evidence against ``target`` or more of ``total``; infinite if the target is impossible.
 
-    NOTE: looking at the target alone is enough. Every result of the mixture is lower, hence makes a wrong answer more
-    and a right one less probable than the target does; results above the target err in the other direction still, so
-    that the ratio falls on average under them, too.
+    NOTE: the target stands for all results above it. Every result of the mixture is lower than the target and makes
+    wrong answers more probable; a true result above the target makes them less probable still, so that the expected
+    ratio falls under it, too.
     """
     if correct >= target:
         return -math.inf
 
     def likelihood(result: int) -> float:
-        # Of the answers in their order; the factor [total]_seen is common to all results.
+        # Likelihood of the answers in their order, without the common factor [total]_seen of all results.
         return _log_falling(result, correct) + _log_falling(total - result, seen - correct)
 
-    # Gaps of 1, 2, 4, ... answers: one of them is near enough to any gap there may be.
+    # Gaps of 1, 2, 4, ... answers: one of them is close to any possible gap.
     results = [target - 2**power for power in range(target.bit_length()) if target - 2**power <= total]
     return _log_ratio(likelihood, results, target)
 
 
 def _evidence_of_draws(correct: int, seen: int, target: float) -> float:
-    """The same for independent draws, by their probability of being correct."""
+    """Logarithm of the evidence against a probability of ``target`` or more, for independent draws."""
     if target <= 0:
         return -math.inf
 

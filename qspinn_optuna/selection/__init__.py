@@ -1,4 +1,4 @@
-"""One model of the front: by which rule, and how sure that is."""
+"""Rules that choose one model of a front, and name the models that might have been chosen as well."""
 
 from __future__ import annotations
 

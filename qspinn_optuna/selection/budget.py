@@ -1,4 +1,4 @@
-"""The best that fits."""
+"""The most accurate model that fits into a memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from qspinn_optuna.selection.ranking import choose, smaller_first
 
 @dataclass(frozen=True)
 class BudgetSelector:
-    """Selects the most accurate of the candidates that fit into a memory.
+    """Selects the most accurate candidate that fits into a memory.
 
-    Of equal accuracies the smaller model wins, then the earlier trial. The reward is the accuracy. Rivals are
-    candidates that fit, too, and whose accuracy is lower by no more than the standard error of the difference.
+    Ties go to the smaller model, then to the earlier trial. The reward is the accuracy. Rivals are candidates that fit
+    as well and whose accuracy is lower by at most the standard error of the difference.
 
     Args:
-        memory_kib: The memory there is, in KiB of 1,024 bytes; a candidate may fill it.
+        memory_kib: The available memory, in KiB of 1,024 bytes; a candidate may fill it.
 
     Raises:
-        ValueError: If it is not a positive number.
+        ValueError: If ``memory_kib`` is not a finite positive number.
     """
 
     memory_kib: float
@@ -34,14 +34,14 @@ class BudgetSelector:
         """The choice among the candidates of ``front``.
 
         Raises:
-            TypeError: If ``front`` is no front.
-            ValueError: If it is empty, a number of it cannot be, or none of its candidates fits.
+            TypeError: If ``front`` is not a front.
+            ValueError: If it is empty, one of its numbers is impossible, or none of its candidates fits.
         """
         check_front(front)
         fitting = [candidate for candidate in front if candidate.memory_kib <= self.memory_kib]
         if not fitting:
             smallest = min(front, key=smaller_first)
-            # All digits: who copies a rounded size into the budget should not be refused again.
+            # All digits, since a budget copied from a rounded size would be refused again.
             raise ValueError(
                 f"memory_kib must be at least the {smallest.memory_kib!r} KiB of trial {smallest.trial_number}, the "
                 f"smallest of the front, got {self.memory_kib!r}: raise the budget, or search narrower widths."

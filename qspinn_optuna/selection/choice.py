@@ -19,11 +19,11 @@ class Choice:
 
     Args:
         candidate: The candidate.
-        reward: Its score by the rule; each selector says what that is.
-        rule: By what rule it was chosen, such as "most accurate within 8 KiB".
-        rivals: Candidates that might have been chosen as well: what decided against them is within the standard error
-            of the evaluation, see :func:`~.ranking.difference_error`. Each selector says what decides. Candidates whose
-            number of samples is unknown are never among them.
+        reward: Its score by the rule; each selector documents its own.
+        rule: The rule in words, such as "most accurate within 8 KiB".
+        rivals: Candidates that might have been chosen as well: the difference that decided against them is within the
+            standard error of the evaluation, see :func:`~.ranking.difference_error`. Each selector documents that
+            difference. Candidates with an unknown number of samples are never rivals.
     """
 
     candidate: Candidate
@@ -36,34 +36,34 @@ class Choice:
 
     @property
     def config(self) -> QuantizationConfig:
-        """Its quantization."""
+        """Quantization of the candidate."""
         return self.candidate.config
 
     @property
     def memory_kib(self) -> float:
-        """Its memory."""
+        """Memory of the candidate, in KiB."""
         return self.candidate.memory_kib
 
     @property
     def compression(self) -> float:
-        """How many times smaller than the 32-bit original it is."""
+        """How many times smaller the model is than the 32-bit original."""
         return self.candidate.compression
 
     @property
     def accuracy(self) -> float:
-        """Its accuracy, a fraction."""
+        """Accuracy of the candidate, a fraction."""
         return self.candidate.accuracy
 
     @property
     def trial_number(self) -> int:
-        """Number of its trial."""
+        """Number of the candidate's trial."""
         return self.candidate.trial_number
 
     def to_dict(self) -> dict[str, Any]:
-        """The choice as JSON keeps it; :meth:`from_dict` reads it back.
+        """The choice as plain values for JSON; :meth:`from_dict` reads them back.
 
         ``config`` is the whole configuration, with its formats, as :meth:`QuantizationConfig.from_dict` reads it.
-        ``rivals`` are trial numbers, and ``rival_candidates`` the same candidates in full.
+        ``rivals`` holds trial numbers, and ``rival_candidates`` the same candidates in full.
         """
         return {
             **_candidate_to_dict(self.candidate),
@@ -75,7 +75,7 @@ class Choice:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Choice:
-        """The choice that :meth:`to_dict` wrote; entries that it does not write are ignored.
+        """The choice that :meth:`to_dict` wrote; other entries are ignored.
 
         Raises:
             ValueError: If ``data`` is not such a dict, or contradicts itself.
@@ -87,7 +87,7 @@ class Choice:
             raise ValueError(f"data must be what Choice.to_dict returns, got a dict without {error}.") from error
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"data must be what Choice.to_dict returns: {error}") from error
-        # The configuration stands there twice, in full and as a user reads it; an edit of one is found here, too.
+        # ``data`` holds the configuration twice, in full and as a user reads it. This finds an edit of only one.
         for name, value in choice.to_dict().items():
             if data.get(name) != value:
                 raise ValueError(
@@ -97,11 +97,11 @@ class Choice:
         return choice
 
     def save(self, path: str | Path) -> None:
-        """Write the choice as JSON, whole or not at all; :meth:`load` reads it back.
+        """Write the choice as a JSON file, atomically; :meth:`load` reads it back.
 
         Raises:
             OSError: If the file cannot be written.
-            ValueError: If the choice has a number that JSON does not know, such as NaN.
+            ValueError: If the choice has a number that JSON cannot hold, such as NaN.
         """
         path = Path(path)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
@@ -118,11 +118,11 @@ class Choice:
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is of another kind, or damaged.
+            ValueError: If the file is not one of :meth:`save`, or is damaged.
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except ValueError as error:  # Those of the JSON and Unicode decoders are such, too.
+        except ValueError as error:  # The errors of the JSON and Unicode decoders are ValueErrors, too.
             raise ValueError(f"path must be a file that Choice.save wrote, got {str(path)!r}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""A rule of one's own."""
+"""The model with the largest score by a user's function."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from qspinn_optuna.selection.ranking import choose
 
 @dataclass(frozen=True)
 class FunctionSelector:
-    """Selects the candidate to which a function gives the largest score, which is the reward.
+    """Selects the candidate with the largest score by a function.
 
-    Of equal scores the smaller model wins, then the earlier trial. Rivals are candidates whose score the winner would
-    not exceed if its accuracy were lower by the standard error of the difference: the function is called with such a
-    copy of the winner, too, and one that does not look at the accuracy has no rivals but its ties.
+    Ties go to the smaller model, then to the earlier trial. The reward is the score. Rivals are candidates whose score
+    the winner would not exceed if its accuracy were lower by the standard error of the difference. The function is
+    called with such a copy of the winner, too. If it ignores the accuracy, only ties are rivals.
 
     Example::
 
@@ -41,8 +41,8 @@ class FunctionSelector:
         """The choice among the candidates of ``front``.
 
         Raises:
-            TypeError: If ``front`` is no front, or a score no number.
-            ValueError: If it is empty, a number of it cannot be, or a score is not finite.
+            TypeError: If ``front`` is not a front, or a score is not a number.
+            ValueError: If it is empty, one of its numbers is impossible, or a score is not finite.
         """
         check_front(front)
         name = getattr(self.function, "__name__", type(self.function).__name__)

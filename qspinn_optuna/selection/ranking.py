@@ -1,4 +1,4 @@
-"""The largest score wins."""
+"""Ranking of candidates by a score, with ties and rivals."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from qspinn_optuna.selection.choice import Choice
 
 
 def smaller_first(candidate: Candidate) -> tuple[float, int]:
-    """The key that breaks ties, by every rule: the smaller model, then the earlier trial."""
+    """The sort key that breaks the ties of every rule: the smaller model, then the earlier trial."""
     return candidate.memory_kib, candidate.trial_number
+
+
+def most_accurate(candidates: Iterable[Candidate]) -> Candidate:
+    """The candidate with the best accuracy; ties go to the smaller model, then to the earlier trial."""
+    return min(candidates, key=lambda candidate: (-candidate.accuracy, *smaller_first(candidate)))
 
 
 def choose(candidates: Iterable[Candidate], score: Callable[[Candidate], float], rule: str) -> Choice:
     """The candidate with the largest score, which is its reward.
 
-    Its rivals are those to which it would lose its lead if its own accuracy were lower by the standard error of the
-    difference of theirs. For a score that is the accuracy, with whatever memory costs, this says that the lead is not
-    larger than that error.
+    A candidate is a rival if the winner would lose its lead over it with an accuracy that is lower by the standard
+    error of the difference. If the score is the accuracy minus a cost of memory, the lead is at most that error.
 
     Args:
-        candidates: At least one.
-        score: What is to be large.
+        candidates: At least one candidate.
+        score: The score to maximize.
         rule: The rule in words.
     """
     scored = [(candidate, score(candidate)) for candidate in candidates]
@@ -42,9 +46,9 @@ def choose(candidates: Iterable[Candidate], score: Callable[[Candidate], float],
 def difference_error(first: Candidate, second: Candidate) -> float | None:
     """Standard error of the difference of two accuracies, a fraction; None if the samples of either are unknown.
 
-    sqrt(se1**2 + se2**2), as if the two had been measured on samples of their own. They were measured on the same,
-    where both tend to fail on the hard ones, and the difference varies less: the figure is a conservative one, which
-    calls rather too many candidates alike than too few.
+    The formula sqrt(se1**2 + se2**2) assumes independent samples. Both accuracies are of the same samples, and both
+    models tend to fail on the hard ones, so the difference varies less: the estimate is conservative, and names rather
+    too many rivals than too few.
     """
     errors = (first.standard_error, second.standard_error)
     if errors[0] is None or errors[1] is None:

@@ -1,4 +1,4 @@
-"""What a selector is."""
+"""The protocol of selectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class Selector(Protocol):
 
         Raises:
             TypeError: If ``front`` is not a front.
-            ValueError: If there is nothing to choose from, see :func:`~qspinn_optuna.front.check_front`.
+            ValueError: If no candidate can be chosen, see :func:`~qspinn_optuna.front.check_front`.
         """
         ...

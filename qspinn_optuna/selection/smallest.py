@@ -13,9 +13,9 @@ from qspinn_optuna.selection.ranking import smaller_first
 class SmallestSelector:
     """Selects the smallest candidate: on the front of a study, the smallest model that reaches the accuracy floor.
 
-    Of equal memories the earlier trial wins. The reward is the compression. The rivals are what would be chosen if the
-    smaller ones turned out to miss the floor when they are measured again: the next larger candidates, as long as the
-    one before is above the floor by less than its own standard error. Where the front has no floor, there are none.
+    Ties go to the earlier trial. The reward is the compression. Rivals are the candidates that would be chosen if the
+    smaller ones missed the floor in another measurement: the next larger candidates, as long as the one before is above
+    the floor by less than its standard error. A front without a floor has no rivals.
     """
 
     def select(self, front: ParetoFront) -> Choice:

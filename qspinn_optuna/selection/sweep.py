@@ -1,4 +1,4 @@
-"""Who wins at which mu."""
+"""The candidate that each mu of the trade-off selects."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from qspinn_optuna.front import Candidate, ParetoFront, check_front
+from qspinn_optuna.front import Candidate, ParetoFront, check_front, nondominated
 
 _LARGEST_DENOMINATOR = 10**6
 
 
 @dataclass(frozen=True)
 class MuInterval:
-    """The values of mu, low <= mu < high, at which a candidate is what :class:`TradeOffSelector` selects.
+    """The values of mu, low <= mu < high, at which :class:`TradeOffSelector` selects a candidate.
 
     Args:
         candidate: The candidate.
-        low: The smallest of them.
-        high: The first that is too large, at which the next smaller model has the same reward and wins; infinity for
-            the smallest model.
+        low: The smallest of these values.
+        high: The smallest larger value at which the candidate loses: the next smaller model has the same reward there.
+            Infinity for the smallest model.
     """
 
     candidate: Candidate
@@ -32,19 +32,19 @@ class MuInterval:
 
 
 def sweep_mu(front: ParetoFront) -> tuple[MuInterval, ...]:
-    """For which range of mu each candidate has the largest reward, accuracy - mu * memory / memory of the original.
+    """The interval of mu in which each candidate has the largest reward, accuracy - mu * memory / original memory.
 
-    The ranges follow each other from mu = 0, where the most accurate candidate wins, to infinity, where the smallest
-    does, without gaps. They come from the corners of the upper hull of (memory / memory of the original, accuracy): the
-    slope from one to the next larger is the mu up to which the larger wins. Nothing is sampled. Candidates that win
-    nowhere, under the hull or on an edge of it, are left out.
+    The intervals follow each other without gaps, from mu = 0, where the most accurate candidate wins, to infinity,
+    where the smallest wins. They are exact: they come from the corners of the upper hull of (memory / original memory,
+    accuracy), where the slope from a corner to the next larger one is the mu up to which the larger one wins.
+    Candidates under the hull or on an edge of it never win and are left out.
 
-    Ties are decided as by :class:`TradeOffSelector`: the smaller model, then the earlier trial. At the very end of a
-    range the selector, which computes in floating point, may see a difference where there is none.
+    Ties are decided as by :class:`TradeOffSelector`: the smaller model, then the earlier trial. The selector computes
+    in floating point, so that it may decide otherwise exactly at the end of an interval.
 
     Raises:
-        TypeError: If ``front`` is no front.
-        ValueError: If it is empty, or a number of it cannot be.
+        TypeError: If ``front`` is not a front.
+        ValueError: If it is empty, or one of its numbers is impossible.
     """
     check_front(front)
     hull = _upper_hull(front)
@@ -53,17 +53,15 @@ def sweep_mu(front: ParetoFront) -> tuple[MuInterval, ...]:
     intervals = [
         MuInterval(candidate, low, high)
         for candidate, high, low in zip(hull, bounds, bounds[1:], strict=False)
-        if low < high  # Two slopes may be the same number to a float.
+        if low < high  # Two different slopes may round to the same float.
     ]
     return tuple(reversed(intervals))
 
 
 def _upper_hull(front: ParetoFront) -> list[Candidate]:
-    """Corners of the hull, by memory, from the smallest candidate to the most accurate."""
+    """Corners of the upper hull by ascending memory, from the smallest candidate to the most accurate."""
     hull: list[Candidate] = []
-    for candidate in sorted(front, key=lambda member: (member.memory_kib, -member.accuracy, member.trial_number)):
-        if hull and candidate.accuracy <= hull[-1].accuracy:
-            continue
+    for candidate in nondominated(front, lambda member: (member.memory_kib, member.accuracy, member.trial_number)):
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], candidate):
             hull.pop()
         hull.append(candidate)
@@ -71,15 +69,15 @@ def _upper_hull(front: ParetoFront) -> list[Candidate]:
 
 
 def _slope(small: Candidate, large: Candidate) -> Fraction:
-    """Accuracy gained per KiB, exactly."""
+    """Exact gain of accuracy per KiB."""
     return (_exact(large.accuracy) - _exact(small.accuracy)) / (_exact(large.memory_kib) - _exact(small.memory_kib))
 
 
 def _exact(value: float) -> Fraction:
-    """The number that a float stands for.
+    """The number that a float stands for: the nearest simple fraction if it rounds to the same float.
 
-    An accuracy is a count of so many samples, and its float a little off: 0.1, 0.2 and 0.3 are not on a line, and the
-    middle one would win for a sliver of mu. The nearest simple fraction is that count, if it has the same float.
+    An accuracy is a quotient of counts, and its float is rounded: the floats 0.1, 0.2 and 0.3 are not on a line, and
+    the middle one would win in a tiny interval of mu.
     """
     simple = Fraction(value).limit_denominator(_LARGEST_DENOMINATOR)
     return simple if float(simple) == value else Fraction(value)

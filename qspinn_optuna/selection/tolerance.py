@@ -1,31 +1,30 @@
-"""The smallest that is good enough."""
+"""The smallest model within a tolerance of the best accuracy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qspinn_optuna.front import Candidate, ParetoFront, check_front
+from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.selection.ranking import difference_error, smaller_first
+from qspinn_optuna.selection.ranking import difference_error, most_accurate, smaller_first
 
 _ROUNDING = 1e-9
-"""Less than the answer to one sample makes, and more than the rounding of a difference: 0.95 - 0.94 exceeds 0.01."""
+"""Less than the share of one sample, and more than the rounding error of a difference: 0.95 - 0.94 exceeds 0.01."""
 
 
 @dataclass(frozen=True)
 class ToleranceSelector:
-    """Selects the smallest candidate whose accuracy is at most ``tolerance`` under the best one's.
+    """Selects the smallest candidate whose accuracy is at most ``tolerance`` below the best accuracy.
 
-    Of equal memories the earlier trial wins. The reward is the compression, which is what the rule makes large. Rivals
-    are candidates that would have been preferred and miss the tolerance by no more than the standard error of the
-    difference to the best: measured again, they may keep it. Larger ones are none: that they are more accurate is what
-    the tolerance gives away.
+    Ties go to the earlier trial. The reward is the compression. Rivals are smaller candidates that miss the tolerance
+    by at most the standard error of the difference to the best: another measurement may find them within it. Larger
+    candidates are not rivals, since the tolerance gives up their accuracy.
 
     Args:
         tolerance: Accuracy to give up, a fraction: 0.01 is one point.
 
     Raises:
-        ValueError: If it is not a fraction of at least 0 and less than 1.
+        ValueError: If ``tolerance`` is not a fraction of at least 0 and less than 1.
     """
 
     tolerance: float
@@ -41,23 +40,18 @@ class ToleranceSelector:
         """The choice among the candidates of ``front``.
 
         Raises:
-            TypeError: If ``front`` is no front.
-            ValueError: If it is empty, or a number of it cannot be.
+            TypeError: If ``front`` is not a front.
+            ValueError: If it is empty, or one of its numbers is impossible.
         """
         check_front(front)
         rule = f"smallest within {100 * self.tolerance:.2f} points of the best accuracy"
         return smallest_within(front, self.tolerance, rule)
 
 
-def most_accurate(front: ParetoFront) -> Candidate:
-    """The candidate with the best accuracy; of equal ones the smaller, then the earlier."""
-    return min(front, key=lambda candidate: (-candidate.accuracy, *smaller_first(candidate)))
-
-
 def smallest_within(front: ParetoFront, tolerance: float, rule: str) -> Choice:
-    """The smallest candidate that is at most ``tolerance`` less accurate than the best, and its rivals."""
+    """The choice of :class:`ToleranceSelector`, with its rivals."""
     best = most_accurate(front)
-    # By how much every candidate misses the tolerance.
+    # How far each accuracy is below the tolerance.
     missing = [best.accuracy - candidate.accuracy - tolerance for candidate in front]
     within = [candidate for candidate, miss in zip(front, missing, strict=True) if miss <= _ROUNDING]
     winner = min(within, key=smaller_first)

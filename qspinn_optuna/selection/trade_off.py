@@ -1,4 +1,4 @@
-"""What memory costs."""
+"""The model with the best trade-off between accuracy and memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from qspinn_optuna.selection.ranking import choose
 class TradeOffSelector:
     """Selects the candidate with the largest reward: accuracy - mu * memory / memory of the 32-bit original.
 
-    The trade-off of Putra and Shafique (IJCNN 2021, https://arxiv.org/abs/2107.01807). Of equal rewards the smaller
-    model wins, then the earlier trial. Rivals are candidates whose reward is lower by no more than the standard error
-    of the difference of the accuracies: memory is known exactly.
+    Ties go to the smaller model, then to the earlier trial. Rivals are candidates whose reward is lower by at most the
+    standard error of the difference of the accuracies, since memory is known exactly. Source: Putra and Shafique,
+    IJCNN 2021, https://arxiv.org/abs/2107.01807.
 
     Args:
-        mu: What memory costs: mu = 0.1 gives up a tenth of a point of accuracy for a hundredth of the original memory,
-            mu = 0 asks for accuracy alone.
+        mu: Cost of memory: mu = 0.1 gives up a tenth of a point of accuracy for a hundredth of the original memory,
+            mu = 0 ignores memory.
 
     Raises:
         ValueError: If ``mu`` is negative or not finite.
@@ -36,8 +36,8 @@ class TradeOffSelector:
         """The choice among the candidates of ``front``.
 
         Raises:
-            TypeError: If ``front`` is no front.
-            ValueError: If it is empty, or a number of it cannot be.
+            TypeError: If ``front`` is not a front.
+            ValueError: If it is empty, or one of its numbers is impossible.
         """
         check_front(front)
         baseline_kib = front.baseline_kib

@@ -1,4 +1,4 @@
-"""Which parameters matter: accuracy against the width of one at a time."""
+"""Significance of parameters: accuracy against the width of one parameter at a time."""
 
 from __future__ import annotations
 

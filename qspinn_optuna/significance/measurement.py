@@ -1,4 +1,4 @@
-"""Lower one parameter at a time and watch the accuracy."""
+"""Measuring the accuracy with one parameter narrowed at a time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from tqdm import tqdm
 
 from qspinn_optuna.config import InexactError, Scheme
 from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.pruning import cannot_reach, upper_bound
 from qspinn_optuna.pruning.sequential import check_confidence
-from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, params_at, searched_widths
+from qspinn_optuna.significance.report import (
+    SignificanceReport,
+    WidthCurve,
+    WidthPoint,
+    check_tolerance,
+    params_at,
+    searched_widths,
+)
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
@@ -28,39 +36,39 @@ def measure_significance(
     stop_early: bool = True,
     show_progress: bool = False,
 ) -> SignificanceReport:
-    """Lower one parameter at a time, all others at their widest, with every scheme and rounding of ``space``.
+    """Narrow one parameter at a time, all others at their widest, with every scheme and rounding of ``space``.
 
-    A width is accurate enough if it has at most ``tolerance`` less than ``workload.baseline``, as the trials of a study
-    are that has this for its ``accuracy_floor``. Stopping early, the narrowest such width is found by halving, since
-    accuracy is near to monotone in every width, and from where the rounding before had it; the narrowest width of the
-    space is measured as well, to know what the parameter can spoil. An evaluation ends as soon as it is clear on which
-    side of the floor it will end, by a test that holds at every look: see :func:`~qspinn_optuna.pruning.cannot_reach`,
-    which assumes samples in random order. Only the widest widths are seen to their end: what is lost at a width is lost
-    against them on the same samples.
+    A width is sufficient if its accuracy is at most ``tolerance`` below ``workload.baseline``, like a feasible trial of
+    a study with this accuracy floor. With ``stop_early``, bisection finds the narrowest sufficient width, since
+    accuracy is almost monotone in every width; it begins at the result of the rounding before. The narrowest width of
+    the space is measured, too, as the largest loss of the parameter. An evaluation stops as soon as a sequential test,
+    see :func:`~qspinn_optuna.pruning.cannot_reach`, decides on which side of the floor it will end; the test assumes
+    samples in random order. Only the widest configuration is evaluated on all samples, and losses are differences to it
+    on the same samples.
 
-    What only costs: give a space with ``schemes=(Scheme.PTQ,)`` where in-training quantization takes long.
+    If in-training quantization takes long, measure a space with ``schemes=(Scheme.PTQ,)``.
 
     Args:
-        workload: What is measured.
-        space: The widths, schemes and roundings; made of the workload's parameters.
-        tolerance: What may be lost, a fraction: 0.01 is one point.
-        confidence: Of the points' intervals, which hold at every look, and of every end that is early.
-        seed: Of what is random in an evaluation: that of a study's objective, to measure what its trials measure.
-        stop_early: Whether to stop where the answer is clear; otherwise every width is evaluated on all samples.
+        workload: The workload to measure.
+        space: The widths, schemes and roundings; of the workload's parameters.
+        tolerance: Accuracy that may be lost, a fraction: 0.01 is one point.
+        confidence: Confidence of the points' intervals, which hold at every look, and of every early stop.
+        seed: Seed of every evaluation. With the seed of a study's objective, its trials measure the same.
+        stop_early: Whether to stop an evaluation that is decided, and to bisect; otherwise every width is evaluated on
+            all samples.
         show_progress: Whether to show a progress bar.
 
     Raises:
-        TypeError: If ``space`` is no space.
-        ValueError: If ``tolerance`` or ``confidence`` is outside its range, the space has no width to choose, or the
-            workload refuses the widest configuration of every scheme and rounding.
+        TypeError: If ``space`` is not a space.
+        ValueError: If ``tolerance`` or ``confidence`` is outside its range, no parameter of the space has several
+            widths, or the workload refuses the widest configuration of every scheme and rounding.
     """
     if not isinstance(space, QuantizationSpace):
         raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
-    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 1):
-        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
+    check_tolerance(tolerance)
     widths = searched_widths(space)
     if not widths:
-        raise ValueError("space must have a parameter with more than one width, got none: there is nothing to lower.")
+        raise ValueError("space must have a parameter with more than one width, got none: give it wider bits.")
     probe = _Probe(workload, space, workload.baseline - tolerance, check_confidence(confidence), seed, stop_early)
     curves: list[WidthCurve] = []
     refusals: list[str] = []
@@ -68,8 +76,7 @@ def measure_significance(
     combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
     with tqdm(total=len(combinations) * len(widths), unit="curve", disable=not show_progress, leave=False) as bar:
         for scheme, rounding in combinations:
-            widest = probe.measure_widest(scheme, rounding, *_any_widest(widths))
-            if widest is None:
+            if probe.measure_widest(scheme, rounding) is None:
                 refusals.append(f"{scheme} with {rounding}: {probe.refusal}")
                 continue
             for name, (low, high) in widths.items():
@@ -79,13 +86,13 @@ def measure_significance(
                 curves.append(curve)
                 bar.update()
     if not curves:
-        raise ValueError(f"The workload refuses the widest widths of the space: {'; '.join(refusals)}")
+        raise ValueError(f"space must have widest widths that the workload accepts, got {'; '.join(refusals)}")
     return SignificanceReport(tuple(curves), workload.baseline, tolerance, confidence, probe.evaluations, probe.samples)
 
 
 @dataclass
 class _Probe:
-    """Evaluates configurations, each once, as far as it takes."""
+    """Evaluates every configuration once, until it is decided."""
 
     workload: Workload
     space: QuantizationSpace
@@ -101,14 +108,14 @@ class _Probe:
     _known: dict[tuple[Any, ...], WidthPoint | None] = field(default_factory=dict)
 
     def curve(self, scheme: Scheme, rounding: Rounding, name: str, widths: range, guess: int | None) -> WidthCurve:
-        """The curve of one parameter, as far as it takes."""
+        """The curve of one parameter, with the points that its narrowest sufficient width needs."""
         points: dict[int, WidthPoint] = {}
 
         def suffices(width: int) -> bool:
             point = self.measure(scheme, rounding, name, width)
             if point is not None:
                 points[width] = point
-            # One that was cut off is, too, on the side of the floor on which it would have ended.
+            # An evaluation that was stopped is already on the side of the floor on which it would have ended.
             return point is not None and point.accuracy >= self.floor
 
         if self.stop_early:
@@ -120,16 +127,15 @@ class _Probe:
         by_width = tuple(points[width] for width in sorted(points))
         return WidthCurve(name, scheme, rounding, by_width, narrowest)
 
-    def measure_widest(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
-        """The point at which all is wide, seen to its end: those of its scheme and rounding are compared with it.
-
-        ``name`` and ``width`` are any parameter's and its widest.
-        """
+    def measure_widest(self, scheme: Scheme, rounding: Rounding) -> WidthPoint | None:
+        """The point of the widest configuration, on all samples: the reference of its scheme and rounding."""
         self._total, self._reference = 0, {}
-        return self.measure(scheme, rounding, name, width)
+        return self.measure(scheme, rounding)
 
-    def measure(self, scheme: Scheme, rounding: Rounding, name: str, width: int) -> WidthPoint | None:
-        """One point; None if the workload refuses it."""
+    def measure(
+        self, scheme: Scheme, rounding: Rounding, name: str | None = None, width: int = MAX_BITS
+    ) -> WidthPoint | None:
+        """The point of one parameter at a width, or of the widest configuration; None if the workload refuses it."""
         params = params_at(self.space, scheme, rounding, name, width)
         key = tuple(params.values())
         if key not in self._known:
@@ -143,11 +149,11 @@ class _Probe:
                     self._total, self._reference = looks[-1][1], {seen: correct / seen for correct, seen in looks}
                 self._known[key] = self._point(width, *looks[-1])
         point = self._known[key]
-        # NOTE: the widest point is that of every parameter; its width is another for each.
+        # NOTE: all parameters share the widest point, but not its width.
         return None if point is None else replace(point, width=width)
 
     def _looks(self, params: dict[str, Any]) -> list[tuple[int, int]]:
-        """Correct answers and samples seen at every look, until it is clear how it ends."""
+        """Correct answers and samples seen at every look, until the evaluation is decided."""
         found: list[tuple[int, int]] = []
         self.evaluations += 1
         looks = self.workload.evaluate(self.space.config(params), self.seed)
@@ -160,7 +166,7 @@ class _Probe:
                 if self._is_clear(correct, seen):
                     break
         finally:
-            # A generator ends its threads and contexts then, not at some later time.
+            # Closing a generator ends its threads and contexts at once.
             if isinstance(looks, Generator):
                 looks.close()
         correct, seen = found[-1] if found else (0, 0)
@@ -170,18 +176,18 @@ class _Probe:
         return [(correct, seen) for correct, seen in found if seen]
 
     def _is_clear(self, correct: int, seen: int) -> bool:
-        """Whether an evaluation will end over the floor, or under it."""
+        """Whether the evaluation is decided: it will end above the floor, or below it."""
         if not self.stop_early or seen >= self._total:
             return False
         needed = self._needed(self._total)
-        # Half of what may go wrong for each side.
+        # Half of the error probability for each side.
         confidence = 1 - (1 - self.confidence) / 2
         return cannot_reach(correct, seen, needed, confidence, self._total) or cannot_reach(
             seen - correct, seen, self._total - needed + 1, confidence, self._total
         )
 
     def _needed(self, total: int) -> int:
-        """Correct answers of ``total`` that are enough."""
+        """The fewest correct answers of ``total`` that reach the floor."""
         return math.ceil(self.floor * total - 1e-9)
 
     def _point(self, width: int, correct: int, seen: int) -> WidthPoint:
@@ -192,7 +198,7 @@ class _Probe:
 
 
 def _narrowest(suffices: Callable[[int], bool], widths: range, guess: int | None) -> int | None:
-    """The narrowest width that suffices, if wider ones do all; None if the widest does not."""
+    """The narrowest width that suffices, by bisection, if all wider ones do; None if the widest does not."""
     if not suffices(widths[-1]):
         return None
     failing, passing = widths[0] - 1, widths[-1]
@@ -207,15 +213,10 @@ def _narrowest(suffices: Callable[[int], bool], widths: range, guess: int | None
 
 
 def _end_of_run(passing: list[int], widest: int) -> int | None:
-    """The end of the unbroken run of widths, from the widest down."""
+    """The narrowest width of the unbroken run of widths from the widest down; None if the widest is not in it."""
     narrowest = None
     for expected, width in zip(range(widest, -1, -1), passing, strict=False):
         if width != expected:
             break
         narrowest = width
     return narrowest
-
-
-def _any_widest(widths: dict[str, tuple[int, int]]) -> tuple[str, int]:
-    name, (_, high) = next(iter(widths.items()))
-    return name, high

@@ -1,4 +1,4 @@
-"""Reports as a part of studies: beside the trials, for the sampler, and as first trials."""
+"""Storing reports in studies, and enqueuing the configurations that they suggest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from qspinn_optuna.study import StudyAttribute, measurements, read, record_measu
 
 
 def record_significance(study: optuna.Study, space: QuantizationSpace, report: SignificanceReport) -> None:
-    """Keep a report in a study, in place of an earlier one, and what was measured for its sampler to learn from.
+    """Store a report in a study, in place of an earlier one, and its measurements, from which the sampler learns.
 
     Args:
         study: A study of :func:`~qspinn_optuna.open_study`.
-        space: What was measured. The study may search it, or the space that it was narrowed to.
-        report: What was found.
+        space: The measured space. The study may search it, or the space that it was narrowed to.
+        report: The report.
     """
     known = {str(measurement) for measurement in measurements(study)}
     record_measurements(study, (new for new in report.measurements(space) if str(new) not in known))
@@ -23,22 +23,22 @@ def record_significance(study: optuna.Study, space: QuantizationSpace, report: S
 
 
 def recorded_significance(study: optuna.Study) -> SignificanceReport | None:
-    """The report that a study keeps; None if it has none.
+    """The report that a study stores; None if there is none.
 
     Raises:
-        ValueError: If what it keeps is not a report.
+        ValueError: If the stored value is not a report.
     """
     values = read(study, StudyAttribute.SIGNIFICANCE)
     return None if values is None else SignificanceReport.from_dict(values)
 
 
 def enqueue_promising(study: optuna.Study, space: QuantizationSpace, report: SignificanceReport) -> int:
-    """Enqueue the configurations in which every parameter has the width that suffices alone, and up to two bits more.
+    """Enqueue the promising configurations of a report, see :meth:`SignificanceReport.promising`.
 
     Args:
         study: The study, which searches ``space``.
-        space: What is searched, narrowed by the report or not.
-        report: Measured in that space, or before it was narrowed.
+        space: The searched space, narrowed by the report or not.
+        report: A report on that space, or on the space before it was narrowed.
 
     Returns:
         The number of trials that the study did not have before.

@@ -1,4 +1,4 @@
-"""What lowering one parameter at a time tells about a network."""
+"""The report on the significance of parameters, with one curve of accuracy against width for each."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.study import Measurement
 
 SPARE_BELOW = 1
-"""Widths under the narrowest sufficient one that stay in a narrowed space: accuracy is not quite monotone."""
+"""Widths below the narrowest sufficient one that stay in a narrowed space: accuracy is only almost monotone."""
 
 SPARE_ABOVE = 3
-"""Widths over it that stay: parameters that are narrow together lose more than each of them alone."""
+"""Widths above it that stay: parameters that are narrow together lose more than each of them alone."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class WidthPoint:
     """Accuracy with one parameter at a width and all others at their widest.
 
     Args:
-        width: In bits.
-        accuracy: A fraction.
-        low: Lower end of its confidence interval,
-        high: and upper end.
+        width: Width in bits.
+        accuracy: Accuracy, a fraction.
+        low: Lower end of its confidence interval.
+        high: Upper end of its confidence interval.
         correct: Correct answers; None if the accuracy was predicted, not measured.
-        seen: Among that many samples.
-        reference: Accuracy of the widest width on these samples; None if it is not known.
+        seen: Number of samples; None if the accuracy was predicted.
+        reference: Accuracy of the widest configuration on these samples; None if it is unknown.
     """
 
     width: int
@@ -50,10 +50,10 @@ class WidthPoint:
 
     @property
     def standard_error(self) -> float:
-        """Of the accuracy: that of a proportion, or a fourth of the interval if the accuracy was predicted."""
+        """Standard error of the accuracy: of a proportion, or a fourth of the interval of a predicted accuracy."""
         if self.correct is None or self.seen is None:
             return (self.high - self.low) / 4
-        # One more right and one more wrong: nothing is certain, not even where all answers were alike.
+        # With one more correct and one more wrong answer, the error is never 0, even if all answers were alike.
         proportion = (self.correct + 1) / (self.seen + 2)
         return math.sqrt(proportion * (1 - proportion) / (self.seen + 2))
 
@@ -63,11 +63,11 @@ class WidthCurve:
     """Accuracy against the width of one parameter, with one scheme and rounding.
 
     Args:
-        parameter: Its name, or that of a group of tied parameters: that of one of ``space.widths``.
-        scheme: Of the whole network.
-        rounding: Of the whole network.
-        points: By ascending width; the last is the widest of the space.
-        narrowest: The narrowest width that is accurate enough; None if even the widest is not.
+        parameter: Name of the parameter, or of a group of tied parameters, as in ``space.widths``.
+        scheme: Scheme of the whole network.
+        rounding: Rounding of the whole network.
+        points: The points by ascending width; the last is the widest of the space.
+        narrowest: The narrowest sufficient width; None if even the widest is not sufficient.
     """
 
     parameter: str
@@ -78,28 +78,28 @@ class WidthCurve:
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """Accuracy lost at every point, on the samples that it saw; that of the widest is 0."""
+        """Accuracy lost at every point, on its own samples; 0 for the widest."""
         best = self.points[-1].accuracy
         lost = [(best if p.reference is None else p.reference) - p.accuracy for p in self.points[:-1]]
         return (*lost, 0.0)
 
     @property
     def loss_per_bit(self) -> float:
-        """Accuracy lost per bit of width saved, a fraction: the sum over all widths of the one, over that of the other.
+        """Accuracy lost per saved bit of width, a fraction: the sum of losses over all widths, over that of saved bits.
 
-        Between points that were looked at the loss halves with every bit, as the step of quantization does.
+        Losses between measured points are interpolated: they halve with every bit, as the quantization step does.
         """
         return float(self._shares @ self.losses)
 
     @property
     def standard_error(self) -> float:
-        """Of the loss per bit, as if the points had seen different samples: they saw the same ones, so it is less."""
+        """Standard error of the loss per bit; an upper estimate, as if the points had independent samples."""
         shares, errors = self._shares[:-1], [point.standard_error for point in self.points]
         return math.hypot(*(shares * errors[:-1]), shares.sum() * errors[-1])
 
     @property
     def _shares(self) -> NDArray[np.float64]:
-        """What each point's loss counts in the loss per bit, shape (points,)."""
+        """Coefficient of each point's loss in the loss per bit, shape (points,)."""
         shares = np.zeros(len(self.points))
         widths = [point.width for point in self.points]
         for index, (low, high) in enumerate(pairwise(widths)):
@@ -113,16 +113,16 @@ class WidthCurve:
 
 @dataclass(frozen=True)
 class SignificanceReport:
-    """Which parameters matter: what :func:`~qspinn_optuna.significance.measure_significance` found.
+    """Significance of every parameter, see :func:`~qspinn_optuna.significance.measure_significance`.
 
     Args:
-        curves: One for each parameter, scheme and rounding.
+        curves: One curve for each parameter, scheme and rounding.
         baseline_accuracy: Accuracy that models are compared with, a fraction.
-        tolerance: What a model may lose to be accurate enough, a fraction.
-        confidence: Of the intervals of the points.
-        evaluations: Configurations that were evaluated.
-        samples: Samples that were evaluated.
-        importances: Optuna's, of every dimension of a study, if it was a study that was looked at.
+        tolerance: Accuracy that a sufficient width may lose, a fraction.
+        confidence: Confidence of the intervals of the points.
+        evaluations: Number of evaluated configurations.
+        samples: Number of evaluated samples.
+        importances: Optuna's importance of every dimension, if the report is of the trials of a study.
     """
 
     curves: tuple[WidthCurve, ...]
@@ -135,25 +135,25 @@ class SignificanceReport:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What was lowered, in the order of the space."""
+        """Names of the narrowed parameters, in the order of the space."""
         return tuple(dict.fromkeys(curve.parameter for curve in self.curves))
 
     @cached_property
     def loss_per_bit(self) -> dict[str, float]:
-        """Accuracy lost per bit of width saved, for every parameter the mean over schemes and roundings.
+        """Accuracy lost per saved bit of width, for every parameter the mean over schemes and roundings.
 
-        Those with which not even the widest widths are accurate enough are left out, unless all are like that.
+        A scheme with a rounding counts only if the widest widths are sufficient with it, unless they never are.
         """
         return {name: float(np.mean([curve.loss_per_bit for curve in curves])) for name, curves in self._usable.items()}
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        """The parameters, from the one that loses most accuracy per bit saved; of equals, in the order of the space."""
+        """The parameters by descending loss per bit; ties stay in the order of the space."""
         return tuple(sorted(self.parameters, key=lambda name: -self.loss_per_bit[name]))
 
     @cached_property
     def standard_error(self) -> dict[str, float]:
-        """Of the loss per bit of every parameter, from the number of samples; see :attr:`WidthCurve.standard_error`."""
+        """Standard error of the loss per bit of every parameter; see :attr:`WidthCurve.standard_error`."""
         return {
             name: math.hypot(*(curve.standard_error for curve in curves)) / len(curves)
             for name, curves in self._usable.items()
@@ -161,9 +161,9 @@ class SignificanceReport:
 
     @property
     def tiers(self) -> tuple[tuple[str, ...], ...]:
-        """The ranking in groups: those of one are not told apart from its first by two standard errors.
+        """The ranking in groups, whose members are within two standard errors of the first of the group.
 
-        Whoever measures again may find those of a group in another order.
+        Another measurement may order the members of a group differently.
         """
         tiers: list[list[str]] = []
         for name in self.ranking:
@@ -177,7 +177,7 @@ class SignificanceReport:
 
     @property
     def narrowest(self) -> dict[str, int]:
-        """The narrowest width that is accurate enough with some scheme and rounding, of parameters that have one."""
+        """The narrowest width that suffices with some scheme and rounding, for parameters that have one."""
         found: dict[str, int] = {}
         for curve in self.curves:
             if curve.narrowest is not None:
@@ -186,10 +186,10 @@ class SignificanceReport:
 
     @property
     def worth_searching(self) -> dict[str, tuple[int, int]]:
-        """First and last width of every parameter that a search should try: what ``space.narrow(report)`` keeps.
+        """First and last width of every parameter that ``space.narrow(report)`` keeps.
 
-        From one under the narrowest that suffices with any scheme and rounding to three over the widest of these.
-        Where nothing suffices, all of them.
+        They are :data:`SPARE_BELOW` below the smallest and :data:`SPARE_ABOVE` above the largest of the narrowest
+        sufficient widths of all schemes and roundings. A parameter without a sufficient width keeps all widths.
         """
         widths: dict[str, tuple[int, int]] = {}
         for name in self.parameters:
@@ -203,11 +203,11 @@ class SignificanceReport:
         return widths
 
     def measurements(self, space: QuantizationSpace) -> list[Measurement]:
-        """What was measured, as a study keeps it for its sampler; see :func:`~qspinn_optuna.study.record_measurements`.
+        """The measurements that a study stores for its sampler; see :func:`~qspinn_optuna.study.record_measurements`.
 
         Args:
-            space: What was measured, or that space narrowed. In the latter what was measured with the widest widths
-                counts for the widest that are left, which have bits to spare.
+            space: The measured space, or that space narrowed. In a narrowed space, measurements at the widest widths
+                count for its own widest widths, which are still wider than needed.
         """
         widths = searched_widths(space)
         found: dict[str, Measurement] = {}
@@ -218,14 +218,14 @@ class SignificanceReport:
                 if point.correct is None or point.seen is None or not low <= width <= high:
                     continue
                 params = params_at(space, curve.scheme, curve.rounding, curve.parameter, width)
-                # Curves share the point at which everything is wide.
+                # All curves share the widest point.
                 found.setdefault(json.dumps(params), Measurement(params, point.correct, point.seen))
         return list(found.values())
 
     def promising(self, space: QuantizationSpace) -> list[dict[str, Any]]:
-        """Trial parameters to begin a study with: every width at what suffices alone, then one more bit, then two more.
+        """Trial parameters to begin a study with, for each scheme and rounding whose widest widths suffice.
 
-        For each scheme and rounding that is accurate enough with the widest widths.
+        Every parameter has its narrowest sufficient width, then one bit more, then two bits more.
         """
         widths, trials = searched_widths(space), []
         for spare in range(3):
@@ -245,12 +245,12 @@ class SignificanceReport:
 
     @property
     def _usable(self) -> dict[str, list[WidthCurve]]:
-        """The curves of every parameter that tell what it costs."""
+        """The curves of every parameter that count in its loss per bit."""
         usable = [curve for curve in self.curves if curve.narrowest is not None] or self.curves
         return {name: [curve for curve in usable if curve.parameter == name] for name in self.parameters}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON keeps them."""
+        """The report as plain values for JSON."""
         plain: dict[str, Any] = json.loads(json.dumps({**asdict(self), "importances": dict(self.importances)}))
         return plain
 
@@ -259,7 +259,7 @@ class SignificanceReport:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            ValueError: If the values are not those of a report.
+            ValueError: If ``values`` are not those of a report.
         """
         try:
             curves = tuple(
@@ -278,14 +278,24 @@ class SignificanceReport:
             raise ValueError(f"values must be those of SignificanceReport.to_dict, got others: {error!r}.") from error
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that is not a fraction of at least 0 and below 1.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 1):
+        raise ValueError(f"tolerance must be a fraction of at least 0 and below 1, such as 0.01, got {tolerance!r}.")
+
+
 def searched_widths(space: QuantizationSpace) -> dict[str, tuple[int, int]]:
-    """First and last width of every parameter, or group of tied ones, that has more than one, by its name."""
+    """First and last width of every parameter, or group of tied ones, with more than one width, by its name."""
     return {name: (low, high) for name, (low, high) in space.widths.items() if low < high}
 
 
 def params_at(
     space: QuantizationSpace, scheme: Scheme, rounding: Rounding, parameter: str | None = None, width: int | None = None
 ) -> dict[str, Any]:
-    """Trial parameters with the widest widths, but for one parameter's, if it is given."""
+    """Trial parameters of the widest configuration, with another width for one parameter if it is given."""
     params = space.params(space.uniform(MAX_BITS, scheme, rounding))
     return params if parameter is None else {**params, width_name(parameter): width}

@@ -1,4 +1,4 @@
-"""Which parameters matter, from the trials that a study has."""
+"""Estimating the significance of parameters from the trials of a study."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.pruning.sequential import check_confidence
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
-from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint
+from qspinn_optuna.significance.report import SignificanceReport, WidthCurve, WidthPoint, check_tolerance
 from qspinn_optuna.space import is_width, parameter_of
 from qspinn_optuna.study import accuracy_of, check_directions, finished_trials
 
@@ -28,29 +29,27 @@ _MEMBERS = 40
 def significance_from_study(
     study: optuna.Study, *, tolerance: float = 0.01, confidence: float = 0.9, seed: int = 0
 ) -> SignificanceReport:
-    """Estimate, without measuring anything, what every width alone does.
+    """Estimate the significance of every parameter from finished trials, without evaluations.
 
-    A model of the accuracy that saturates in every width, the one by which :class:`~qspinn_optuna.MemoryAwareSampler`
-    suggests, is fitted to the finished trials; its curves are those of one width, all others at their widest, where a
-    search seldom goes. So the intervals, which are those of the model's fits, matter more than the lines. The report
-    also has Optuna's importances (PED-ANOVA) of every dimension for the accuracy: they tell what varied results in the
-    trials that there are.
+    The saturating model of the accuracy that :class:`~qspinn_optuna.MemoryAwareSampler` uses is fitted to the trials.
+    Its curves are predictions with all other widths at their widest, which a search seldom tries, so the intervals over
+    the model's fits matter more than the lines. The report also has Optuna's importances (PED-ANOVA) of every dimension
+    for the accuracy, which describe the variation among the trials.
 
     Args:
         study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
-        tolerance: What a model may lose against the best of the widest ones to be accurate enough, a fraction.
-        confidence: Part of the fits that the intervals hold.
-        seed: Of the fits.
+        tolerance: Accuracy that a sufficient width may lose against the best widest configuration, a fraction.
+        confidence: Share of the fits inside the intervals.
+        seed: Seed of the fits.
 
     Raises:
-        ValueError: If the study has other objectives, other parameters than widths, roundings and a scheme, or fewer
-            than ten finished trials of one and the same space.
+        TypeError: If ``confidence`` is not a number.
+        ValueError: If ``tolerance`` or ``confidence`` is outside its range, or the study has other objectives, other
+            parameters than widths, roundings and a scheme, or fewer than ten finished trials of one space.
     """
     check_directions(study)
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance must be a fraction of at least 0 and under 1, such as 0.01, got {tolerance!r}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, both excluded, such as 0.9, got {confidence!r}.")
+    check_tolerance(tolerance)
+    check_confidence(confidence)
     trials = finished_trials(study)
     distributions = _distributions(study.study_name, trials)
     grid = SearchGrid(distributions)
@@ -82,23 +81,23 @@ def significance_from_study(
             sufficient = [point.width for point in points if point.accuracy >= baseline - tolerance]
             curves.append(WidthCurve(parameter_of(name), scheme, rounding, points, min(sufficient, default=None)))
     with warnings.catch_warnings():
-        # That importances are for low targets: ours is low where the accuracy is high.
+        # Optuna warns that importances are for reaching low targets; _loss is low where the accuracy is high.
         warnings.simplefilter("ignore", UserWarning)
         importances = optuna.importance.get_param_importances(study, target=_loss)
     return SignificanceReport(tuple(curves), baseline, tolerance, confidence, importances=dict(importances))
 
 
 def _loss(trial: FrozenTrial) -> float:
-    """Low where the accuracy is high: the importances are for reaching low values."""
+    """The negative accuracy: Optuna's importances are for reaching low values."""
     return -accuracy_of(trial)
 
 
 def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDistribution]:
-    """The space of the trials."""
+    """The distributions that all trials share."""
     if len(trials) < _FEWEST_TRIALS:
         raise ValueError(
-            f"Study {name!r} has {len(trials)} finished trials, and {_FEWEST_TRIALS} are the fewest that can tell: run "
-            "study.optimize first, or measure with measure_significance."
+            f"Study {name!r} must have at least {_FEWEST_TRIALS} finished trials, got {len(trials)}: run "
+            "study.optimize first, or use measure_significance."
         )
     distributions = trials[0].distributions
     ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width(key) for key in distributions)

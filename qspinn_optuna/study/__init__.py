@@ -1,4 +1,4 @@
-"""What a study knows of itself: what it is of, its objectives and floor, the records of its trials, its storage."""
+"""What a study stores: its identity, objectives, accuracy floor, baseline and measurements, and its trials' records."""
 
 from __future__ import annotations
 

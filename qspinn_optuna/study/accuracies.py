@@ -1,4 +1,4 @@
-"""Accuracies that a study keeps beside its trials: of the float network, of models and of controls."""
+"""Accuracies that a study stores beside its trials: the baseline, models on the test set, and controls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Baseline:
 
     Args:
         accuracy: On validation samples, a fraction.
-        test_accuracy: On test samples; None as long as it is not known.
+        test_accuracy: On test samples; None as long as it is unknown.
     """
 
     accuracy: float
@@ -25,19 +25,19 @@ class Baseline:
 
 
 def baseline_of(study: optuna.Study) -> Baseline | None:
-    """The float baseline of a study; None if it keeps none."""
+    """The baseline of a study; None if it stores none."""
     kept = read(study, StudyAttribute.BASELINE)
     return None if kept is None else Baseline(**kept)
 
 
 def record_baseline(study: optuna.Study, baseline: Baseline) -> None:
-    """Keep the float baseline in a study, in place of an earlier one."""
+    """Store the baseline in a study, in place of an earlier one."""
     if baseline_of(study) != baseline:
         write(study, StudyAttribute.BASELINE, asdict(baseline))
 
 
 def ensure_baseline(study: optuna.Study, workload: Workload) -> Baseline:
-    """The float baseline that a study keeps; measured and kept now if it has none."""
+    """The baseline that a study stores; measured and stored now if it has none."""
     baseline = baseline_of(study)
     if baseline is None:
         baseline = Baseline(float(workload.baseline))
@@ -46,13 +46,13 @@ def ensure_baseline(study: optuna.Study, workload: Workload) -> Baseline:
 
 
 def accuracies_on_test(study: optuna.Study) -> dict[int, float]:
-    """Accuracies on the test set of the trials that were tested, by trial number."""
+    """Accuracies of tested trials on the test set, by trial number."""
     kept = read(study, StudyAttribute.TEST_ACCURACIES) or {}
     return {int(number): float(accuracy) for number, accuracy in kept.items()}
 
 
 def record_test_accuracy(study: optuna.Study, trial_number: int, accuracy: float) -> None:
-    """Keep the test accuracy of a trial's model; finished trials themselves cannot change."""
+    """Store the test accuracy of a trial's model in the study, since finished trials cannot change."""
     known = accuracies_on_test(study)
     everything = {**known, trial_number: accuracy}
     write(study, StudyAttribute.TEST_ACCURACIES, {str(number): value for number, value in everything.items()})

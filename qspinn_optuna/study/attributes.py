@@ -1,4 +1,4 @@
-"""The user attributes that a study has, by name: the only code that reads and writes them."""
+"""The user attributes of a study: the only code that reads and writes them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import optuna
 
 
 class StudyAttribute(StrEnum):
-    """What a study keeps beside its trials."""
+    """Names of the user attributes of a study."""
 
     IDENTITY = "qspinn"
-    """What it is of: its space, and what the workload says of itself."""
+    """Its space, and the description of its workload."""
 
     BASELINE = "qspinn:baseline"
     """Accuracies of the float network."""
 
     ACCURACY_FLOOR = "qspinn:accuracy_floor"
-    """Accuracy under which a trial is infeasible."""
+    """Accuracy below which a trial is infeasible."""
 
     MEASUREMENTS = "qspinn:measurements"
     """Configurations that were measured without a trial."""
 
     SIGNIFICANCE = "qspinn:significance"
-    """The report on which parameters matter."""
+    """The report on the significance of parameters."""
 
     TEST_ACCURACIES = "qspinn:test_accuracies"
     """Accuracies of tested trials on the test set."""
@@ -40,10 +40,10 @@ class StudyAttribute(StrEnum):
 
 
 def read(study: optuna.Study, name: StudyAttribute) -> Any:
-    """The value of an attribute, as JSON gives it back; None if the study has none."""
+    """The value of an attribute, decoded from JSON; None if the study does not have it."""
     return study.user_attrs.get(name.value)
 
 
 def write(study: optuna.Study, name: StudyAttribute, value: Any) -> None:
-    """Set an attribute to a value that JSON can hold."""
+    """Set an attribute to a value for JSON."""
     study.set_user_attr(name.value, value)

@@ -1,4 +1,4 @@
-"""What a study is of: its space, and what the workload says of itself."""
+"""The identity of a study: its space, and the description of its workload."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
 from qspinn_optuna.study.objectives import DIRECTIONS, OBJECTIVES, check_directions
 
-_TOLD, _TOLD_LENGTH = 5, 80
-"""How many differences between studies an error tells, and characters of each value."""
+_SHOWN, _SHOWN_LENGTH = 5, 80
+"""Differences between studies that an error shows, and characters of each value."""
 
 
 def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study is of, as its storage will give it back.
+    """The identity of a study, as its storage will return it.
 
     Args:
-        space: What is searched.
-        settings: What the workload says of itself: plain values on which accuracies depend.
+        space: The search space.
+        settings: The description of the workload: plain values on which accuracies depend.
 
     Raises:
-        TypeError: If ``settings`` is not a mapping, or holds a value that JSON cannot.
+        TypeError: If ``settings`` is not a mapping, or has a value that JSON cannot hold.
     """
     return {"space": description_of(space), "settings": _plain(settings)}
 
@@ -44,31 +44,31 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def description_of(space: QuantizationSpace) -> dict[str, Any]:
-    """A space as a storage gives it back: in JSON, tuples are lists."""
+    """The description of a space, as a storage will return it: JSON turns tuples into lists."""
     description: dict[str, Any] = json.loads(json.dumps(space.to_dict()))
     return description
 
 
 def identify(study: optuna.Study, identity: Mapping[str, Any]) -> None:
-    """Write into a study without trials what it is of and how its objectives are called."""
+    """Store the identity and the names of the objectives in a study without trials."""
     with warnings.catch_warnings():
-        # Setting the names is marked as experimental; the dashboard shows them.
+        # Metric names are experimental in Optuna; the dashboard shows them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(OBJECTIVES))
     write(study, StudyAttribute.IDENTITY, identity)
 
 
 def is_new(study: optuna.Study) -> bool:
-    """Whether a study has neither an identity nor trials: it was made a moment ago, or nothing is lost."""
-    made_now = read(study, StudyAttribute.IDENTITY) is None and not study.get_trials(deepcopy=False)
-    return made_now and tuple(study.directions) == DIRECTIONS
+    """Whether a study has the right directions and neither an identity nor trials."""
+    is_empty = read(study, StudyAttribute.IDENTITY) is None and not study.get_trials(deepcopy=False)
+    return is_empty and tuple(study.directions) == DIRECTIONS
 
 
 def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
-    """Refuse a study that is of something else.
+    """Refuse a study of another identity.
 
     Raises:
-        ValueError: If its directions, space or settings differ, or another program made it.
+        ValueError: If its directions, space or settings differ, or another program created it.
     """
     check_directions(study)
     known = read(study, StudyAttribute.IDENTITY)
@@ -80,10 +80,10 @@ def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
         for key, old, new in _differences(known.get(part, {}), identity[part])
     ]
     if differences:
-        more = len(differences) - _TOLD
-        told = "; ".join(differences[:_TOLD]) + (f"; and {more} more that differ" if more > 0 else "")
+        more = len(differences) - _SHOWN
+        shown = "; ".join(differences[:_SHOWN]) + (f"; and {more} more that differ" if more > 0 else "")
         raise ValueError(
-            f"Study {study.study_name!r} began differently: {told}. "
+            f"Study {study.study_name!r} began differently: {shown}. "
             "Go on with what it began with, or give another study name."
         )
 
@@ -99,16 +99,16 @@ def check_settings(study: optuna.Study, settings: Mapping[str, Any]) -> None:
 
 
 def space_of(study: optuna.Study) -> dict[str, Any] | None:
-    """The description of the space that a study searches; None if another program made the study."""
+    """The description of the space that a study searches; None if another program created the study."""
     identity: dict[str, Any] = read(study, StudyAttribute.IDENTITY) or {}
     return identity.get("space")
 
 
 def check_space(study: optuna.Study, description: Mapping[str, Any]) -> None:
-    """Refuse a space, by its description, that is not the one that a study says it searches.
+    """Refuse the description of another space than that of a study; a study without a description accepts all.
 
     Raises:
-        ValueError: If it is another.
+        ValueError: If the study searches another space.
     """
     searched = space_of(study)
     if searched is not None and searched != description:
@@ -119,7 +119,7 @@ def check_space(study: optuna.Study, description: Mapping[str, Any]) -> None:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """(key, old value, new value) of what differs, nested dicts by dotted keys."""
+    """(key, old value, new value) of every difference; nested dicts have dotted keys."""
     found: list[tuple[str, Any, Any]] = []
     for key in sorted(old.keys() | new.keys()):
         was, now = old.get(key), new.get(key)
@@ -132,4 +132,4 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
 
 def _shortened(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= _TOLD_LENGTH else f"{text[:_TOLD_LENGTH]}..."
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."

@@ -14,12 +14,12 @@ from qspinn_optuna.study.attributes import StudyAttribute, read, write
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of a configuration beside the trials of a study.
+    """Counts of a configuration that was measured without a trial.
 
     Args:
-        params: The configuration, as ``space.params`` gives it.
+        params: The configuration, as :meth:`QuantizationSpace.params` returns it.
         correct: Correct answers.
-        seen: Samples that were answered.
+        seen: Number of samples.
 
     Raises:
         ValueError: If not 0 <= correct <= seen > 0.
@@ -40,14 +40,14 @@ class Measurement:
 
 
 def record_measurements(study: optuna.Study, new: Iterable[Measurement]) -> None:
-    """Keep measurements in a study, after those that it has; samplers may learn from them.
+    """Add measurements to those that a study stores; samplers may learn from them.
 
-    One process at a time should: of two at once, the later one's stay.
+    NOTE: only one process at a time should call it: if two do, the measurements of the first may be lost.
     """
     everything = [asdict(measurement) for measurement in (*measurements(study), *new)]
     write(study, StudyAttribute.MEASUREMENTS, everything)
 
 
 def measurements(study: optuna.Study) -> list[Measurement]:
-    """What was recorded in a study beside its trials."""
+    """The measurements that a study stores."""
     return [Measurement(**entry) for entry in read(study, StudyAttribute.MEASUREMENTS) or []]

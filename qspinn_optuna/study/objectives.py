@@ -1,4 +1,4 @@
-"""The two objectives of a study: their names and directions, their values, and which trials are feasible."""
+"""The two objectives of a study: names, directions, values, and feasibility of trials."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OBJECTIVES = ("memory_kib", "accuracy")
 DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 
 FLOOR_CONSTRAINT = "accuracy_floor"
-"""Name of the constraint that the accuracy floor sets: the floor minus the accuracy."""
+"""Name of the constraint of the accuracy floor, whose value is the floor minus the accuracy."""
 
 _OLDER_CONSTRAINTS = "constraints"
-"""System attribute of a trial with a list of constraints, as Optuna kept them before 5.0."""
+"""System attribute in which Optuna before 5.0 stored a trial's list of constraints."""
 
 
 def memory_of(trial: FrozenTrial) -> float:
@@ -38,19 +38,20 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def accuracy_floor(study: optuna.Study) -> float | None:
-    """Accuracy under which a trial of the study is infeasible, a fraction; None if the study has no floor."""
+    """Accuracy below which a trial of the study is infeasible, a fraction; None if the study has no floor."""
     floor = read(study, StudyAttribute.ACCURACY_FLOOR)
     return None if floor is None else float(floor)
 
 
 def set_accuracy_floor(study: optuna.Study, floor: float | None) -> None:
-    """Let trials under a floor be infeasible, those that are finished already included.
+    """Store the accuracy floor of a study. It applies to finished trials as well.
 
-    The constraints that finished trials keep for Optuna's own samplers and dashboard stay those of the earlier floor.
+    The constraints that finished trials store for Optuna's own samplers and the dashboard remain those of the earlier
+    floor.
 
     Args:
         study: The study.
-        floor: A fraction; None for no floor.
+        floor: The accuracy floor, a fraction; None for no floor.
 
     Raises:
         ValueError: If ``floor`` is not a fraction between 0 and 1.
@@ -62,9 +63,9 @@ def set_accuracy_floor(study: optuna.Study, floor: float | None) -> None:
 
 
 def constrain(trial: optuna.Trial, floor: float, accuracy: float) -> None:
-    """Keep with a trial by how much it misses the floor, as an Optuna constraint.
+    """Store the floor minus the accuracy of a trial as an Optuna constraint.
 
-    optuna-dashboard greys out infeasible trials by the older attribute, Optuna's samplers read both.
+    Optuna's samplers read the constraint, optuna-dashboard reads the older attribute to grey out infeasible trials.
     """
     missing = floor - accuracy
     trial.set_constraint(FLOOR_CONSTRAINT, missing)
@@ -72,17 +73,17 @@ def constrain(trial: optuna.Trial, floor: float, accuracy: float) -> None:
 
 
 def is_feasible(trial: FrozenTrial, floor: float | None) -> bool:
-    """Whether a finished trial keeps all constraints.
+    """Whether a finished trial reaches the accuracy floor and satisfies its constraints.
 
     Args:
         trial: The trial.
-        floor: The accuracy floor of its study; with None, the constraints that the trial keeps decide alone.
+        floor: The accuracy floor of its study; with None, only the stored constraints of the trial count.
     """
     constraints = trial.constraints
     if floor is not None:
         if accuracy_of(trial) < floor:
             return False
-        # What the trial keeps of the floor is of the time when it ran.
+        # The stored constraint of the floor is that of the time when the trial ran.
         constraints = {
             name: value for name, value in constraints.items() if name != FLOOR_CONSTRAINT and not name.isdecimal()
         }

@@ -1,4 +1,4 @@
-"""What a trial keeps: the only code that reads and writes its user attributes."""
+"""The record of a trial: the only code that reads and writes its user attributes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qspinn_optuna.workloads import TrainingProgress
 
 
 class Stage(StrEnum):
-    """When a pruner stopped a trial."""
+    """The stage of a trial at which a pruner stopped it."""
 
     TRAINING = "training"
     EVALUATION = "evaluation"
@@ -27,11 +27,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Counts:
-    """Answers of an evaluation.
+    """Counts of an evaluation.
 
     Args:
         correct: Correct answers.
-        seen: Samples that were answered.
+        seen: Number of samples.
     """
 
     correct: int
@@ -39,18 +39,18 @@ class Counts:
 
     @property
     def accuracy(self) -> float:
-        """The part of the answers that is correct."""
+        """The share of correct answers."""
         return self.correct / self.seen
 
 
 @dataclass(frozen=True)
 class FootprintRecord:
-    """Memory of a configuration as a trial keeps it.
+    """Memory of a configuration as a trial stores it.
 
     Args:
         kib: Memory in KiB.
         baseline_kib: Memory of the 32-bit original in KiB.
-        compression: How many times smaller than the original it is.
+        compression: How many times smaller the memory is than that of the original.
         by_parameter: Memory in bits by parameter.
         by_family: Memory in bits by family.
     """
@@ -69,7 +69,7 @@ class FootprintRecord:
 
 
 class TrialRecord:
-    """What a trial keeps, typed. What it does not keep is None.
+    """The user attributes of a trial as typed values; a missing attribute is None.
 
     Args:
         trial: A trial of any study, in any state.
@@ -86,31 +86,31 @@ class TrialRecord:
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """What the sampler suggested."""
+        """The suggested parameters."""
         return self._trial.params
 
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
-        """What the sampler suggested from."""
+        """The distributions of the suggested parameters."""
         return self._trial.distributions
 
     @property
     def is_complete(self) -> bool:
-        """Whether the trial keeps its configuration and footprint, as QuantizationObjective leaves it."""
+        """Whether the trial has a configuration and a footprint, as trials of QuantizationObjective do."""
         return {"config", "footprint"} <= self._attributes.keys()
 
     def is_feasible(self, floor: float | None) -> bool:
-        """Whether a finished trial reaches the accuracy floor of its study and keeps its constraints."""
+        """Whether a finished trial reaches the accuracy floor and satisfies its constraints."""
         return is_feasible(self._finished, floor)
 
     @property
     def memory_kib(self) -> float:
-        """Its first objective; only of a finished trial."""
+        """The first objective of a finished trial."""
         return memory_of(self._finished)
 
     @property
     def accuracy(self) -> float:
-        """Its second objective; only of a finished trial."""
+        """The second objective of a finished trial, a fraction."""
         return accuracy_of(self._finished)
 
     @property
@@ -123,7 +123,7 @@ class TrialRecord:
         """The configuration, with its formats.
 
         Raises:
-            ValueError: If what the trial keeps is not a configuration.
+            ValueError: If the stored value is not a configuration.
         """
         kept = self._attributes.get("config")
         return None if kept is None else QuantizationConfig.from_dict(kept)
@@ -136,7 +136,7 @@ class TrialRecord:
 
     @property
     def counts(self) -> Counts | None:
-        """Answers of the evaluation, or of what there was of it before the trial was pruned."""
+        """Counts of the evaluation, up to the pruning if the trial was pruned; None if they are impossible."""
         correct, seen = self._attributes.get("correct"), self._attributes.get("seen")
         if not (isinstance(correct, int) and isinstance(seen, int) and 0 <= correct <= seen and seen > 0):
             return None
@@ -144,7 +144,7 @@ class TrialRecord:
 
     @property
     def samples(self) -> int | None:
-        """Samples that the evaluation has seen."""
+        """Number of samples of the evaluation."""
         seen = self._attributes.get("seen")
         return seen if isinstance(seen, int) else None
 
@@ -155,38 +155,38 @@ class TrialRecord:
 
     @property
     def workload(self) -> str | None:
-        """Digest of what the workload says of itself."""
+        """Digest of the workload's description."""
         return self._attributes.get("workload")
 
     @property
     def seconds(self) -> float | None:
-        """How long the evaluation took."""
+        """Seconds that the evaluation took."""
         return self._attributes.get("seconds")
 
     @property
     def duplicate_of(self) -> int | None:
-        """Number of the trial whose result this one took over."""
+        """Number of the finished duplicate whose result this trial took over."""
         return self._attributes.get("duplicate_of")
 
     @property
     def refused(self) -> str | None:
-        """Why the workload could not carry the configuration exactly."""
+        """The reason why the workload cannot carry the configuration exactly."""
         return self._attributes.get("refused")
 
     @property
     def pruned_at(self) -> Stage | None:
-        """When a pruner stopped the trial."""
+        """The stage at which a pruner stopped the trial."""
         kept = self._attributes.get("pruned_at")
         return None if kept is None else Stage(kept)
 
     @property
     def pruned_because(self) -> str | None:
-        """Why a pruner stopped the trial."""
+        """The reason why a pruner stopped the trial."""
         return self._attributes.get("pruned_because")
 
     @property
     def progress(self) -> tuple[TrainingProgress, ...]:
-        """Accuracies at the rungs of its training."""
+        """The rungs of the training, with their accuracies."""
         return tuple(TrainingProgress(**entry) for entry in self._attributes.get("training_progress", ()))
 
 
@@ -198,14 +198,14 @@ def attributes_of(
     seed: int = 0,
     workload: str = "",
 ) -> dict[str, Any]:
-    """User attributes of a trial, such as ``optuna.create_trial`` takes for one that was evaluated elsewhere.
+    """The user attributes of a trial, for example to create one with ``optuna.create_trial``.
 
     Args:
-        config: Its configuration.
+        config: The configuration.
         footprint: Memory of the configuration.
-        counts: Answers of its evaluation, if there was one.
+        counts: Counts of the evaluation, if there was one.
         seed: Seed of the evaluation.
-        workload: Digest of what the workload says of itself.
+        workload: Digest of the workload's description.
     """
     attributes = {"config": config.to_dict(), "footprint": asdict(footprint), "seed": seed, "workload": workload}
     return attributes if counts is None else {**attributes, **asdict(counts)}
@@ -214,41 +214,41 @@ def attributes_of(
 def record_configuration(
     trial: optuna.Trial, config: QuantizationConfig, footprint: Footprint, *, seed: int, workload: str
 ) -> None:
-    """Keep with a running trial what is evaluated; arguments as in :func:`attributes_of`."""
+    """Store in a running trial what it evaluates; arguments as in :func:`attributes_of`."""
     attributes = attributes_of(config, FootprintRecord.of(footprint), seed=seed, workload=workload)
     for name, value in attributes.items():
         trial.set_user_attr(name, value)
 
 
 def record_counts(trial: optuna.Trial, counts: Counts) -> None:
-    """Keep with a trial the answers of its evaluation."""
+    """Store in a trial the counts of its evaluation."""
     for name, value in asdict(counts).items():
         trial.set_user_attr(name, value)
 
 
 def record_seconds(trial: optuna.Trial, seconds: float) -> None:
-    """Keep with a trial how long its evaluation took."""
+    """Store in a trial the seconds that its evaluation took."""
     trial.set_user_attr("seconds", round(seconds, 3))
 
 
 def record_duplicate(trial: optuna.Trial, of: int) -> None:
-    """Keep with a trial that its result is that of an earlier one."""
+    """Store in a trial the number of the finished duplicate whose result it takes over."""
     trial.set_user_attr("duplicate_of", of)
 
 
 def record_refusal(trial: optuna.Trial, reason: str) -> None:
-    """Keep with a trial why the workload cannot carry its configuration exactly."""
+    """Store in a trial the reason why the workload cannot carry its configuration exactly."""
     trial.set_user_attr("refused", reason)
 
 
 def record_pruning(trial: optuna.Trial, stage: Stage, reason: str) -> None:
-    """Keep with a trial when and why a pruner stopped it."""
+    """Store in a trial the stage at which a pruner stopped it, and the reason."""
     trial.set_user_attr("pruned_at", stage.value)
     trial.set_user_attr("pruned_because", reason)
 
 
 def record_progress(trial: optuna.Trial, progress: TrainingProgress) -> tuple[TrainingProgress, ...]:
-    """Add a rung to those that a trial keeps; returns all of them."""
+    """Store a further rung in a trial; returns all its rungs."""
     rungs = (*TrialRecord(trial).progress, progress)
     trial.set_user_attr("training_progress", [asdict(rung) for rung in rungs])
     return rungs

@@ -12,7 +12,7 @@ from qspinn_optuna.study.attributes import StudyAttribute, read, write
 
 @dataclass(frozen=True)
 class Source:
-    """A file with a function that makes the workload of a study.
+    """A file with a function that creates the workload of a study.
 
     Args:
         file: Its absolute path.
@@ -24,13 +24,13 @@ class Source:
 
 
 def source_of(study: optuna.Study) -> Source | None:
-    """The file that a study was run from; None if it does not know."""
+    """The file that a study was run from; None if it stores none."""
     kept = read(study, StudyAttribute.SOURCE)
     return None if kept is None else Source(str(kept["file"]), tuple(kept["options"]))
 
 
 def record_source(study: optuna.Study, file: str, options: Sequence[str] = ()) -> None:
-    """Keep in a study what it was run from, in place of what it kept before."""
+    """Store in a study the file that it was run from, in place of an earlier one."""
     source = Source(file, tuple(options))
     if source_of(study) != source:
         write(study, StudyAttribute.SOURCE, {"file": source.file, "options": list(source.options)})

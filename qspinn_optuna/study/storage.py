@@ -1,4 +1,4 @@
-"""Where studies are kept: databases by their URL, opened with settings that several workers can share."""
+"""Databases of studies, opened with settings for several workers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SQLITE_TIMEOUT = 60
 """Seconds to wait for another process that writes."""
 
 _HEARTBEAT = 60
-"""Seconds after which a running trial says that it is alive; one that does not twice is tried again."""
+"""Seconds between the heartbeats of a running trial; a trial without two of them is enqueued again."""
 
 _ATTEMPTS = 20
-"""Of opening a database whose tables another process is making."""
+"""Attempts to open a database whose tables another process is creating."""
 
 
 def open_storage(url: str) -> RDBStorage:
-    """The database at a URL such as "sqlite:///qspinn.db", made if it is not there.
+    """The database at a URL such as "sqlite:///qspinn.db", created if it does not exist.
 
-    A trial whose process was killed is queued again a few minutes later, when any worker begins another one.
+    A trial whose process was killed is enqueued again a few minutes later, when any worker begins another trial.
 
     Raises:
         ValueError: If the database cannot be opened.
@@ -33,7 +33,7 @@ def open_storage(url: str) -> RDBStorage:
             return _connect(url)
         except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError, RuntimeError) as error:
             failure = error
-            if not _is_being_made(error):
+            if not _is_being_created(error):
                 break
             time.sleep(random.uniform(0.05, 0.2))
     raise ValueError(
@@ -42,15 +42,15 @@ def open_storage(url: str) -> RDBStorage:
     ) from failure
 
 
-def _is_being_made(error: Exception) -> bool:
-    """Whether another process made, in the same moment, what this one was about to."""
+def _is_being_created(error: Exception) -> bool:
+    """Whether another process creates the tables at the same time."""
     return isinstance(error, sqlalchemy.exc.IntegrityError) or "already exists" in str(error)
 
 
 def _connect(url: str) -> RDBStorage:
     sqlite = url.startswith("sqlite")
     with warnings.catch_warnings():
-        # Heartbeats are marked as experimental.
+        # Heartbeats are experimental in Optuna.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = RDBStorage(
             url,
@@ -59,7 +59,7 @@ def _connect(url: str) -> RDBStorage:
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
         )
     if sqlite:
-        # Writers do not wait for readers then: several workers, or the dashboard beside a running study.
+        # With a write-ahead log, writers do not wait for readers, such as other workers and the dashboard.
         with storage.engine.connect() as connection:
             connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage

@@ -1,4 +1,4 @@
-"""Figures of studies, as Plotly figures that read well on light and dark pages."""
+"""Plotly figures of studies, legible on light and dark pages."""
 
 from __future__ import annotations
 

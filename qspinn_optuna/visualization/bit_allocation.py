@@ -1,4 +1,4 @@
-"""The figure of widths along a front."""
+"""The figure of bit allocation along a front."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.checks import check_choice
 from qspinn_optuna.visualization.hover import describe_candidate
-from qspinn_optuna.visualization.members import column_axis, column_labels
-from qspinn_optuna.visualization.style import CHOICE_MARK, apply_style
+from qspinn_optuna.visualization.members import column_axis, column_labels, star_legend
+from qspinn_optuna.visualization.style import apply_style
 
 _ROW_HEIGHT = 34
 
 
 def plot_bit_allocation(front: ParetoFront, choice: Choice | None = None) -> go.Figure:
-    """The width of every parameter, in bits, for every member of a front, the smallest model first.
+    """The width of every parameter, in bits, for every candidate of a front, the smallest model first.
 
     Args:
         front: The front.
-        choice: The chosen candidate, whose column has a star if given.
+        choice: The chosen candidate, if any; its column has a star.
 
     Raises:
-        TypeError: If ``front`` or ``choice`` is something else.
-        ValueError: If the front is empty or has values that are not finite.
+        TypeError: If ``front`` is not a front, or ``choice`` is not a choice.
+        ValueError: If the front is empty, or one of its numbers is impossible.
     """
     check_front(front)
     check_choice(choice)
@@ -43,11 +43,10 @@ def plot_bit_allocation(front: ParetoFront, choice: Choice | None = None) -> go.
             ygap=2,
         )
     )
-    starred = "" if choice is None else f"; {CHOICE_MARK}: the choice"
     apply_style(
         figure,
         "Bits of every parameter along the front",
-        f"from the smallest model to the most accurate{starred}",
+        f"from the smallest model to the most accurate{star_legend(choice)}",
         height=260 + _ROW_HEIGHT * len(names),
     )
     figure.update_xaxes(column_axis(front))

@@ -1,4 +1,4 @@
-"""What can be drawn: refusals that name the argument and what would do."""
+"""Checks of the arguments of figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qspinn_optuna.study import TrialRecord, check_directions, finished_trials
 
 
 def finished_records(study: optuna.Study) -> list[TrialRecord]:
-    """The records of the finished trials of a study, by number; those whose values are not finite are left out.
+    """The records of the finished trials of a study whose values are finite, by number.
 
     Raises:
         TypeError: If ``study`` is not a study.
@@ -25,28 +25,18 @@ def finished_records(study: optuna.Study) -> list[TrialRecord]:
         if not record.is_complete or record.memory_kib <= 0:
             raise ValueError(
                 f"Trial {record.number} of study {study.study_name!r} was made by another program: figures need "
-                "positive memories, and the configuration and footprint that QuantizationObjective keeps."
+                "positive memories, and the configuration and footprint that QuantizationObjective stores."
             )
     return records
 
 
 def check_choice(choice: Choice | None) -> None:
-    """Refuse what is neither a choice nor None.
+    """Refuse an argument that is neither a choice nor None.
 
     Raises:
-        TypeError: If it is something else.
+        TypeError: If ``choice`` is something else.
     """
     if choice is not None and not isinstance(choice, Choice):
         raise TypeError(
             f"choice must be a Choice, such as SmallestSelector().select(front), got {type(choice).__name__}."
         )
-
-
-def check_fraction(name: str, value: float | None) -> None:
-    """Refuse what is neither a fraction nor None.
-
-    Raises:
-        ValueError: If it is outside 0-1 or not a number.
-    """
-    if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
-        raise ValueError(f"{name} must be a fraction between 0 and 1, got {value!r}.")

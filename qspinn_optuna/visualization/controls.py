@@ -1,4 +1,4 @@
-"""Trials that a search should beat: what one would try without it."""
+"""Trials that a search should beat: uniform widths, and narrow weights alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qspinn_optuna.study import TrialRecord, space_of
 
 
 def is_uniform_width(record: TrialRecord) -> bool:
-    """Whether all widths are the same, or the end of their range nearest to it, as ``space.uniform`` gives them."""
+    """Whether all widths are the same, or the nearest end of their range, as in ``space.uniform``."""
     ranges = _width_ranges(record)
     widths = {name: record.params[name] for name in ranges}
     return bool(widths) and any(
@@ -21,10 +21,10 @@ def is_uniform_width(record: TrialRecord) -> bool:
 
 
 def is_weight_only(record: TrialRecord, weight_dimensions: set[str]) -> bool:
-    """Whether nothing but weights is narrower than the space allows.
+    """Whether all widths except those of weights are the widest of the space.
 
     Args:
-        record: The trial.
+        record: The record of the trial.
         weight_dimensions: Names of the dimensions that are widths of weights.
     """
     return bool(weight_dimensions) and all(
@@ -35,7 +35,7 @@ def is_weight_only(record: TrialRecord, weight_dimensions: set[str]) -> bool:
 
 
 def weight_dimensions(study: optuna.Study) -> set[str]:
-    """Dimensions that are widths of weights and of nothing else; none if the study does not know its space."""
+    """Dimensions that are widths of weights only; empty if the study stores no space."""
     space = space_of(study)
     families: dict[str, set[str]] = {}
     for parameter in (space or {}).get("parameters", {}).values():

@@ -1,4 +1,4 @@
-"""The figure of what takes the memory."""
+"""The figure of memory by parameter or family."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from qspinn_optuna.front import Candidate, ParetoFront, check_front
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.checks import check_choice, finished_records
 from qspinn_optuna.visualization.hover import describe_candidate
-from qspinn_optuna.visualization.members import column_axis, column_labels
-from qspinn_optuna.visualization.style import CHOICE_MARK, PALETTE, apply_style
+from qspinn_optuna.visualization.members import column_axis, column_labels, star_legend
+from qspinn_optuna.visualization.style import PALETTE, apply_style
 
 _PATTERNS = ("", "/", "x", "-", ".", "|", "+", "\\")
-"""One for every round of the palette."""
+"""Patterns of bars, one for each repetition of the palette."""
 
 _BITS_PER_KIB = 8 * 1024
 
@@ -27,20 +27,20 @@ def plot_footprint(
     *,
     by: Literal["parameter", "family"] = "parameter",
 ) -> go.Figure:
-    """Memory of every member of a front, in KiB, stacked by what takes it; what takes most lies at the bottom.
+    """Memory of every candidate of a front, in KiB, as stacked bars with the largest part at the bottom.
 
-    The 32-bit original is named in the title, since its bar would dwarf the others.
+    The title states the memory of the 32-bit original, since its bar would dwarf the others.
 
     Args:
-        study: The study, whose trials keep their footprints.
-        front: Its front; made of the study if not given.
-        choice: The chosen candidate, whose bar has a star if given.
-        by: What the bars are made of.
+        study: The study, whose trials store their footprints.
+        front: Its front; computed from the study if not given.
+        choice: The chosen candidate, if any; its bar has a star.
+        by: The parts of a bar.
 
     Raises:
-        TypeError: If ``study``, ``front`` or ``choice`` is something else.
+        TypeError: If ``study`` is not a study, ``front`` is not a front, or ``choice`` is not a choice.
         ValueError: If the study has no finished trial or is of another program, the front is empty or of another
-            study, or ``by`` is neither.
+            study, or ``by`` is neither "parameter" nor "family".
     """
     if by not in ("parameter", "family"):
         raise ValueError(f'by must be "parameter" or "family", got {by!r}.')
@@ -68,11 +68,10 @@ def plot_footprint(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    starred = "" if choice is None else f"; {CHOICE_MARK}: the choice"
     apply_style(
         figure,
         f"{study.study_name}: memory by {by}",
-        f"the 32-bit original takes {front.baseline_kib:,.4g} KiB{starred}",
+        f"the 32-bit original takes {front.baseline_kib:,.4g} KiB{star_legend(choice)}",
         height=560,
     )
     figure.update_layout(barmode="stack", bargap=0.25, legend={"traceorder": "normal"})
@@ -85,7 +84,7 @@ def _bits_of_members(study: optuna.Study, front: ParetoFront, by: str) -> list[d
     footprints = {record.number: record.footprint for record in finished_records(study)}
     unknown = [candidate.trial_number for candidate in front if candidate.trial_number not in footprints]
     if unknown:
-        raise ValueError(f"front must be of study {study.study_name!r}, which has no finished trials {unknown}.")
+        raise ValueError(f"front must be of finished trials of study {study.study_name!r}, got trials {unknown}.")
     kept = [footprints[candidate.trial_number] for candidate in front]
     return [dict(each.by_family if by == "family" else each.by_parameter) for each in kept if each is not None]
 

@@ -29,13 +29,13 @@ from qspinn_optuna.visualization.style import (
 )
 
 _CELLS = 250
-"""Places beside each other that the mouse tells apart, and above each other."""
+"""Positions along each axis that the mouse can distinguish."""
 
 _NAMED = 8
-"""Trials at the same point that are named."""
+"""Trials at the same point that a label lists."""
 
 _TALLEST_FRONT = 12.0
-"""Points of accuracy up to which all of a front is sure to be in view."""
+"""Largest height of a front, in points of accuracy, that is always shown completely."""
 
 
 def plot_front(
@@ -47,20 +47,21 @@ def plot_front(
 ) -> go.Figure:
     """Accuracy against memory: all finished trials, the front as a staircase, and the choice.
 
-    Trials of uniform width and such that narrow nothing but weights have a frame: they are what one would try without
-    a search. Lines show the accuracy of the float network and the accuracy floor, if the study has them. Trials that
-    a pruner stopped while they were evaluated are small crosses at their accuracy so far. The axis of accuracy shows
-    the front and twice its height below, 36 points at most; zoom out to see what failed badly.
+    Frames mark the trials of uniform width and those that narrow only weights, which a search should beat. Lines show
+    the accuracy of the float network and the accuracy floor, if the study has them. Small crosses are trials that a
+    pruner stopped in evaluation, at their accuracy so far. The axis of accuracy shows the front and twice its height
+    below, 36 points at most; trials that failed badly are visible after zooming out.
 
     Args:
         study: The study.
-        front: Its front; made of the study if not given.
-        choice: The chosen candidate, marked if given.
-        mu: What memory costs in the reward, whose lines of equal value are drawn if given.
+        front: Its front; computed from the study if not given.
+        choice: The chosen candidate, if any; it has a star.
+        mu: Cost of memory in the reward of :class:`~qspinn_optuna.selection.TradeOffSelector`; lines of equal reward
+            are drawn if given.
 
     Raises:
-        TypeError: If ``study``, ``front`` or ``choice`` is something else.
-        ValueError: If the study has nothing to show or is of another program, the front is empty, or a number is
+        TypeError: If ``study`` is not a study, ``front`` is not a front, or ``choice`` is not a choice.
+        ValueError: If the study has no finished trial or is of another program, the front is empty, or a number is
             outside its range.
     """
     records = finished_records(study)
@@ -99,9 +100,9 @@ def _summary(front: ParetoFront, choice: Choice | None) -> str:
 def _notes(
     records: Sequence[TrialRecord], front: ParetoFront, choice: Choice | None, accuracies: tuple[float, float]
 ) -> dict[int, str]:
-    """What the mouse tells beside the configuration: which trials are on the front, and which lie at the same point.
+    """Notes of the hover labels, by trial: whether it is on the front, and other trials at the same point.
 
-    Only one of those answers the mouse.
+    Only one trial of a point has a hover label on screen.
     """
     memories = [math.log(record.memory_kib) for record in records]
     across, up = (max(memories) - min(memories)) / _CELLS or 1.0, (accuracies[1] - accuracies[0]) / _CELLS
@@ -157,7 +158,7 @@ def _add_trials(
 
 
 def _add_controls(figure: go.Figure, records: Sequence[TrialRecord], weights: set[str]) -> None:
-    """Frames around the trials that a search should beat; the points below them answer the mouse."""
+    """Frames around the trials that a search should beat; the points below them have the hover labels."""
     uniform = [record for record in records if is_uniform_width(record)]
     weight_only = [record for record in records if is_weight_only(record, weights)]
     for members, name, color, symbol, size in (
@@ -178,7 +179,7 @@ def _add_controls(figure: go.Figure, records: Sequence[TrialRecord], weights: se
 
 
 def _add_stopped(figure: go.Figure, study: optuna.Study, ends: tuple[float, float]) -> None:
-    """Trials that were stopped while they were evaluated, as far as they are as large as finished ones."""
+    """Trials that were stopped in evaluation, within the range of memory of the finished ones."""
     pruned = map(TrialRecord, study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
     stopped = [
         (record, record.footprint.kib, record.counts.accuracy)
@@ -200,7 +201,7 @@ def _add_stopped(figure: go.Figure, study: optuna.Study, ends: tuple[float, floa
 
 
 def _add_staircase(figure: go.Figure, front: ParetoFront, last_kib: float) -> None:
-    """The front, as far to the right as trials go: more memory than its last member takes is no better."""
+    """The front as a staircase, drawn to the largest memory of all trials."""
     memories = [candidate.memory_kib for candidate in front]
     accuracies = [100 * candidate.accuracy for candidate in front]
     figure.add_trace(
@@ -246,7 +247,7 @@ def _add_level(figure: go.Figure, ends: tuple[float, float], accuracy: float | N
 
 
 def _accuracy_range(front: ParetoFront, baseline_accuracy: float | None) -> tuple[float, float]:
-    """From a little under the front to a little over it, percent: trials that failed badly would flatten the rest."""
+    """Ends of the accuracy axis, percent, around the front: trials that failed badly would flatten it."""
     shown = [100 * candidate.accuracy for candidate in front]
     if baseline_accuracy is not None:
         shown.append(100 * baseline_accuracy)

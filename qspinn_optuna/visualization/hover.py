@@ -1,4 +1,4 @@
-"""What is read when the mouse rests on a point: the whole configuration."""
+"""Hover labels: result and configuration of a trial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qspinn_optuna.front import Candidate
 from qspinn_optuna.study import TrialRecord
 
 _MANY = 14
-"""Lines from which on several go into one: a screen holds no more."""
+"""Most lines of a label; with more entries, several share a line."""
 
 
 def describe_trial(record: TrialRecord) -> str:
@@ -18,7 +18,7 @@ def describe_trial(record: TrialRecord) -> str:
 
 
 def describe_stopped(record: TrialRecord) -> str:
-    """What a trial showed before it was stopped, and its configuration."""
+    """Result so far and configuration of a trial that was stopped early."""
     assert record.counts is not None
     assert record.footprint is not None
     share = f"{record.counts.accuracy:.2%} of the first {record.counts.seen:,} samples"
@@ -27,7 +27,7 @@ def describe_stopped(record: TrialRecord) -> str:
 
 
 def describe_candidate(candidate: Candidate) -> str:
-    """Result and configuration of a member of a front, with the formats."""
+    """Result and configuration of a candidate of a front, with the formats."""
     heading = [
         f"<b>trial {candidate.trial_number}</b>",
         f"{candidate.memory_kib:.2f} KiB, {candidate.compression:.2f}x smaller, {candidate.accuracy:.2%}",

@@ -1,4 +1,4 @@
-"""The figure of a search's progress."""
+"""The figure of the hypervolume of a search as it progresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.study import TrialRecord, accuracy_floor
-from qspinn_optuna.visualization.checks import check_fraction, finished_records
+from qspinn_optuna.visualization.checks import finished_records
 from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import BLUE, INK, PALETTE, apply_style
 
@@ -20,19 +20,19 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross")
 
 _ROOM = 0.025
-"""Part of the axis on either side of what is drawn: the radius of a point."""
+"""Margin on each side, as a share of the axis: the radius of a point."""
 
 
 @dataclass
 class GrowingHypervolume:
-    """The area that a growing set of points dominates, brought up to date with each point.
+    """The area that a growing set of points dominates, updated with each point.
 
     Args:
-        reference_cost: Cost that a point must stay under to count.
-        reference_gain: Gain that it must exceed to count.
+        reference_cost: Only points of lower cost count.
+        reference_gain: Only points of higher gain count.
 
     Attributes:
-        area: Between the front of the points and the reference point.
+        area: Area between the front of the points and the reference point.
     """
 
     reference_cost: float
@@ -42,11 +42,11 @@ class GrowingHypervolume:
     _gains: list[float] = field(default_factory=list)
 
     def add(self, cost: float, gain: float) -> bool:
-        """Take a point in; whether the area grew by it."""
+        """Add a point; returns whether the area grew."""
         if cost >= self.reference_cost or gain <= self.reference_gain:
             return False
-        # The front is kept by ascending costs, and so gains. The new point adds what lies above the old steps, from
-        # its cost to the first one that gains as much.
+        # The front is sorted by ascending cost, and so by gain. The new point adds the area above the old steps, from
+        # its cost to the first step with a higher gain.
         start = bisect_left(self._costs, cost)
         height = self._gains[start - 1] if start else self.reference_gain
         if gain <= height or (start < len(self._costs) and self._costs[start] == cost and self._gains[start] >= gain):
@@ -68,31 +68,30 @@ def plot_hypervolume(
     *,
     reference_accuracy: float = 0.0,
 ) -> go.Figure:
-    """The hypervolume of a search as it goes on, best so far, or of several searches beside each other.
+    """The hypervolume of a search as it progresses, or of several searches for comparison.
 
-    It is the share that feasible trials dominate of the rectangle from no memory to that of the 32-bit original, and
-    from ``reference_accuracy`` to 1. Points are the trials that enlarged it, the first of which begins the line.
-
-    Beside each other, each search has its last hypervolume in the legend.
+    The hypervolume is the share that feasible trials dominate of the rectangle from no memory to the memory of the
+    32-bit original, and from ``reference_accuracy`` to 1. Points are the trials that enlarged it. The line begins at
+    the first of them. With several searches, the legend shows the last hypervolume of each.
 
     Args:
-        study: The study, or several of one network: a mapping from the names that the legend shows, or a sequence,
-            whose studies have their own names there.
-        against: "trials", by their number, or "seconds", summed up over all ended trials, stopped and failed ones too,
-            in the order in which they ended. What several workers did at once is summed up as well; waiting between
-            runs is not.
-        reference_accuracy: Where accuracy begins to count, such as that of chance, a fraction under 1.
+        study: The study, or several studies of one network: a mapping from the names in the legend, or a sequence of
+            studies with different names.
+        against: "trials" for trial numbers, or "seconds" for the summed durations of all ended trials, pruned and
+            failed ones included, in the order of their ends. Durations of parallel workers add up; pauses between runs
+            do not count.
+        reference_accuracy: Lower end of the rectangle, such as the accuracy of chance, a fraction below 1.
 
     Raises:
         TypeError: If ``study`` is something else.
-        ValueError: If ``against`` is neither, ``reference_accuracy`` no fraction under 1, or a study is of another
-            program or has no feasible trial; if there are none, two of a name, or such of different 32-bit memory.
+        ValueError: If ``against`` is neither "trials" nor "seconds", ``reference_accuracy`` is not a fraction below 1,
+            a study is of another program or has no feasible trial, there is no study, two have the same name, or their
+            networks have different memories in 32 bits.
     """
     if against not in ("trials", "seconds"):
         raise ValueError(f'against must be "trials" or "seconds", got {against!r}.')
-    check_fraction("reference_accuracy", reference_accuracy)
-    if reference_accuracy is None or reference_accuracy >= 1:
-        raise ValueError(f"reference_accuracy must be a fraction under 1, got {reference_accuracy!r}.")
+    if not (isinstance(reference_accuracy, int | float) and 0 <= reference_accuracy < 1):
+        raise ValueError(f"reference_accuracy must be a fraction below 1, got {reference_accuracy!r}.")
     named = _named_studies(study)
     baseline_kib = _common_baseline(named)
     histories = {
@@ -110,7 +109,7 @@ def plot_hypervolume(
     )
     titles = {"trials": "trial number", "seconds": "seconds of all trials, summed up (s)"}
     last = max(history[-1].position for history in histories.values()) or 1.0
-    # Some room on the left, so that a point at 0 does not stand on the labels of the other axis.
+    # With a margin on the left, a point at 0 does not cover the labels of the other axis.
     figure.update_xaxes(title={"text": titles[against]}, range=[-_ROOM * last, (1 + _ROOM) * last])
     figure.update_yaxes(title={"text": "hypervolume (%)"})
     return figure
@@ -119,7 +118,7 @@ def plot_hypervolume(
 def _named_studies(
     study: optuna.Study | Mapping[str, optuna.Study] | Sequence[optuna.Study],
 ) -> dict[str, optuna.Study]:
-    """Studies that can be drawn, by the names that are shown."""
+    """Checked studies, by the names that the figure shows."""
     if isinstance(study, Mapping):
         named = [(str(name), member) for name, member in study.items()]
     elif isinstance(study, Sequence) and not isinstance(study, str):
@@ -134,25 +133,25 @@ def _named_studies(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
-            f"study must have different names to tell studies apart, got {twice} more than once: give a mapping from "
-            "names to studies."
+            f"study must be several studies of different names, got {twice} more than once: give a mapping from names "
+            "to studies."
         )
     return dict(named)
 
 
 def _common_baseline(named: Mapping[str, optuna.Study]) -> float:
-    """Memory of the 32-bit original of all studies."""
-    # Refuses a study without a feasible trial, and says what the best one lacks.
+    """Memory of the 32-bit original, in KiB, which all studies share."""
+    # A study without a feasible trial raises here, with the reason.
     baselines = {name: ParetoFront.from_study(member).baseline_kib for name, member in named.items()}
     if len(set(baselines.values())) > 1:
-        told = ", ".join(f"{baseline_kib:,.4g} KiB in {name!r}" for name, baseline_kib in baselines.items())
-        raise ValueError(f"study must be several of one network, got different memories in 32 bits: {told}.")
+        different = ", ".join(f"{baseline_kib:,.4g} KiB in {name!r}" for name, baseline_kib in baselines.items())
+        raise ValueError(f"study must be several of one network, got different memories in 32 bits: {different}.")
     return next(iter(baselines.values()))
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A moment of the search, the area by then, and the trial that enlarged it, if it did."""
+    """A position of the search, the area up to it, and its trial if that enlarged the area."""
 
     position: float
     area: float
@@ -160,13 +159,13 @@ class _Step:
 
 
 def _trial_positions(study: optuna.Study) -> Iterable[tuple[float, int]]:
-    """(position, trial number) of all ended trials by number."""
+    """(position, trial number) of all ended trials, by number."""
     ended = (trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
     return ((trial.number, trial.number) for trial in ended)
 
 
 def _second_positions(study: optuna.Study) -> Iterable[tuple[float, int]]:
-    """(seconds so far, trial number) of all ended trials by their end."""
+    """(seconds so far, trial number) of all ended trials, in the order of their ends."""
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     seconds = 0.0
     for _, number, duration in sorted(
@@ -181,7 +180,7 @@ def _second_positions(study: optuna.Study) -> Iterable[tuple[float, int]]:
 def _history(
     study: optuna.Study, against: Literal["trials", "seconds"], hypervolume: GrowingHypervolume
 ) -> list[_Step]:
-    """What the line shows, from the first trial that dominates something."""
+    """The steps of the line, from the first trial with a positive area."""
     finished = {record.number: record for record in finished_records(study)}
     floor = accuracy_floor(study)
     positions = _trial_positions(study) if against == "trials" else _second_positions(study)
@@ -197,7 +196,7 @@ def _history(
 
 
 def _drawn(histories: Mapping[str, list[_Step]], whole: float) -> go.Figure:
-    """One study, or several beside each other."""
+    """The lines and points of one study, or of several."""
     if len(histories) > 1:
         return go.Figure(
             [_beside(place, name, history, whole) for place, (name, history) in enumerate(histories.items())]
@@ -229,7 +228,7 @@ def _drawn(histories: Mapping[str, list[_Step]], whole: float) -> go.Figure:
 
 
 def _beside(place: int, name: str, history: list[_Step], whole: float) -> go.Scatter:
-    """A line with a colour, a dash and a symbol of its own; the dashes move on when the colours begin again."""
+    """One of several lines, with its own colour, dash and symbol; dashes shift when colours repeat."""
     color = PALETTE[place % len(PALETTE)]
     look = (place + place // len(PALETTE)) % len(_DASHES)
     return go.Scatter(

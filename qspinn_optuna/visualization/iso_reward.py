@@ -23,18 +23,18 @@ def add_iso_rewards(
     memory_kib: tuple[float, float],
     height: float,
 ) -> None:
-    """Add lines on which the reward, accuracy - mu * memory / 32-bit memory, is the same.
+    """Add lines of equal reward, accuracy - mu * memory / original memory.
 
-    The middle one goes through the choice, or through the candidate of the largest reward. They bend on a logarithmic
-    axis of memory.
+    The middle line goes through the choice, or through the candidate with the largest reward. Lines are curved on a
+    logarithmic axis of memory.
 
     Args:
-        figure: Accuracy in percent against memory in KiB, changed in place.
+        figure: A figure of accuracy in percent against memory in KiB, changed in place.
         front: The front.
-        choice: The chosen candidate.
-        mu: What memory costs.
+        choice: The chosen candidate, if any.
+        mu: Cost of memory.
         memory_kib: First and last memory of the lines.
-        height: Percent of accuracy that are shown, over which the lines are spread.
+        height: Height of the visible accuracies in percent, over which the lines are spread.
 
     Raises:
         ValueError: If ``mu`` is negative or not finite.

@@ -1,4 +1,4 @@
-"""The columns of figures that compare the members of a front."""
+"""The columns of figures that compare the candidates of a front."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.style import CHOICE_MARK
 
 _UPRIGHT = 12
-"""Columns up to which their labels have room side by side."""
+"""Most columns whose labels fit side by side."""
 
 
 def column_labels(front: ParetoFront, choice: Choice | None) -> list[str]:
-    """Compression, accuracy and trial of every member, the choice with a star."""
+    """Compression, accuracy and trial number of every candidate, the choice with a star."""
     return [_label(candidate, choice, "<br>" if len(front) <= _UPRIGHT else ", ") for candidate in front]
 
 
 def column_axis(front: ParetoFront) -> dict[str, object]:
-    """An axis of such labels, upright while they have room."""
+    """An axis of these labels, rotated if there are many."""
     return {
         "title": {"text": "member of the front: compression, accuracy, trial"},
         "type": "category",
         "tickangle": None if len(front) <= _UPRIGHT else -90,
         "showgrid": False,
     }
+
+
+def star_legend(choice: Choice | None) -> str:
+    """The end of a subtitle that explains the star of the choice; empty without a choice."""
+    return "" if choice is None else f"; {CHOICE_MARK}: the choice"
 
 
 def _label(candidate: Candidate, choice: Choice | None, separator: str) -> str:

@@ -18,7 +18,7 @@ _COLUMNS = 2
 _PANEL_HEIGHT = 260
 _BINS = 64
 _MOST_CODES = 160
-"""Grid points up to which each has a bin of its own."""
+"""Most grid points that have a bin each."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -28,19 +28,19 @@ def plot_membranes(
     after: Mapping[str, Values],
     formats: Mapping[str, QFormat] | None = None,
 ) -> go.Figure:
-    """Histograms of membrane potentials before and after quantization, a panel a layer.
+    """Histograms of membrane potentials before and after quantization, with one panel for each layer.
 
-    Shares of the values are on a logarithmic axis, since most values may be at rest. Where the grid of a layer has few
-    points, each has a bin of its own; dashed lines are the ends of its range.
+    Shares of the values are on a logarithmic axis, since most values may be at rest. If the format of a layer has few
+    grid points, each has its own bin; dashed lines are the ends of the format's range.
 
     Args:
-        before: Values of the float network by layer, 1-D, such as
-            :func:`~qspinn_optuna.networks.membranes.membrane_values` gives.
-        after: Values of the quantized network, of the same layers.
-        formats: Formats of the layers, as far as they are known.
+        before: Potentials of the float network by layer, 1-D, such as those of
+            :func:`~qspinn_optuna.networks.membranes.membrane_values`.
+        after: Potentials of the quantized network, of the same layers.
+        formats: Formats of layers, where they are known.
 
     Raises:
-        TypeError: If ``before`` or ``after`` is no mapping, or a format no ``QFormat``.
+        TypeError: If ``before`` or ``after`` is not a mapping, or a format is not a ``QFormat``.
         ValueError: If there are no layers, they differ, or values are missing or not finite.
     """
     formats = {} if formats is None else formats
@@ -114,7 +114,7 @@ def _title(name: str, fmt: QFormat | None) -> str:
 
 
 def _edges(before: NDArray[np.float64], after: NDArray[np.float64], fmt: QFormat | None) -> NDArray[np.float64]:
-    """Edges of the bins, all equally wide; half a step beside the grid points if those are few."""
+    """Edges of equally wide bins, shape (bins + 1,); around the grid points if those are few."""
     low, high = min(before.min(), after.min()), max(before.max(), after.max())
     if fmt is not None:
         first, last = math.floor(low / fmt.resolution), math.ceil(high / fmt.resolution)
@@ -149,7 +149,7 @@ def _bars(
 def _outline(
     centers: NDArray[np.float64], shares: NDArray[np.float64], lowest: float, layer: str, in_legend: bool
 ) -> go.Scatter:
-    """A line over the bins, at the lower end of the axis where there is nothing: a logarithm has no 0."""
+    """A line over the bins; empty bins are at the lower end of the logarithmic axis."""
     step = centers[1] - centers[0]
     centers, shares = np.concatenate(([centers[0] - step], centers, [centers[-1] + step])), np.pad(shares, 1)
     return go.Scatter(
@@ -166,7 +166,7 @@ def _outline(
 
 
 def _range_ends(fmt: QFormat | None, edges: NDArray[np.float64]) -> list[float]:
-    """The ends of a format's range that are near what is shown: others would squeeze it."""
+    """The ends of a format's range near the bins; farther ones would squeeze the histogram."""
     if fmt is None:
         return []
     margin = 0.25 * (edges[-1] - edges[0])

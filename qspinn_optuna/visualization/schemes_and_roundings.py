@@ -1,4 +1,4 @@
-"""The figure of what schemes and roundings do."""
+"""The figure of accuracy by scheme and rounding."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from qspinn_optuna.visualization.style import CROWD, ROUNDINGS, SCHEMES, apply_s
 
 _PANEL_HEIGHT = 250
 _GAP = 0.24
-"""Part of two panels that is between them: labels of three lines and a title have room in 450 pixels, too."""
+"""Space between two panels, as a share of their height: three lines and a title fit into 450 pixels, too."""
 
 _TALLEST = 20.0
-"""Points of accuracy that the axes span at most, unless half of the trials would be outside."""
+"""Most points of accuracy on the axes, unless half of the trials would be outside."""
 
 _LOWEST = 5.0
-"""Points of accuracy that they span at least, if trials do."""
+"""Fewest points of accuracy on the axes, if the trials span them."""
 
 _FAR_OUT = 3.0
-"""Tukey's: how many times the distance between the quartiles a trial is under the lower one to lie outside."""
+"""Tukey's factor for outliers: interquartile ranges below the lower quartile."""
 
 
 def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
     """Accuracy by scheme and rounding, of all finished trials, feasible or not.
 
-    First a box and the points of each pair with their number n: what was tried. A sampler tries more widths around what
-    works, so boxes do not compare like with like; below is the best accuracy of each pair within a memory, which does.
-    Trials that failed badly are outside of the axes, and counted for each pair; zoom out to see them. Where each family
-    has a rounding of its own, there are two such panels for each.
+    The upper panel has a box and the n points of each pair of a scheme and a rounding. Boxes are not comparable if a
+    sampler tries more widths where accuracy is high; the best accuracy of each pair within a memory, in the lower
+    panel, is. Trials that failed badly are outside the axes and counted for each pair; they are visible after zooming
+    out. If every family has its own rounding, there are two such panels for each family.
 
     Args:
         study: The study.
 
     Raises:
-        TypeError: If ``study`` is no study.
+        TypeError: If ``study`` is not a study.
         ValueError: If it has no finished trial or is of another program.
     """
     records = finished_records(study)
@@ -86,8 +86,8 @@ def _rounding_dimensions(study: optuna.Study, records: Sequence[TrialRecord]) ->
     names = dict.fromkeys(name for record in records for name in record.params if name.partition(".")[0] == "rounding")
     if not names or not all("scheme" in record.params for record in records):
         raise ValueError(
-            f"Study {study.study_name!r} has trials without the parameters 'scheme' and 'rounding': figures need those "
-            "of a QuantizationSpace."
+            f"Study {study.study_name!r} has trials without the parameters 'scheme' and 'rounding': figures need the "
+            "parameters of a QuantizationSpace."
         )
     return list(names)
 
@@ -98,7 +98,7 @@ def _words(dimension: str) -> str:
 
 
 def _pairs(records: Sequence[TrialRecord], dimension: str) -> Iterator[tuple[Scheme, Rounding, list[TrialRecord]]]:
-    """Scheme, rounding and trials of the pairs that occur."""
+    """Scheme, rounding and records of every pair with trials."""
     for scheme in Scheme:
         for rounding in Rounding:
             wanted = (scheme.value, rounding.value)
@@ -132,7 +132,7 @@ def _box(scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], low
 def _best_within_memory(
     scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], last_kib: float, in_legend: bool
 ) -> go.Scatter:
-    """The pair's own staircase, drawn to the largest memory of the study."""
+    """The front of a pair as a staircase, drawn to the largest memory of the study."""
     best = nondominated(members, lambda record: (record.memory_kib, record.accuracy, record.number))
     name = f"{scheme.upper()}, {rounding}"
     return go.Scatter(
@@ -150,12 +150,12 @@ def _best_within_memory(
 
 
 def _accuracy_range(accuracies: Sequence[float]) -> tuple[float, float]:
-    """Percent, from the worst trial that did not fail badly: others would flatten the rest."""
+    """Ends of the accuracy axes, percent, without trials that failed badly: those would flatten the rest."""
     high = max(accuracies)
     lower, median, upper = np.quantile(accuracies, (0.25, 0.5, 0.75))
     fence = lower - _FAR_OUT * (upper - lower)
     low = max(min(fence, high - _LOWEST), min(high - _TALLEST, median))
-    # What is shown ends at a trial, and spans a point at least.
+    # The axis begins at a trial, and spans at least one point.
     low = min([accuracy for accuracy in accuracies if accuracy >= low] + [high - 1.0])
     margin = 0.06 * (high - low)
     return low - margin, high + margin

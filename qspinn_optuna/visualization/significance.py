@@ -20,23 +20,23 @@ _GAP = 44
 """Pixels between panels."""
 
 _APART = 0.015
-"""Part of the axis of widths between lines that would coincide."""
+"""Distance between lines that would coincide, as a share of the axis of widths."""
 
 _DASHES = {Rounding.TRUNCATION: "dot", Rounding.NEAREST: "solid", Rounding.STOCHASTIC: "dash"}
 
 
 def plot_significance(report: SignificanceReport) -> go.Figure:
-    """Accuracy against the width of one parameter at a time, a panel a parameter, the most significant first.
+    """Accuracy against the width of one parameter at a time, with a panel for each, the most significant first.
 
-    A line for every rounding with its confidence intervals, a little beside each other where they would coincide; a
-    frame marks the narrowest width that is accurate enough, which is at the dashed line. Several schemes have
-    panels beside each other. What lies far under the dashed line is outside of the panels; zoom out to see it.
+    Every rounding has a line with confidence intervals, slightly shifted from those of the others. A frame marks the
+    narrowest sufficient width, whose accuracy is at or above the dashed line. Several schemes have panels side by side.
+    Points far below the dashed line are outside the panels, and visible after zooming out.
 
     Args:
-        report: What was measured.
+        report: The report.
 
     Raises:
-        TypeError: If ``report`` is no report.
+        TypeError: If ``report`` is not a report.
         ValueError: If it has no curves, a curve has no points, or an accuracy is not finite.
     """
     _check(report)
@@ -82,7 +82,7 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
 
 
 def _titles(tiers: Sequence[Sequence[str]], schemes: Sequence[Scheme]) -> list[str]:
-    """Of the panels, those of a tier with the same number; the scheme only if there are several."""
+    """Titles of the panels: a number for each tier, the parameter, and the scheme if there are several."""
     numbered: list[str] = []
     for tier in tiers:
         place = len(numbered) + 1
@@ -123,7 +123,7 @@ def _check(report: SignificanceReport) -> None:
 
 
 def _traces(curve: WidthCurve, beside: float) -> list[go.Scatter]:
-    """The line, drawn so many bits beside its widths, and the frame around a point, if there is one."""
+    """The line, shifted by ``beside`` bits, and the frame around its narrowest sufficient point, if there is one."""
     rounding = Rounding(curve.rounding)
     mark, name = ROUNDINGS[rounding], rounding.value
     points = sorted(curve.points, key=lambda point: point.width)
@@ -170,7 +170,7 @@ def _translucent(color: str) -> str:
 
 
 def _accuracy_range(report: SignificanceReport) -> list[float]:
-    """Percent: as far down as curves go, but at most fifteen tolerances, or five points."""
+    """Ends of the accuracy axis, percent: down to the lowest curve, at most fifteen tolerances, or five points."""
     points = [point for curve in report.curves for point in curve.points]
     low = max(min(point.low for point in points), report.baseline_accuracy - max(15 * report.tolerance, 0.05))
     high = max(report.baseline_accuracy, *(point.high for point in points))

@@ -1,4 +1,4 @@
-"""The look that all figures share: legible on light and dark pages, for colour-blind people too."""
+"""The common style of figures: legible on light and dark pages, and for colour-blind people."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import plotly.graph_objects as go
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
 
-# Okabe and Ito's colours, without the two that vanish on one of the pages, yellow and black.
+# The colours of Okabe and Ito, without yellow and black, which vanish on light and dark pages.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 
 INK = "#787878"
-"""Of text and neutral lines: a contrast above 4 to white and to near-black alike."""
+"""Colour of text and neutral lines, with a contrast above 4 to both white and near-black."""
 
 _GRID = "rgba(128, 128, 128, 0.25)"
 _CLEAR = "rgba(0, 0, 0, 0)"
 
 _PANEL_TITLE = 16
-"""Pixels over the uppermost panels."""
+"""Pixels above the uppermost panels."""
 
 CROWD = 1_000
-"""Points from which on they are smaller and fainter."""
+"""Most points of normal size; more points are smaller and fainter."""
 
 CHOICE_COLOR = GREEN
 CHOICE_MARK = "★"
@@ -35,7 +35,7 @@ CHOICE_MARK = "★"
 
 @dataclass(frozen=True)
 class Mark:
-    """How one of a few kinds is drawn: a colour, and a symbol and a dash to tell it without colours."""
+    """How a scheme or a rounding is drawn: a colour, with a symbol and a dash for colour-blind people."""
 
     color: str
     symbol: str
@@ -76,17 +76,16 @@ _TEMPLATE = go.layout.Template(
 
 
 def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) -> None:
-    """Give a figure its titles, and the look.
+    """Set titles and style of a figure.
 
     Args:
-        figure: The figure, changed in place; annotations that it has are titles of panels.
-        title: What it shows, a short line.
-        subtitle: What one should see or know, in smaller letters; lines do not break by themselves, and narrow pages
-            show some 70 letters.
-        height: In pixels; the width is that of the page.
+        figure: The figure, changed in place; its annotations are titles of panels.
+        title: A short line.
+        subtitle: A line in smaller letters, without automatic breaks; narrow pages show about 70 letters.
+        height: Height in pixels; the width is that of the page.
     """
     text = f"{title}<br><span style='font-size:12px'>{subtitle}</span>"
-    # NOTE: the buttons stand in the margin on the right, where they cover neither titles nor data.
+    # NOTE: the mode bar is in the right margin, where it covers neither titles nor data.
     above = 62 + 16 * subtitle.count("<br>") + (_PANEL_TITLE if figure.layout.annotations else 0)
     margin = {"l": 64, "r": 44, "t": above, "b": 56}
     figure.update_layout(template=_TEMPLATE, title={"text": text, "font": {"size": 16}}, height=height, margin=margin)
@@ -94,10 +93,10 @@ def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) ->
 
 
 def memory_axis(values: Iterable[float]) -> dict[str, Any]:
-    """A logarithmic axis of memory with plain powers of two, and steps between them if there are few.
+    """A logarithmic axis of memory with ticks at powers of two, and between them if there are few.
 
     Args:
-        values: What is shown, KiB, positive.
+        values: Positive memories in KiB.
     """
     shown = list(values)
     low, high = min(shown), max(shown)

@@ -1,4 +1,4 @@
-"""The figure of what the reward's mu chooses."""
+"""The figure of the model that each mu of the trade-off selects."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.style import INK, SCHEMES, apply_style
 
 _BEYOND = 10.0
-"""How many times the outermost limits the axis goes further at most: the first and last winner win without end."""
+"""Largest factor from the outermost limits to the ends of the axis: the first and last interval have no own end."""
 
 _THOUSAND = 1_000
 
-_TOLD = 2
-"""Winners outside of the axis that are named, the last ones."""
+_NAMED = 2
+"""Winners beyond the axis that the subtitle names, the last ones."""
 
 _ROOM_FOR_LABEL = 0.06
-"""Part of the axis that the number of a trial takes."""
+"""Width of a trial number, as a share of the axis."""
 
 
 def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
-    """Which member of a front has the largest reward for which mu: its compression, and below it its accuracy.
+    """Compression and accuracy of the candidate with the largest reward, against mu.
 
-    The numbers are those of the trials. The first winner wins down to mu = 0. The axis ends at the mu from which on no
-    reward is positive, as even the best model's memory costs more than its accuracy is worth; who wins there is told
-    above.
+    Points have trial numbers. The first winner wins down to mu = 0. The axis ends at the mu from which on no reward is
+    positive, since memory costs more than any accuracy; the subtitle names the winners beyond.
 
     Args:
         front: The front.
 
     Raises:
-        TypeError: If ``front`` is something else.
-        ValueError: If it is empty or has values that are not finite.
+        TypeError: If ``front`` is not a front.
+        ValueError: If it is empty, or one of its numbers is impossible.
     """
     check_front(front)
     intervals = sweep_mu(front)
@@ -71,7 +70,7 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
 
 
 def _mu_range(front: ParetoFront, intervals: Sequence[MuInterval]) -> tuple[float, float]:
-    """What the axis shows: the limits between winners, as far as there is a positive reward."""
+    """Ends of the axis of mu, around the limits between winners, as long as a reward is positive."""
     limits = [interval.low for interval in intervals if interval.low > 0]
     if not limits:
         return 0.01, 1.0
@@ -81,14 +80,14 @@ def _mu_range(front: ParetoFront, intervals: Sequence[MuInterval]) -> tuple[floa
 
 
 def _beyond(intervals: Sequence[MuInterval], last: float) -> str:
-    """Who wins outside of the axis."""
+    """The part of the subtitle that names the winners beyond the axis."""
     if not intervals:
         return ""
-    told = [
-        f"trial {interval.candidate.trial_number} from {_plain(interval.low)} on" for interval in intervals[-_TOLD:]
+    named = [
+        f"trial {interval.candidate.trial_number} from {_plain(interval.low)} on" for interval in intervals[-_NAMED:]
     ]
-    more = f"{len(intervals) - _TOLD} more, " if len(intervals) > _TOLD else ""
-    return f"<br>over mu = {last:.3g} no reward is positive; there win {more}{', '.join(told)}"
+    more = f"{len(intervals) - _NAMED} more, " if len(intervals) > _NAMED else ""
+    return f"<br>over mu = {last:.3g} no reward is positive; there win {more}{', '.join(named)}"
 
 
 def _plain(mu: float) -> str:
@@ -118,7 +117,7 @@ def _add_winners(
     row: int,
     width: float,
 ) -> None:
-    """A point in the middle of every step, in the colour of its scheme, with the number of its trial if it has room."""
+    """A point in the middle of every step, in the colour of its scheme, with its trial number if that fits."""
     for scheme, mark in SCHEMES.items():
         members = [place for place, winner in enumerate(winners) if winner.candidate.config.scheme is scheme]
         if not members:
@@ -145,7 +144,7 @@ def _add_winners(
 
 
 def _range_with_labels(values: Sequence[float]) -> list[float]:
-    """With room for the numbers over the points."""
+    """Ends of an axis with room for the trial numbers above the points."""
     span = max(values) - min(values) or 0.1 * max(values) or 1.0
     return [min(values) - 0.08 * span, max(values) + 0.22 * span]
 

@@ -56,12 +56,12 @@ def test_whole_numbers_of_any_type_are_converted(images: NDArray[np.uint8], data
 def test_other_arrays_than_bytes_are_refused_by_name(argument: str, kind: type[np.generic]) -> None:
     arrays: dict[str, Any] = {"images": np.ones((2, 3), np.uint8), "labels": np.zeros(2, np.uint8)}
     arrays[argument] = arrays[argument].astype(kind)
-    with pytest.raises(TypeError, match=rf"^{argument} must be a uint8 array, got {np.dtype(kind)}\..*from_arrays"):
+    with pytest.raises(TypeError, match=rf"^{argument}\b.*got {np.dtype(kind)}\..*from_arrays"):
         LabeledImages(**arrays)
 
 
 def test_a_list_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="images must be a uint8 array, got list"):
+    with pytest.raises(TypeError, match=r"^images\b.*got list"):
         LabeledImages([[1, 2]], bytes_of(0))  # type: ignore[arg-type]
 
 
@@ -70,19 +70,19 @@ def test_a_list_is_refused_by_name() -> None:
     [((2, 3), (3,)), ((2, 3), (1,)), ((2, 3, 4), (2,)), ((6,), (6,)), ((2, 3), (2, 1)), ((2, 3), ())],
 )
 def test_shapes_that_do_not_fit_are_told(images: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"images must be \[images, pixels\]") as error:
+    with pytest.raises(ValueError, match=r"^images\b") as error:
         LabeledImages(np.ones(images, np.uint8), np.zeros(labels, np.uint8))
     assert f"got {list(images)} and {list(labels)}" in str(error.value)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0), (2, 3)])
 def test_no_images_and_black_images_are_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="images must hold at least one pixel that is not black"):
+    with pytest.raises(ValueError, match=r"^images\b.*black"):
         LabeledImages(np.zeros(shape, np.uint8), np.zeros(shape[0], np.uint8))
 
 
 def test_an_empty_part_is_refused() -> None:
-    with pytest.raises(ValueError, match="images must hold"):
+    with pytest.raises(ValueError, match=r"^images\b.*got \[0, "):
         labeled()[4:]
 
 
@@ -91,7 +91,7 @@ def test_an_empty_part_is_refused() -> None:
 def test_nan_and_infinities_are_refused_by_name(argument: str, value: float) -> None:
     arrays = {"images": np.ones((2, 3)), "labels": np.zeros(2)}
     arrays[argument][0] = value
-    with pytest.raises(ValueError, match=f"^{argument} must be finite"):
+    with pytest.raises(ValueError, match=rf"^{argument}\b.*finite"):
         LabeledImages.from_arrays(**arrays)
 
 
@@ -100,12 +100,12 @@ def test_nan_and_infinities_are_refused_by_name(argument: str, value: float) -> 
 def test_numbers_that_are_no_bytes_are_refused_by_name(argument: str, value: float) -> None:
     arrays = {"images": np.ones((2, 3)), "labels": np.zeros(2)}
     arrays[argument][0] = value
-    with pytest.raises(ValueError, match=f"^{argument} must be whole numbers between 0 and 255"):
+    with pytest.raises(ValueError, match=rf"^{argument}\b.*whole"):
         LabeledImages.from_arrays(**arrays)
 
 
 def test_images_in_the_unit_interval_are_refused_not_rounded() -> None:
-    with pytest.raises(ValueError, match="images must be whole numbers"):
+    with pytest.raises(ValueError, match=r"^images\b.*whole"):
         LabeledImages.from_arrays(np.linspace(0, 1, 12).reshape(2, 6), np.zeros(2))
 
 
@@ -129,7 +129,7 @@ def test_images_can_be_compared() -> None:
 
 @pytest.mark.parametrize("sizes", [(6, 6, 5), (6, 5, 6), (5, 6, 6), (4, 5, 6)])
 def test_splits_of_different_sizes_are_refused(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="same number of pixels") as error:
+    with pytest.raises(ValueError, match="number of pixels") as error:
         ImageSplits(*(labeled(pixels=pixels) for pixels in sizes))
     assert str(list(sizes)) in str(error.value)
 
@@ -152,7 +152,7 @@ def test_a_smaller_train_split_is_the_first_images(size: int) -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 5])
 def test_a_train_size_that_is_not_there_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=f"train size must be between 1 and 4, got {size}"):
+    with pytest.raises(ValueError, match=rf"train size\b.*got {size}"):
         ImageSplits(labeled(), labeled(2), labeled(3)).with_train_size(size)
 
 

@@ -143,7 +143,7 @@ def test_validation_images_are_taken_from_the_training_images_alone(tmp_path: Pa
 
 @pytest.mark.parametrize("validation", [0, -1, TRAIN, 10_000])
 def test_a_validation_size_that_leaves_nothing_is_refused(tmp_path: Path, validation: int) -> None:
-    with pytest.raises(ValueError, match=f"validation must be between 1 and {TRAIN - 1}.*got {validation}"):
+    with pytest.raises(ValueError, match=rf"^validation\b.*\b{TRAIN - 1}\b.*got {validation}"):
         mnist_from_folder(write(tmp_path, arrays()), validation=validation)
 
 
@@ -179,7 +179,7 @@ def test_another_number_of_labels_than_images_is_refused(tmp_path: Path, part: s
     values = arrays()
     count = len(values[f"{part}-labels-idx1-ubyte"])
     values[f"{part}-labels-idx1-ubyte"] = np.zeros(count + change, np.uint8)
-    with pytest.raises(ValueError, match=f"{part} labels .* one for each of {count} images") as error:
+    with pytest.raises(ValueError, match=rf"{part} labels .*\b{count} images") as error:
         mnist_from_folder(write(tmp_path, values), validation=2)
     assert f"got [{count + change}]" in str(error.value)
 
@@ -188,7 +188,7 @@ def test_another_number_of_labels_than_images_is_refused(tmp_path: Path, part: s
 def test_labels_over_9_are_refused(tmp_path: Path, part: str) -> None:
     values = arrays()
     values[f"{part}-labels-idx1-ubyte"][1] = 10
-    with pytest.raises(ValueError, match=f"{part} labels .* must be digits, got 10"):
+    with pytest.raises(ValueError, match=f"{part} labels .*got 10"):
         mnist_from_folder(write(tmp_path, values), validation=2)
 
 

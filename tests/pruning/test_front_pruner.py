@@ -156,13 +156,13 @@ def test_with_a_minimum_gain_a_front_can_be_too_good_to_be_led() -> None:
 
 @pytest.mark.parametrize("gain", [-0.01, 1.5, math.nan, math.inf])
 def test_a_minimum_gain_outside_its_range_is_refused(gain: float) -> None:
-    with pytest.raises(ValueError, match=r"minimum_gain must be between 0 and 1, such as 0\.005, got"):
+    with pytest.raises(ValueError, match=r"^minimum_gain\b.*got"):
         FrontPruner(minimum_gain=gain)
 
 
 @pytest.mark.parametrize("gain", ["0.1", True, None])
 def test_a_minimum_gain_that_is_no_number_is_refused(gain: float) -> None:
-    with pytest.raises(TypeError, match="minimum_gain must be a number between 0 and 1"):
+    with pytest.raises(TypeError, match=r"^minimum_gain\b.*got"):
         FrontPruner(minimum_gain=gain)
 
 
@@ -187,37 +187,37 @@ def test_it_works_in_a_plain_objective() -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95, -1, math.nan])
 def test_a_confidence_outside_0_and_1_is_refused(confidence: float) -> None:
-    with pytest.raises(ValueError, match=r"confidence must be between 0 and 1, both excluded, such as 0.95, got"):
+    with pytest.raises(ValueError, match=rf"^confidence\b.*got {confidence}"):
         FrontPruner(confidence)
 
 
 @pytest.mark.parametrize("confidence", [True, "0.9"])
 def test_a_confidence_that_is_no_number_is_refused(confidence: float) -> None:
-    with pytest.raises(TypeError, match="confidence must be a number between 0 and 1"):
+    with pytest.raises(TypeError, match=rf"^confidence\b.*got {confidence!r}"):
         FrontPruner(confidence)
 
 
 def test_bad_arguments_are_refused() -> None:
     study, pruner = make_study(), FrontPruner()
-    with pytest.raises(ValueError, match="correct must be between 0 and seen, got correct=3 and seen=2"):
+    with pytest.raises(ValueError, match=r"^correct\b.*got correct=3 and seen=2"):
         pruner.should_prune(study.ask(), 1.0, 3, 2)
-    with pytest.raises(ValueError, match="total must be at least seen"):
+    with pytest.raises(ValueError, match=r"^total\b.*got total=1 and seen=2"):
         pruner.should_prune(study.ask(), 1.0, 1, 2, total=1)
-    with pytest.raises(TypeError, match=r"correct must be a whole number, got 1.5"):
+    with pytest.raises(TypeError, match=r"^correct\b.*got 1\.5"):
         pruner.should_prune(study.ask(), 1.0, 1.5, 2)  # type: ignore[arg-type]
     for memory in (math.nan, None):
-        with pytest.raises(ValueError, match=f"memory_kib must be a finite number, got {memory}"):
+        with pytest.raises(ValueError, match=rf"^memory_kib\b.*got {memory}"):
             pruner.should_prune(study.ask(), memory, 1, 2)  # type: ignore[arg-type]
     for floor in (math.nan, "high", -0.1, 1.5, True):
-        with pytest.raises(ValueError, match=f"floor must be a fraction between 0 and 1, got {floor!r}"):
+        with pytest.raises(ValueError, match=rf"^floor\b.*got {floor!r}"):
             set_accuracy_floor(study, floor)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"Accuracies must be fractions between 0 and 1, got 91.5 of trial 0"):
+    with pytest.raises(ValueError, match=r"^Accuracies\b.*got 91\.5 of trial 0"):
         pruner.should_prune(make_study(finished(1.0, 91.5)).ask(), 1.0, 1, 2)
     for directions in (["maximize"], ["maximize", "minimize"]):
         other = optuna.create_study(directions=directions)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
+        with pytest.raises(ValueError, match=rf"got directions \['{directions[0]}'"):
             pruner.should_prune(other.ask(), 1.0, 1, 2)
-    with pytest.raises(TypeError, match="pruner must be a FrontPruner, got MedianPruner"):
+    with pytest.raises(TypeError, match=r"^pruner\b.*got MedianPruner"):
         QuantizationObjective(FakeWorkload(), SPACE, pruner=optuna.pruners.MedianPruner())  # type: ignore[arg-type]
 
 
@@ -334,5 +334,5 @@ def test_progress_is_kept_without_a_pruner() -> None:
     ("fraction", "correct", "seen"), [(0, 1, 2), (1, 1, 2), (math.nan, 1, 2), (0.5, 3, 2), (0.5, 0, 0)]
 )
 def test_progress_that_cannot_be_is_refused(fraction: float, correct: int, seen: int) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match=r"\b(fraction|correct)\b"):
         TrainingProgress(fraction, correct, seen)

@@ -171,23 +171,23 @@ def test_worse_ones_are_stopped_early(accuracy: float, most: float) -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, 95, math.nan, math.inf])
 def test_a_confidence_outside_0_and_1_is_refused(confidence: float) -> None:
-    with pytest.raises(ValueError, match=r"confidence must be between 0 and 1, both excluded, such as 0.95, got"):
+    with pytest.raises(ValueError, match=rf"^confidence\b.*got {confidence}"):
         cannot_reach(1, 2, 0.5, confidence)
 
 
 @pytest.mark.parametrize("confidence", [True, "0.95", None])
 def test_a_confidence_that_is_no_number_is_refused(confidence: float) -> None:
-    with pytest.raises(TypeError, match="confidence must be a number between 0 and 1"):
+    with pytest.raises(TypeError, match=rf"^confidence\b.*got {confidence!r}"):
         upper_bound(1, 2, confidence)
 
 
 def test_counts_that_cannot_be_are_refused() -> None:
     for correct, seen in ((3, 2), (-1, 2)):
-        with pytest.raises(ValueError, match=f"correct must be between 0 and seen, got correct={correct}"):
+        with pytest.raises(ValueError, match=rf"^correct\b.*got correct={correct}"):
             cannot_reach(correct, seen, 0.5, 0.95)
-    with pytest.raises(ValueError, match="total must be at least seen, got total=1 and seen=2"):
+    with pytest.raises(ValueError, match=r"^total\b.*got total=1 and seen=2"):
         upper_bound(1, 2, 0.95, total=1)
-    with pytest.raises(TypeError, match="must be a whole number, got"):
+    with pytest.raises(TypeError, match=r"^correct\b.*got 1\.5"):
         cannot_reach(1.5, 2, 0.5, 0.95)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="target must be a fraction between 0 and 1 if there is no total, got 90"):
+    with pytest.raises(ValueError, match=r"^target\b.*got 90"):
         cannot_reach(1, 2, 90, 0.95)

@@ -68,7 +68,7 @@ def test_what_a_report_adds_is_ignored(choice: Choice) -> None:
 def test_a_missing_entry_is_named(choice: Choice, name: str) -> None:
     data = choice.to_dict()
     del data[name]
-    with pytest.raises(ValueError, match=f"data must be what Choice.to_dict returns, got a dict without '{name}'"):
+    with pytest.raises(ValueError, match=rf"^data\b.*got a dict without '{name}'"):
         Choice.from_dict(data)
 
 
@@ -95,13 +95,13 @@ def test_a_missing_entry_is_named(choice: Choice, name: str) -> None:
     ],
 )
 def test_a_damaged_entry_is_refused(choice: Choice, name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=r"data must be what Choice.to_dict returns"):
+    with pytest.raises(ValueError, match=r"^data\b"):
         Choice.from_dict({**choice.to_dict(), name: value})
 
 
 @pytest.mark.parametrize("data", [None, [], "choice", 3])
 def test_other_values_are_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match=r"data must be what Choice.to_dict returns"):
+    with pytest.raises(ValueError, match=r"^data\b"):
         Choice.from_dict(data)
 
 
@@ -137,7 +137,7 @@ def test_a_number_that_json_does_not_know_is_not_written(choice: Choice, tmp_pat
 def test_a_foreign_or_damaged_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"path must be a file that Choice.save wrote, got '.*other.json'"):
+    with pytest.raises(ValueError, match=r"^path\b.*got '.*other\.json'"):
         Choice.load(path)
 
 
@@ -145,7 +145,7 @@ def test_half_a_file_is_refused(choice: Choice, tmp_path: Path) -> None:
     path = tmp_path / "choice.json"
     choice.save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match=r"path must be a file that Choice.save wrote"):
+    with pytest.raises(ValueError, match=r"^path\b"):
         Choice.load(path)
 
 
@@ -179,13 +179,11 @@ def test_a_study_keeps_its_choice(tmp_path: Path) -> None:
 
 def test_a_choice_of_another_study_is_refused(choice: Choice) -> None:
     study = searched(None, fake_space())
-    with pytest.raises(
-        ValueError, match="study 'chosen', which has no trial 99: was it chosen from the front of another"
-    ):
+    with pytest.raises(ValueError, match=r"^choice\b.*'chosen'.*got trial 99"):
         record_choice(study, replace(choice, candidate=replace(choice.candidate, trial_number=99)))
-    with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
+    with pytest.raises(ValueError, match=r"got directions \['minimize'\]"):
         record_choice(optuna.create_study(), choice)
-    with pytest.raises(TypeError, match="choice must be a Choice"):
+    with pytest.raises(TypeError, match=r"^choice\b.*got Candidate"):
         record_choice(study, choice.candidate)  # type: ignore[arg-type]
     assert recorded_choice(study) is None
 
@@ -193,7 +191,7 @@ def test_a_choice_of_another_study_is_refused(choice: Choice) -> None:
 def test_a_damaged_choice_of_a_study_is_refused() -> None:
     study = searched(None, fake_space())
     study.set_user_attr("qspinn:choice", {"trial": 3})
-    with pytest.raises(ValueError, match="choice that study 'chosen' keeps is damaged: data must"):
+    with pytest.raises(ValueError, match=r"choice of study 'chosen'.*damaged: data\b"):
         recorded_choice(study)
 
 

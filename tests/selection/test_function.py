@@ -57,16 +57,16 @@ def test_any_real_number_is_a_score(score: Any) -> None:
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -math.inf])
 def test_a_score_is_finite(score: float) -> None:
-    with pytest.raises(ValueError, match=r"function must return a finite number, got .* for trial 1"):
+    with pytest.raises(ValueError, match=r"^function\b.*finite.*got .* for trial 1"):
         FunctionSelector(partial(look_up, [0.5, score, 0.1])).select(front_of([(1, 100), (2, 120), (3, 130)]))
 
 
 @pytest.mark.parametrize("score", [None, "0.5", 1j, [0.5]])
 def test_a_score_is_a_number(score: Any) -> None:
-    with pytest.raises(TypeError, match=r"function must return a number, got .* for trial 1"):
+    with pytest.raises(TypeError, match=r"^function\b.*got .* for trial 1"):
         FunctionSelector(partial(look_up, [0.5, score, 0.1])).select(front_of([(1, 100), (2, 120), (3, 130)]))
 
 
 def test_a_function_can_be_called() -> None:
-    with pytest.raises(TypeError, match="function must give the score of a Candidate, got 'accuracy'"):
+    with pytest.raises(TypeError, match=r"^function\b.*got 'accuracy'"):
         FunctionSelector("accuracy")  # type: ignore[arg-type]

@@ -45,38 +45,38 @@ def with_second(**changes: Any) -> ParetoFront:
 
 @every_rule
 def test_an_empty_front_is_refused(select: Any) -> None:
-    with pytest.raises(ValueError, match="front must have at least one candidate"):
+    with pytest.raises(ValueError, match=r"^front\b.*got none"):
         select(ParetoFront((), BASELINE_KIB))
 
 
 @every_rule
 @pytest.mark.parametrize("front", [None, [(1.0, 0.9)], "front"])
 def test_a_front_is_a_front(select: Any, front: Any) -> None:
-    with pytest.raises(TypeError, match=r"front must be a ParetoFront, such as ParetoFront.from_study\(study\), got"):
+    with pytest.raises(TypeError, match=rf"^front\b.*got {type(front).__name__}"):
         select(front)
 
 
 @every_rule
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "what"),
     [
-        ({"accuracy": float("nan")}, "fractions between 0 and 1, got nan of trial 1"),
-        ({"accuracy": 93.5}, "fractions between 0 and 1, got 93.5 of trial 1"),
-        ({"memory_kib": float("nan")}, "memories of more than 0 KiB, got nan of trial 1"),
-        ({"memory_kib": float("inf")}, "memories of more than 0 KiB, got inf of trial 1"),
-        ({"memory_kib": 0.0}, "memories of more than 0 KiB, got 0.0 of trial 1"),
-        ({"samples": 0}, "at least one sample, or None where that is unknown, got 0 of trial 1"),
+        ({"accuracy": float("nan")}, "accuracies.*got nan of trial 1"),
+        ({"accuracy": 93.5}, "accuracies.*got 93.5 of trial 1"),
+        ({"memory_kib": float("nan")}, "memories.*got nan of trial 1"),
+        ({"memory_kib": float("inf")}, "memories.*got inf of trial 1"),
+        ({"memory_kib": 0.0}, "memories.*got 0.0 of trial 1"),
+        ({"samples": 0}, "accuracies.*sample.*got 0 of trial 1"),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(select: Any, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_numbers_that_cannot_be_are_refused(select: Any, changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValueError, match=f"^front must have {what}"):
         select(with_second(**changes))
 
 
 @every_rule
 @pytest.mark.parametrize("baseline_kib", [0.0, float("nan"), -1.0])
 def test_a_baseline_is_positive(select: Any, baseline_kib: float) -> None:
-    with pytest.raises(ValueError, match="front must have a baseline of more than 0 KiB, got"):
+    with pytest.raises(ValueError, match=rf"^front\b.*baseline.*got {baseline_kib}"):
         select(ParetoFront(GOOD.candidates, baseline_kib))
 
 

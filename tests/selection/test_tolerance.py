@@ -75,15 +75,13 @@ def test_the_rules_are_told() -> None:
 
 
 def test_one_standard_error_needs_the_samples_of_the_best() -> None:
-    with pytest.raises(
-        ValueError, match="on how many samples its best accuracy was measured, got None of trial 1: use"
-    ):
+    with pytest.raises(ValueError, match=r"^front\b.*got None for trial 1: use ToleranceSelector"):
         OneStandardErrorSelector().select(front_of([(1, 150), (2, 180)], samples=None))
 
 
 @pytest.mark.parametrize("tolerance", [-0.01, 1, 5.0, float("nan"), "1%", None])
 def test_a_tolerance_is_a_fraction(tolerance: float) -> None:
-    with pytest.raises(ValueError, match=r"tolerance must be a fraction.*such as 0.01 for one point, got"):
+    with pytest.raises(ValueError, match=r"^tolerance\b.*got"):
         ToleranceSelector(tolerance)
 
 

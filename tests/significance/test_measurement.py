@@ -85,7 +85,7 @@ def test_widths_that_are_refused_are_left_out() -> None:
     assert all(12 not in [point.width for point in curve.points] for curve in membranes)
     # What is narrower was found to be good, but not whether everything down to it is.
     assert all(curve.narrowest == 13 for curve in membranes)
-    with pytest.raises(ValueError, match=r"refuses the widest widths.*too wide"):
+    with pytest.raises(ValueError, match=r"^space\b.*too wide"):
         measure_significance(Cliffs(refused=16), cliff_space())
 
 
@@ -122,23 +122,23 @@ def test_evaluations_are_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "value"),
     [
-        ({"tolerance": -0.1}, "tolerance must be a fraction"),
-        ({"tolerance": 1}, "tolerance must be a fraction"),
-        ({"tolerance": np.nan}, "tolerance must be a fraction"),
-        ({"confidence": 1.0}, "confidence must be between 0 and 1"),
+        ("tolerance", -0.1),
+        ("tolerance", 1),
+        ("tolerance", np.nan),
+        ("confidence", 1.0),
     ],
 )
-def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        measure_significance(FakeWorkload(), fake_space(), **arguments)
+def test_bad_arguments(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}\b.*got {value}"):
+        measure_significance(FakeWorkload(), fake_space(), **{name: value})  # type: ignore[arg-type]
 
 
 def test_bad_spaces() -> None:
-    with pytest.raises(TypeError, match="space must be a QuantizationSpace"):
+    with pytest.raises(TypeError, match=r"^space\b.*got dict"):
         measure_significance(FakeWorkload(), {"weight": 3})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="more than one width"):
+    with pytest.raises(ValueError, match=r"^space\b.*more than one width"):
         measure_significance(FakeWorkload(), fake_space((4, 4)))
 
 

@@ -56,9 +56,9 @@ def test_a_narrowed_space_holds_the_best_model_of_the_whole() -> None:
 
 def test_reports_that_do_not_fit() -> None:
     space = fake_space()
-    with pytest.raises(ValueError, match="report must be of widths of this space"):
+    with pytest.raises(ValueError, match=r"^report\b"):
         space.narrow(measure_significance(Cliffs(), cliff_space()))
-    with pytest.raises(ValueError, match=r"within \(2, 8\) worth a search, got \(9, 12\)"):
+    with pytest.raises(ValueError, match=r"\(2, 8\).*got \(9, 12\)"):
         space.narrow(SimpleNamespace(worth_searching={"weight": (9, 12)}))
 
 
@@ -147,15 +147,15 @@ def test_a_finished_study_tells_too() -> None:
 
 
 def test_studies_that_cannot_tell() -> None:
-    with pytest.raises(ValueError, match="has 4 finished trials"):
+    with pytest.raises(ValueError, match=r"got 4\b"):
         significance_from_study(finished_study(4))
     study = optuna.create_study(directions=["minimize", "maximize"])
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 0.5), n_trials=12)
     with pytest.raises(ValueError, match="another program"):
         significance_from_study(study)
-    with pytest.raises(ValueError, match="must minimize memory"):
+    with pytest.raises(ValueError, match=r"got directions \['minimize'\]"):
         significance_from_study(optuna.create_study())
-    with pytest.raises(ValueError, match="tolerance"):
+    with pytest.raises(ValueError, match=r"^tolerance\b.*got -1"):
         significance_from_study(finished_study(12), tolerance=-1)
     with pytest.raises(ValueError, match="confidence"):
         significance_from_study(finished_study(12), confidence=1.5)

@@ -28,7 +28,7 @@ from qspinn_optuna.workloads.stdp.network import train, train_in_parts
 from tests.counts import counts_of
 
 CLASSES, SIDE = 3, 6
-TRAIN, TUNING, TEST = 60, 30, 30
+TRAIN, VALIDATION, TEST = 60, 30, 30
 SMALL = STDPSettings(
     neurons=9,
     steps=25,
@@ -57,7 +57,7 @@ def patterns(seed: int, count: int) -> LabeledImages:
     return LabeledImages(images.reshape(count, -1).astype(np.uint8), labels)
 
 
-DATA = ImageSplits(patterns(0, TRAIN), patterns(1, TUNING), patterns(2, TEST))
+DATA = ImageSplits(patterns(0, TRAIN), patterns(1, VALIDATION), patterns(2, TEST))
 
 
 def workload(settings: STDPSettings = SMALL, data: ImageSplits = DATA, **arguments: Any) -> STDPWorkload:
@@ -97,7 +97,7 @@ def test_evaluation_counts_up_to_the_validation_size(monkeypatch: pytest.MonkeyP
     assert [seen for _, seen in counts] == [1, 3, 7, 14, 21, 28, 30]
     correct = [correct for correct, _ in counts]
     assert all(0 <= after - before <= 7 for before, after in zip([0, *correct], correct, strict=False))
-    assert correct[-1] >= 0.8 * TUNING
+    assert correct[-1] >= 0.8 * VALIDATION
 
 
 @pytest.mark.parametrize(("scheme", "rounding"), SCHEMES_AND_ROUNDINGS)
@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding)
     of = workload()
     config = mixed(of, scheme, rounding)
     first = counts_of(of.evaluate(config, seed=5))
-    assert counts_of(of.evaluate(config, seed=6))[-1][1] == TUNING
+    assert counts_of(of.evaluate(config, seed=6))[-1][1] == VALIDATION
     assert counts_of(of.evaluate(config, seed=5)) == first
     assert counts_of(workload().evaluate(config, seed=5)) == first
 
@@ -216,7 +216,7 @@ def test_a_device_that_learns_is_not_quantized_after_training() -> None:
     with pytest.raises(ValueError, match=r"schemes=\(Scheme.ITQ,\)"):
         next(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
     counts = counts_of(of.evaluate(mixed(of, Scheme.ITQ, Rounding.STOCHASTIC), seed=0))
-    assert counts[-1][1] == TUNING
+    assert counts[-1][1] == VALIDATION
 
 
 LEARNING_ONLY = {"trace", "trace_decay", "theta_decay"}
@@ -287,7 +287,7 @@ def test_inputs_that_rarely_spike_are_dropped(minimum: float) -> None:
         np.testing.assert_allclose(sums, SMALL.weight_sum * SIDE * SIDE, rtol=0.01)
     assert of.network.weights.shape == (SIDE * SIDE, SMALL.neurons)
     counts = counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
-    assert counts[-1][0] >= 0.8 * TUNING
+    assert counts[-1][0] >= 0.8 * VALIDATION
 
 
 def test_inputs_that_are_not_dropped_need_no_mask() -> None:
@@ -325,17 +325,17 @@ def test_one_neuron_is_a_network() -> None:
     """The smallest network that the settings accept."""
     of = workload(replace(SMALL, neurons=1))
     counts = counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))
-    assert counts[-1][1] == TUNING
+    assert counts[-1][1] == VALIDATION
 
 
 @pytest.mark.parametrize("deployment", Deployment)
-def test_looks_in_training_change_no_result(deployment: Deployment) -> None:
+def test_rungs_change_no_result(deployment: Deployment) -> None:
     plain = workload(replace(SMALL, epochs=2), deployment=deployment)
     looked = workload(replace(SMALL, epochs=2), deployment=deployment, rungs=(0.21, 0.5, 0.7))
     config = mixed(plain, Scheme.ITQ, Rounding.STOCHASTIC)
     expected = list(plain.evaluate(config, seed=4))
-    *looks, last = looked.evaluate(config, seed=4)
-    assert [look.fraction for look in looks if isinstance(look, TrainingProgress)] == [0.21, 0.5, 0.7]
+    *progress, last = looked.evaluate(config, seed=4)
+    assert [look.fraction for look in progress if isinstance(look, TrainingProgress)] == [0.21, 0.5, 0.7]
     assert [last] == expected
     assert looked.describe() == plain.describe()
 
@@ -344,7 +344,7 @@ def test_looks_in_training_change_no_result(deployment: Deployment) -> None:
 def test_a_training_in_parts_is_the_same_to_the_last_bit(shadow: bool) -> None:
     settings = replace(SMALL, epochs=2, shadow=shadow)
     whole = train(DATA.train.images, settings, seed=3)
-    *shown, parts = train_in_parts(DATA.train.images, settings, seed=3, looks=(0.1, 0.33, 0.5, 0.9))
+    *shown, parts = train_in_parts(DATA.train.images, settings, seed=3, rungs=(0.1, 0.33, 0.5, 0.9))
     for name in ("weights", "scale", "theta"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
     assert len(shown) == 4
@@ -356,7 +356,7 @@ def test_post_training_quantization_is_not_looked_at() -> None:
     assert len(counts_of(of.evaluate(mixed(of, Scheme.PTQ, Rounding.NEAREST), seed=0))) == 1
 
 
-@pytest.mark.parametrize("looks", [(0.0,), (1.0,), (0.5, 0.5), (0.5, 0.2), (float("nan"),)])
-def test_looks_that_do_not_rise_between_0_and_1_are_refused(looks: tuple[float, ...]) -> None:
+@pytest.mark.parametrize("rungs", [(0.0,), (1.0,), (0.5, 0.5), (0.5, 0.2), (float("nan"),)])
+def test_rungs_that_do_not_rise_between_0_and_1_are_refused(rungs: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="rungs must be fractions of the training that rise"):
-        workload(rungs=looks)
+        workload(rungs=rungs)

@@ -63,15 +63,15 @@ def test_a_study_without_finite_values_is_refused(draw: Draw, front: ParetoFront
 def test_a_study_of_another_program_is_refused(draw: Draw, front: ParetoFront) -> None:
     study = optuna.create_study(directions=DIRECTIONS)
     study.add_trial(create_trial(values=[1.0, 0.5]))
-    with pytest.raises(ValueError, match=r"Trial 0 .* was made by another program"):
+    with pytest.raises(ValueError, match=r"^Trial 0\b.*another program"):
         draw(study, front)
-    with pytest.raises(ValueError, match="must minimize memory and maximize accuracy"):
+    with pytest.raises(ValueError, match=r"got directions \['minimize'\]"):
         draw(optuna.create_study(), front)
 
 
 @studies
 def test_what_is_no_study_is_refused(draw: Draw, front: ParetoFront) -> None:
-    with pytest.raises(TypeError, match=r"study must be an optuna\.Study, got str"):
+    with pytest.raises(TypeError, match=r"^study\b.*got str"):
         draw("sqlite:///qspinn.db", front)  # type: ignore[arg-type]
 
 
@@ -87,7 +87,7 @@ def test_without_a_feasible_trial_it_is_said_what_the_best_lacks() -> None:
 
 @fronts
 def test_an_empty_front_is_refused(draw: Draw, study: optuna.Study, front: ParetoFront) -> None:
-    with pytest.raises(ValueError, match="front must have at least one candidate"):
+    with pytest.raises(ValueError, match=r"^front\b.*got none"):
         draw(study, dataclasses.replace(front, candidates=()))
 
 
@@ -97,19 +97,19 @@ def test_a_front_with_impossible_values_is_refused(
     draw: Draw, study: optuna.Study, front: ParetoFront, broken: dict[str, float]
 ) -> None:
     candidate = dataclasses.replace(front.candidates[0], **broken)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="front must have"):
+    with pytest.raises(ValueError, match=rf"^front\b.*got {next(iter(broken.values()))}"):
         draw(study, dataclasses.replace(front, candidates=(candidate, *front.candidates[1:])))
 
 
 @fronts
 def test_what_is_no_front_is_refused(draw: Draw, study: optuna.Study) -> None:
-    with pytest.raises(TypeError, match=r"front must be a ParetoFront.*got list"):
+    with pytest.raises(TypeError, match=r"^front\b.*got list"):
         draw(study, [])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("plot", [plot_front, plot_footprint, lambda _, *rest: plot_bit_allocation(*rest)])
 def test_what_is_no_choice_is_refused(plot: Callable[..., go.Figure], study: optuna.Study, front: ParetoFront) -> None:
-    with pytest.raises(TypeError, match=r"choice must be a Choice.*got Candidate"):
+    with pytest.raises(TypeError, match=r"^choice\b.*got Candidate"):
         plot(study, front, front.candidates[0])
 
 

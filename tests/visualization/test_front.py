@@ -152,5 +152,5 @@ def test_the_front_is_made_of_the_study_if_it_is_not_given(study: optuna.Study, 
 
 @pytest.mark.parametrize("mu", [math.nan, math.inf, -0.1, "0.1"])
 def test_mu_must_be_a_finite_number(study: optuna.Study, front: ParetoFront, mu: float) -> None:
-    with pytest.raises(ValueError, match="mu must be a finite number"):
+    with pytest.raises(ValueError, match=r"^mu\b.*got"):
         plot_front(study, front, mu=mu)

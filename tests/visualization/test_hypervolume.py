@@ -99,12 +99,12 @@ def test_infeasible_trials_do_not_count(study: optuna.Study) -> None:
 
 @pytest.mark.parametrize("reference", [-0.1, 1.0, float("nan"), None])
 def test_the_reference_must_be_a_fraction_under_one(timed: optuna.Study, reference: float) -> None:
-    with pytest.raises(ValueError, match="reference_accuracy must be a fraction"):
+    with pytest.raises(ValueError, match=rf"^reference_accuracy\b.*got {reference}"):
         plot_hypervolume(timed, reference_accuracy=reference)
 
 
 def test_there_are_two_axes_to_choose_from(timed: optuna.Study) -> None:
-    with pytest.raises(ValueError, match='against must be "trials" or "seconds"'):
+    with pytest.raises(ValueError, match=r"^against\b.*got 'hours'"):
         plot_hypervolume(timed, "hours")  # type: ignore[arg-type]
 
 
@@ -142,7 +142,7 @@ def test_several_searches_have_a_line_each_against_the_same_reference(timed: opt
 def test_a_sequence_of_studies_goes_by_their_names() -> None:
     figure = plot_hypervolume([one_trial("a"), one_trial("b", accuracy=0.8)], "seconds", reference_accuracy=0.3)
     assert [trace.name for trace in figure.data] == [f"a: {100 / 7:.2f}%", f"b: {250 / 7:.2f}%"]
-    with pytest.raises(ValueError, match=r"\['a'\] more than once: give a mapping"):
+    with pytest.raises(ValueError, match=r"^study\b.*\['a'\] more than once: give a mapping"):
         plot_hypervolume([one_trial("a"), one_trial("a")])
 
 
@@ -157,15 +157,15 @@ def test_one_of_several_looks_like_a_study_alone(timed: optuna.Study) -> None:
 
 
 def test_searches_that_cannot_be_compared_are_refused(timed: optuna.Study) -> None:
-    with pytest.raises(ValueError, match="at least one of several, got none"):
+    with pytest.raises(ValueError, match=r"^study\b.*got none"):
         plot_hypervolume([])
-    with pytest.raises(TypeError, match=r"must be an optuna\.Study, got int"):
+    with pytest.raises(TypeError, match=r"^study\b.*got int"):
         plot_hypervolume({"first": timed, "second": 2})  # type: ignore[dict-item]
     larger = trial(5.0, 0.5, 0, 30)
     larger.user_attrs["footprint"]["baseline_kib"] = 20.0
     other = optuna.create_study(directions=DIRECTIONS)
     other.add_trial(larger)
-    with pytest.raises(ValueError, match="10 KiB in 'first', 20 KiB in 'second'"):
+    with pytest.raises(ValueError, match=r"^study\b.*10 KiB in 'first', 20 KiB in 'second'"):
         plot_hypervolume({"first": timed, "second": other})
     infeasible = optuna.create_study(study_name="floored", directions=DIRECTIONS)
     infeasible.add_trial(trial(5.0, 0.5, 0, 30, lack=0.1))

@@ -52,10 +52,10 @@ def test_what_takes_most_lies_at_the_bottom(study: optuna.Study, front: ParetoFr
 
 def test_a_front_of_another_study_is_refused(study: optuna.Study, front: ParetoFront) -> None:
     stranger = dataclasses.replace(front.candidates[0], trial_number=10_000)
-    with pytest.raises(ValueError, match=r"no finished trials \[10000\]"):
+    with pytest.raises(ValueError, match=r"^front\b.*\[10000\]"):
         plot_footprint(study, dataclasses.replace(front, candidates=(stranger,)))
 
 
 def test_bars_are_made_of_parameters_or_families(study: optuna.Study, front: ParetoFront) -> None:
-    with pytest.raises(ValueError, match="by must be"):
+    with pytest.raises(ValueError, match=r"^by\b.*got"):
         plot_footprint(study, front, by="layer")  # type: ignore[arg-type]

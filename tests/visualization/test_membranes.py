@@ -57,12 +57,12 @@ def test_all_values_may_be_the_same() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ({}, {}, "before must have at least one layer"),
-        ({"a": VALUES}, {"b": VALUES}, r"the same layers, got \['a'\] and \['b'\]"),
-        ({"a": VALUES[:0]}, {"a": VALUES}, r"before\['a'\] must be 1-D with at least one value"),
-        ({"a": VALUES}, {"a": VALUES.reshape(2, -1)}, r"after\['a'\] must be 1-D"),
-        ({"a": np.array([0.0, np.nan])}, {"a": VALUES}, r"before\['a'\] must have finite values"),
-        ({"a": VALUES}, {"a": np.array([np.inf])}, r"after\['a'\] must have finite values"),
+        ({}, {}, r"^before\b.*got none"),
+        ({"a": VALUES}, {"b": VALUES}, r"^before and after\b.*got \['a'\] and \['b'\]"),
+        ({"a": VALUES[:0]}, {"a": VALUES}, r"^before\['a'\].*got the shape \(0,\)"),
+        ({"a": VALUES}, {"a": VALUES.reshape(2, -1)}, r"^after\['a'\].*got the shape \(2, "),
+        ({"a": np.array([0.0, np.nan])}, {"a": VALUES}, r"^before\['a'\].*finite"),
+        ({"a": VALUES}, {"a": np.array([np.inf])}, r"^after\['a'\].*finite"),
     ],
 )
 def test_bad_values_are_refused(before: Any, after: Any, message: str) -> None:
@@ -71,9 +71,9 @@ def test_bad_values_are_refused(before: Any, after: Any, message: str) -> None:
 
 
 def test_bad_types_are_refused() -> None:
-    with pytest.raises(TypeError, match="before must be a mapping"):
+    with pytest.raises(TypeError, match=r"^before\b.*got ndarray"):
         plot_membranes(VALUES, {"a": VALUES})  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"formats\['a'\] must be a QFormat, got 'Q1.2'"):
+    with pytest.raises(TypeError, match=r"^formats\['a'\].*got 'Q1\.2'"):
         plot_membranes({"a": VALUES}, {"a": VALUES}, {"a": "Q1.2"})  # type: ignore[dict-item]
-    with pytest.raises(ValueError, match=r"formats must name layers, got \['b'\]"):
+    with pytest.raises(ValueError, match=r"^formats\b.*got \['b'\]"):
         plot_membranes({"a": VALUES}, {"a": VALUES}, {"b": FORMAT})

@@ -119,5 +119,5 @@ def test_a_rounding_per_family_has_a_row_per_family() -> None:
 def test_trials_without_scheme_and_rounding_are_refused() -> None:
     study = optuna.create_study(directions=DIRECTIONS)
     study.add_trial(create_trial(values=[1.0, 0.5], user_attrs={"config": {}, "footprint": {}}))
-    with pytest.raises(ValueError, match="without the parameters 'scheme' and 'rounding'"):
+    with pytest.raises(ValueError, match="'scheme' and 'rounding'"):
         plot_schemes_and_roundings(study)

@@ -1,4 +1,4 @@
-"""Recordings of event cameras: real ones through SpikingJelly, generated ones, and frames of them."""
+"""Recordings of event cameras, real ones through SpikingJelly or generated ones, and their frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of AEDAT 3.1, in which DVS-Gesture is published.
+"""Files of the AEDAT 3.1 format, in which DVS-Gesture is published.
 
 The format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 _VERSION = b"#!AER-DAT3.1\r\n"
 _END_OF_HEADER = b"#!END-HEADER\r\n"
 _PACKET = struct.Struct("<HHIIIIII")
-"""Type, source, bytes of an event, offset of its time, overflows of the time, capacity, events, valid events."""
+"""Type, source, event size in bytes, offset of the time, overflows of the time, capacity, events, valid events."""
 _POLARITY = 1
 _EVENT_BYTES = 8
 _TIME_OFFSET = 4
@@ -28,13 +28,13 @@ Events = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16], NDArray[
 
 
 def read_aedat(path: Path | str) -> Events:
-    """The polarity events of an AEDAT 3.1 file, in the order of the file; others, and invalid ones, are skipped.
+    """The valid polarity events of an AEDAT 3.1 file, in the order of the file.
 
     Returns:
         t, x, y and p.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file is not AEDAT 3.1, or is truncated or damaged.
     """
     path = Path(path)
@@ -68,7 +68,7 @@ def write_aedat(
     """Write events as AEDAT 3.1.
 
     Raises:
-        ValueError: If lengths differ, or a number is outside what the format holds.
+        ValueError: If lengths differ, or a number is outside the range of the format.
     """
     Path(path).write_bytes(encode_aedat(t, x, y, p))
 
@@ -79,7 +79,7 @@ def encode_aedat(
     """The content of an AEDAT 3.1 file.
 
     Raises:
-        ValueError: If lengths differ, or a number is outside what the format holds.
+        ValueError: If lengths differ, or a number is outside the range of the format.
     """
     if not len(t) == len(x) == len(y) == len(p):
         raise ValueError(f"t, x, y and p must be equally long, got {len(t)}, {len(x)}, {len(y)} and {len(p)}.")
@@ -100,7 +100,7 @@ def encode_aedat(
 
 
 def _packets(overflows: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last event, exclusive, of each packet; a packet has one number of overflows."""
+    """First event and end of each packet, whose events have the same number of overflows."""
     changes = np.flatnonzero(np.diff(overflows)) + 1
     edges = sorted({*range(0, len(overflows), _PACKET_EVENTS), *changes.tolist(), len(overflows)})
     return list(pairwise(edges))
@@ -119,7 +119,7 @@ def _decode(data: NDArray[np.uint32], time: NDArray[np.uint32], overflows: NDArr
 def _end_of_header(path: Path, content: bytes) -> int:
     if not content.startswith(_VERSION):
         raise ValueError(f"{path} must be AEDAT 3.1 and begin with {_VERSION!r}, got {content[: len(_VERSION)]!r}.")
-    # NOTE: only lines that begin with "#" are header; the same bytes may occur among the events.
+    # NOTE: only lines that begin with "#" belong to the header; its last line may also occur among the events.
     position = 0
     while content.startswith(b"#", position):
         end = content.find(b"\r\n", position) + 2
@@ -132,7 +132,7 @@ def _end_of_header(path: Path, content: bytes) -> int:
 
 
 def _packet_header(path: Path, content: bytes, position: int) -> tuple[int, int, int, int, int]:
-    """Type, bytes of an event, overflows, capacity and events of the packet, which is all there."""
+    """Type, event size in bytes, overflows, capacity and events of a packet; checks that it is complete."""
     missing = position + _PACKET.size - len(content)
     if missing > 0:
         raise ValueError(

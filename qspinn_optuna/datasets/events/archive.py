@@ -1,4 +1,4 @@
-"""An archive of generated gestures in DVS-Gesture's own layout."""
+"""An archive of generated gestures in the layout of DVS-Gesture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qspinn_optuna.datasets.events.trials import LABELS_HEADER
 
 _ARCHIVE = "DvsGesture.tar.gz"
 _VERSION = 1
-"""To be raised when other events are generated from the same settings."""
+"""Version of the generator, to be raised when it generates other events from the same settings."""
 _PAUSE = 500_000
 """Microseconds before each gesture of a recording."""
 
@@ -40,7 +40,7 @@ _TEXTS = {
 
 @dataclass(frozen=True)
 class _Settings:
-    """What an archive is generated with."""
+    """The settings of an archive."""
 
     train_users: int
     test_users: int
@@ -75,16 +75,16 @@ def generate_gesture_archive(
     """Generate gestures as an archive that loads like DVS-Gesture, as ``root/download/DvsGesture.tar.gz``.
 
     Each user performs the 11 gestures ``repetitions`` times in each light. The same settings give the same files, byte
-    for byte; if they are there, nothing is done.
+    for byte. If the files exist, they are not generated again.
 
     Args:
-        root: The folder of the data set, made if need be.
-        train_users: How many people perform for training.
-        test_users: How many others perform for the test.
+        root: The folder of the data set, created if it does not exist.
+        train_users: Number of users in the training part.
+        test_users: Number of other users in the test part.
         lights: Names from :data:`LIGHTS`.
-        repetitions: How often.
-        seed: Of everything random, from 0.
-        progress: Called after each recording with how many are done, and of how many.
+        repetitions: Number of repetitions of each gesture.
+        seed: Seed of all random numbers, at least 0.
+        progress: Called after each recording with the number of finished recordings and the total.
 
     Returns:
         ``root``, for :func:`load_recordings`.
@@ -103,8 +103,8 @@ def generate_gesture_archive(
         if existing.exists():
             made = f"generated with {manifest.settings}" if manifest else "not generated"
             raise FileExistsError(
-                f"{existing} must not be there, or belong to an archive generated with {asdict(settings)}; "
-                f"what is there was {made}. Choose another root."
+                f"{existing} must not exist, or belong to an archive generated with {asdict(settings)}; "
+                f"the existing one was {made}. Choose another root."
             )
     root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=root, prefix="download.") as folder:
@@ -122,7 +122,7 @@ def _write(folder: Path, settings: _Settings, progress: Callable[[int, int], Non
     total = len(settings.lights) * (settings.train_users + settings.test_users)
     with (
         (folder / _ARCHIVE).open("wb") as file,
-        # Neither name nor time of the file, for the same settings to give the same bytes.
+        # Without name and time of the file, the same settings give the same bytes.
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as archive,
     ):

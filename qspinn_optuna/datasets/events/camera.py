@@ -1,4 +1,4 @@
-"""An event camera that looks at bright blobs, simulated."""
+"""A simulated event camera that records bright blobs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from numba import njit
 from numpy.typing import NDArray
 
 SENSOR = 128
-"""Pixels of a side of the sensor, as of a DVS128."""
+"""Side length of the sensor in pixels, as of a DVS128."""
 BIN = 10_000
 """Microseconds between two images that the simulated camera compares."""
 
 _AMBIENT = 0.4
-"""Brightness where there is no blob, whose peak is about 1."""
+"""Brightness without blobs, whose peak is about 1."""
 _THRESHOLD = 0.3
-"""Change of the logarithm of the brightness that makes an event."""
+"""Change of the logarithm of the brightness that causes an event."""
 _THRESHOLD_SPREAD = 0.1
 """Standard deviation of a pixel's threshold, relative to the mean."""
 _LEAST_THRESHOLD = 0.1
 _Y, _POLARITY, _BIN = 7, 14, 15
-"""Lowest bits of the numbers that an event is packed of; x has the lowest."""
+"""Positions of the fields of a packed event, in bits; x is at position 0."""
 _MOST_BINS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Gaussian blobs that move; lengths are fractions of the sensor's side, from its left or top.
+    """Moving Gaussian blobs; lengths are fractions of the sensor's side, from its left or top.
 
     Args:
-        x: Columns of the centres, float64 [blobs, bins + 1]: at the edges of the bins of time.
+        x: Columns of the centres at the edges of the time bins, float64 [blobs, bins + 1].
         y: Rows of the centres, float64 [blobs, bins + 1].
         radii: Standard deviations of the blobs, float64 [blobs].
         contrasts: Brightness of their centres, float64 [blobs].
@@ -45,15 +45,15 @@ class Scene:
 def record(
     scene: Scene, noise: float, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16], NDArray[np.int8]]:
-    """The events of a camera that looks at a scene.
+    """The events of a camera that records a scene.
 
-    A pixel remembers a brightness; whenever the brightness leaves it by more than the pixel's threshold, on the scale
-    of logarithms, there is an event and the memory follows. Times are uniform within a bin.
+    A pixel remembers a log brightness. Whenever the log brightness differs from it by more than the pixel's threshold,
+    the pixel sends an event, and its memory moves by the threshold. Times are uniform within a bin.
 
     Args:
-        scene: What is seen.
-        noise: Events of each pixel and polarity in a second that nothing causes.
-        generator: Of the thresholds, the noise and the times.
+        scene: The scene.
+        noise: Rate of spurious events, in events per second for each pixel and polarity.
+        generator: Generator of the thresholds, the noise and the times.
 
     Returns:
         t in microseconds from 0, ascending, x, y and p.
@@ -66,7 +66,7 @@ def record(
         raise ValueError(f"The scene must have between 1 and {_MOST_BINS - 1} bins of time, got {bins}.")
     spread = generator.normal(1.0, _THRESHOLD_SPREAD, (SENSOR, SENSOR))
     thresholds = _THRESHOLD * np.maximum(spread, _LEAST_THRESHOLD)
-    # The memory is as if the camera had watched for a while, or else few events would tell the beginning.
+    # A random memory, as after some time of recording; otherwise the beginning would have fewer events.
     memory = np.exp(thresholds * generator.uniform(-1, 1, thresholds.shape))
     profiles_x, profiles_y = (_profiles(centres, scene.radii) for centres in (scene.x, scene.y))
     seen = _compare(
@@ -86,7 +86,7 @@ def record(
 
 
 def _profiles(centres: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A Gaussian blob is a product of one profile along x and one along y: float32 [blobs, bins + 1, SENSOR]."""
+    """Profiles of Gaussian blobs along one axis, float32 [blobs, bins + 1, SENSOR]; a blob is a product of two."""
     pixels = (np.arange(SENSOR) + 0.5) / SENSOR
     distances = (pixels - centres[:, :, None]) / radii[:, None, None]
     profiles: NDArray[np.float32] = np.exp(-0.5 * distances**2).astype(np.float32)
@@ -100,13 +100,13 @@ def _compare(
     ratios: NDArray[np.float32],
     memory: NDArray[np.float32],
 ) -> NDArray[np.int32]:
-    """Events, packed, in the order of bins; ``memory`` comes relative to the first image."""
+    """Packed events by ascending bin; ``memory`` is relative to the first image."""
     blobs, edges, side = profiles_x.shape
     ambient = np.float32(_AMBIENT)
     events = np.empty(1 << 14, np.int32)
     count = 0
     row = np.empty(side, np.float32)
-    # NOTE: ratios of brightness are differences of its logarithm, without the cost of one.
+    # NOTE: ratios of brightness replace differences of logarithms, which cost more.
     high = memory * ratios
     low = memory / ratios
     for edge in range(edges):
@@ -118,7 +118,7 @@ def _compare(
                 high[y] *= row
                 low[y] *= row
                 continue
-            # NOTE: most rows have no event, which is found out many pixels at a time.
+            # NOTE: most rows have no event, and this test is vectorized.
             if not _leaves(row, low[y], high[y]):
                 continue
             for x in range(side):

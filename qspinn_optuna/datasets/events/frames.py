@@ -22,7 +22,7 @@ class LabeledFrames:
 
     Raises:
         TypeError: If the frames are not uint8, or the labels not int64.
-        ValueError: If there are none, shapes do not fit, or a number is out of range.
+        ValueError: If there are no samples, the shapes do not fit, or a number is out of range.
     """
 
     frames: NDArray[np.uint8]
@@ -53,16 +53,16 @@ class LabeledFrames:
 
 @dataclass(frozen=True, eq=False)
 class FrameSplits:
-    """Frames for training, for validation (every choice is made on these), and for the final test.
+    """Frames for training, for validation, which every choice uses, and for the final test.
 
     Args:
-        train: What networks learn from.
-        validation: Held out of the training samples; the search maximizes accuracy on them.
-        test: Touched once, for the final figure.
+        train: Training samples.
+        validation: Held out of the training samples; the search maximizes the accuracy on them.
+        test: Used once, for the final accuracy.
         class_names: Name of each class, by its number.
 
     Raises:
-        ValueError: If the frames are of different shapes, or a class has no name.
+        ValueError: If the frames have different shapes, or a class has no name.
     """
 
     train: LabeledFrames
@@ -94,17 +94,18 @@ def frames_of(
     merge_polarities: bool = False,
     minimum_count: int = 1,
 ) -> LabeledFrames:
-    """Binary frames: a pixel is 1 if enough events fell into it and into the step.
+    """Binary frames: a pixel of a step is 1 if it has enough events.
 
     Args:
-        recordings: At least one. Those without events become black frames.
-        steps: Equal bins of time, from a recording's first event to its last.
+        recordings: At least one recording; a recording without events has black frames.
+        steps: Number of equal time bins from the first event of a recording to its last.
         height: Rows of the sensor.
         width: Columns of the sensor.
-        block: Sensor pixels of a side of a frame's pixel. A side of the sensor that it does not divide is padded: the
-            last pixel is of a smaller block.
-        merge_polarities: One channel for both polarities, rather than one for darker and one for brighter.
-        minimum_count: Events that make a pixel 1.
+        block: Side length of a frame's pixel, in sensor pixels. If it does not divide the sensor, the last block is
+            smaller.
+        merge_polarities: Whether both polarities share a channel; otherwise darker is the first channel and brighter
+            the second.
+        minimum_count: Fewest events of a pixel that is 1.
 
     Raises:
         ValueError: If there are no recordings, an event is outside the sensor, or a number is less than 1.
@@ -134,7 +135,7 @@ def _counts(recording: EventRecording, shape: tuple[int, int, int, int], block: 
         return np.zeros(shape, np.int64)
     steps, channels, rows, columns = shape
     elapsed = recording.t - recording.t[0]
-    # In integers, for events on the edges of bins to fall where they should.
+    # Integer arithmetic is exact for events on the edges of bins.
     pixel = elapsed * steps // (elapsed[-1] + 1)
     if channels == 2:
         pixel = pixel * channels + recording.p
@@ -143,18 +144,19 @@ def _counts(recording: EventRecording, shape: tuple[int, int, int, int], block: 
 
 
 def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> LabeledFrames:
-    """Each sample played backwards with probability 1/2, and its class changed to what it then is.
+    """The samples, each reversed in time with probability 1/2, with the class of the reversed sample.
 
-    Afterwards, classes that are each other's reversal cannot be told apart from the frames in any order: whoever tells
-    them needs a memory. Backwards, brighter is darker: two channels change places.
+    Then classes that are reversals of each other differ in the order of frames only, and a classifier of them needs a
+    memory. Reversal exchanges brighter and darker: two channels are swapped.
 
     Args:
         frames: The samples.
-        swaps: For a class, which one it becomes; others stay. ``TIME_REVERSED_GESTURES`` for gestures.
-        seed: Of the choice of samples.
+        swaps: The class of a reversed sample, by its class; other classes stay. ``TIME_REVERSED_GESTURES`` for
+            gestures.
+        seed: Seed of the choice of samples.
 
     Raises:
-        ValueError: If the swaps do not go both ways.
+        ValueError: If the swaps are not symmetric.
     """
     one_way = [label for label, other in swaps.items() if swaps.get(other) != label]
     if one_way:
@@ -167,15 +169,15 @@ def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> 
 
 
 def split_by_user(users: Sequence[str], validation: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Hold out all samples of some users, so that accuracy is that on people never seen.
+    """Hold out all samples of some users, to validate on unseen people.
 
     Args:
-        users: Who is recorded in each sample, such as :attr:`EventRecording.user`; two or more people.
-        validation: Fraction of the users to hold out; at least one is, and at least one is not.
-        seed: Of their choice.
+        users: The recorded person of each sample, such as :attr:`EventRecording.user`; two or more people.
+        validation: Fraction of the users to hold out; at least one is held out, and at least one is not.
+        seed: Seed of the choice of users.
 
     Returns:
-        Numbers of the samples to train on, and of those held out, ascending.
+        Indices of the training samples and of the held-out samples, ascending.
 
     Raises:
         ValueError: If ``validation`` is not a fraction, or there are fewer than two users.
@@ -191,15 +193,15 @@ def split_by_user(users: Sequence[str], validation: float, seed: int) -> tuple[N
 
 
 def random_split(frames: LabeledFrames, sizes: Sequence[int], seed: int) -> list[LabeledFrames]:
-    """Random parts without a common sample, each with all classes in proportion.
+    """Random disjoint parts, stratified by class.
 
     Args:
         frames: The samples.
-        sizes: How many samples each part has; together at most all of them.
-        seed: Of the draw.
+        sizes: Number of samples of each part; at most all samples together.
+        seed: Seed of the split.
 
     Raises:
-        ValueError: If a size is less than 1, or there are not that many samples.
+        ValueError: If a size is less than 1, or the sum is more than the number of samples.
     """
     if len(sizes) == 0 or min(sizes) < 1 or sum(sizes) > len(frames):
         raise ValueError(f"sizes must be at least 1 each and {len(frames)} at most together, got {list(sizes)}.")
@@ -207,7 +209,7 @@ def random_split(frames: LabeledFrames, sizes: Sequence[int], seed: int) -> list
     place = np.empty(len(frames))
     for label in np.unique(frames.labels):
         members = np.flatnonzero(frames.labels == label)
-        # Spread over the whole order evenly, so that any stretch of it has its share of the class.
+        # Spread the class evenly over the whole order, so that every part of the order has its share.
         place[generator.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
     order = np.lexsort((generator.random(len(frames)), place))
     edges = np.cumsum((0, *sizes))

@@ -1,8 +1,8 @@
-"""Gestures that are generated: hands as bright blobs before a simulated event camera.
+"""Generated gestures: hands as bright blobs before a simulated event camera.
 
-The classes are DVS-Gesture's (Amir et al., "A Low Power, Fully Event-Based Gesture Recognition System", CVPR 2017).
-Position, phase, frequency and size are random, so that clockwise and counter-clockwise circles differ in nothing but
-the order of what is seen: played backwards, one is the other.
+The classes are those of DVS-Gesture (Amir et al., "A Low Power, Fully Event-Based Gesture Recognition System", CVPR
+2017). Position, phase, frequency and size are random, so that clockwise and counter-clockwise circles differ only in
+the order of events: one is the time reversal of the other.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ GESTURES = (
     "air_guitar",
     "other_gestures",
 )
-"""DVS-Gesture's classes, in its order."""
+"""The classes of DVS-Gesture, in its order."""
 
 TIME_REVERSED_GESTURES: Mapping[int, int] = MappingProxyType({3: 4, 4: 3, 5: 6, 6: 5})
-"""What a gesture becomes when it is played backwards; the others remain what they are."""
+"""Class of a time-reversed gesture; other gestures keep their class."""
 
 DURATION = 1_500_000
-"""Microseconds that a gesture is shown."""
+"""Duration of a gesture in microseconds."""
 
 _SHOULDER = 0.22
 """Distance of a limb from the centre, as a fraction of the sensor's side."""
@@ -44,11 +44,11 @@ _SHOULDER = 0.22
 
 @dataclass(frozen=True)
 class Light:
-    """What an illumination does to a recording.
+    """The effect of an illumination on a recording.
 
     Args:
         contrast: Factor of the brightness of the hands.
-        noise: Events of each pixel and polarity in a second that nothing causes.
+        noise: Rate of spurious events, in events per second for each pixel and polarity.
     """
 
     contrast: float
@@ -64,18 +64,18 @@ LIGHTS: Mapping[str, Light] = MappingProxyType(
         "natural": Light(contrast=0.8, noise=0.03),
     }
 )
-"""Illuminations, by DVS-Gesture's names for them."""
+"""Illuminations, by their names in DVS-Gesture."""
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How someone moves, in all their gestures.
+    """How a user moves, in all gestures.
 
     Args:
         frequency: Factor of the frequency of movements.
-        amplitude: Factor of their size.
+        amplitude: Factor of the amplitude of movements.
         size: Factor of the size of the hands.
-        tilt: Angle at which the body leans, in radians.
+        tilt: Tilt of the body in radians.
         place: Offset from the centre, as fractions of the sensor's side: x, and y downwards.
     """
 
@@ -87,7 +87,7 @@ class Habits:
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Habits:
-        """Someone's habits."""
+        """Random habits of a user."""
         frequency, amplitude, size = generator.uniform(0.9, 1.1, 3)
         tilt = generator.uniform(-0.1, 0.1)
         x, y = generator.uniform(-0.02, 0.02, 2)
@@ -97,22 +97,22 @@ class Habits:
 def perform_gesture(
     label: int, habits: Habits, light: Light, generator: np.random.Generator, source: str = ""
 ) -> EventRecording:
-    """A recording of one gesture, which takes :data:`DURATION`.
+    """A recording of one gesture, with the duration :data:`DURATION`.
 
     Args:
-        label: Which of :data:`GESTURES`.
-        habits: Of the one who performs.
-        light: In which it is recorded.
-        generator: Of everything else; the same generator state gives the same events.
+        label: Index of the gesture in :data:`GESTURES`.
+        habits: Habits of the user.
+        light: Illumination of the recording.
+        generator: Generator of everything else; the same generator state gives the same events.
         source: Name of the recording.
 
     Raises:
-        ValueError: If there is no such gesture.
+        ValueError: If ``label`` is not the index of a gesture.
     """
     if not 0 <= label < len(GESTURES):
         raise ValueError(f"label must be between 0 and {len(GESTURES) - 1}, got {label}.")
-    # A camera's events lag behind what moves, and so betray the direction of time. Half of the recordings are filmed
-    # and then played backwards, hence playing a class backwards gives exactly the distribution of its counterpart.
+    # Events lag behind the movement, and so reveal the direction of time. Half of the recordings are recorded in the
+    # other direction and reversed, so that a reversed class has exactly the distribution of its counterpart.
     backwards = generator.random() < 0.5
     filmed = TIME_REVERSED_GESTURES.get(label, label) if backwards else label
     hands = _hands(filmed, habits, generator)
@@ -124,15 +124,15 @@ def perform_gesture(
     )
     t, x, y, p = record(scene, light.noise, generator)
     if backwards:
-        # What became darker becomes brighter.
+        # Time reversal turns darker into brighter.
         t, x, y, p = DURATION - 1 - t[::-1], x[::-1], y[::-1], 1 - p[::-1]
     return EventRecording(t, x, y, p, label, source)
 
 
 def _hands(label: int, habits: Habits, generator: np.random.Generator) -> NDArray[np.complex128]:
-    """Paths of the hands, as x + iy with y downwards, at the edges of the bins of time: [hands, bins + 1].
+    """Paths of the hands as x + iy, with y downwards, at the edges of the time bins: [hands, bins + 1].
 
-    The camera sees someone's right hand on its left, and "clockwise" is meant as the camera sees it.
+    The right hand is on the left of the image, and "clockwise" refers to the image.
     """
     seconds = np.arange(DURATION // BIN + 1, dtype=np.float64) * BIN * 1e-6
     angle = _phase(seconds, habits.frequency * generator.uniform(0.7, 1.6), generator)
@@ -167,7 +167,7 @@ def _hands(label: int, habits: Habits, generator: np.random.Generator) -> NDArra
             slide = 0.3 * amplitude * np.sin(_phase(seconds, habits.frequency * 0.5, generator))
             hands = [strum, _SHOULDER - 0.05j + slide]
         case _:
-            # Both hands, since one that wanders goes in circles at times.
+            # Both hands, since a single random path sometimes looks like a circle.
             hands = [side * _SHOULDER + _wander(seconds, habits, amplitude, generator) for side in (-1, 1)]
     tilt = habits.tilt + generator.uniform(-0.35, 0.35)
     centre = 0.5 + 0.5j + complex(*habits.place) + complex(*generator.uniform(-0.08, 0.08, 2))
@@ -175,7 +175,7 @@ def _hands(label: int, habits: Habits, generator: np.random.Generator) -> NDArra
 
 
 def _phase(seconds: NDArray[np.float64], frequency: float, generator: np.random.Generator) -> NDArray[np.float64]:
-    """The angle of a movement that is nobody's clockwork: it starts anywhere, and wobbles."""
+    """The angle of a periodic movement with a random start and a varying frequency."""
     start, start_of_wobble = generator.uniform(0, 2 * np.pi, 2)
     wobble = generator.uniform(0, 0.4) * np.sin(np.pi * frequency * seconds + start_of_wobble)
     angle: NDArray[np.float64] = 2 * np.pi * frequency * seconds + start + wobble
@@ -185,7 +185,7 @@ def _phase(seconds: NDArray[np.float64], frequency: float, generator: np.random.
 def _wander(
     seconds: NDArray[np.float64], habits: Habits, amplitude: float, generator: np.random.Generator
 ) -> NDArray[np.complex128]:
-    """A path that is none of the other gestures: six sines in each direction."""
+    """A random path that differs from all other gestures: six sines in each direction."""
     frequencies = habits.frequency * generator.uniform(0.3, 2.0, (6, 2, 1))
     sines = np.sin(2 * np.pi * frequencies * seconds + generator.uniform(0, 2 * np.pi, (6, 2, 1)))
     x, y = amplitude * sines.sum(axis=0) / np.sqrt(6)

@@ -1,4 +1,4 @@
-"""Event recordings through SpikingJelly's data sets."""
+"""Loading event recordings through SpikingJelly's data sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EventDataset(Vocabulary):
     DVS_GESTURE = "dvs-gesture"
     """Gestures of 29 people (Amir et al., CVPR 2017), or generated ones in the same layout."""
     NMNIST = "nmnist"
-    """MNIST digits before a moving camera (Orchard et al., Frontiers in Neuroscience 2015)."""
+    """MNIST digits in front of a moving camera (Orchard et al., Frontiers in Neuroscience 2015)."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ class EventDataset(Vocabulary):
 def load_recordings(dataset: EventDataset | str, root: Path | str, train: bool) -> list[EventRecording]:
     """All recordings of a part of a data set, sorted by class and file name.
 
-    See :func:`iterate_recordings`, which holds one at a time: DVS-Gesture has gigabytes of events.
+    :func:`iterate_recordings` holds one recording at a time in memory, since DVS-Gesture has gigabytes of events.
     """
     return list(iterate_recordings(dataset, root, train))
 
@@ -46,26 +46,26 @@ def load_recordings(dataset: EventDataset | str, root: Path | str, train: bool) 
 def iterate_recordings(dataset: EventDataset | str, root: Path | str, train: bool) -> Iterator[EventRecording]:
     """The recordings of a part of a data set, one after the other, sorted by class and file name.
 
-    The first call makes the folder ``events_np`` from the downloaded archives; where it is there, nothing is written.
+    The first call creates the folder ``events_np`` from the downloaded archives; later calls write nothing.
 
     Args:
-        dataset: Which.
+        dataset: The data set.
         root: SpikingJelly's folder of the data set, with the archives in ``download`` or with ``events_np``.
-        train: The training part, rather than the test part.
+        train: Whether to load the training part; otherwise the test part.
 
     Raises:
-        FileNotFoundError: If the folder, or what should be in it, is missing.
-        RuntimeError: If the folder was left unfinished by SpikingJelly.
+        FileNotFoundError: If the folder or its content is missing.
+        RuntimeError: If SpikingJelly left the folder unfinished.
         ValueError: If the data set is unknown, or a file is damaged.
     """
     dataset = EventDataset(dataset)
     if not Path(root).is_dir():
-        raise FileNotFoundError(f"root must be the folder of {dataset}, got {root}, which is no folder.")
+        raise FileNotFoundError(f"root must be the folder of {dataset}, got {root}, which is not a folder.")
     opened = _class_of(dataset)(root, train=train)
     samples = sorted((label, Path(path)) for path, label in opened.samples)
     if samples[-1][0] >= len(dataset.class_names):
         raise ValueError(
-            f"{samples[-1][1].parent} must be named after a class of {dataset}, 0-{len(dataset.class_names) - 1}."
+            f"{samples[-1][1].parent} must have the name of a class of {dataset}, 0-{len(dataset.class_names) - 1}."
         )
     return (_read(opened, path, label) for label, path in samples)
 
@@ -80,7 +80,7 @@ def _read(opened: Any, path: Path, label: int) -> EventRecording:
 
 
 def _class_of(dataset: EventDataset) -> Any:
-    """SpikingJelly's class with the careful preparation, made here because its import is slow."""
+    """SpikingJelly's class with the careful preparation, created here because its import is slow."""
     datasets = import_spikingjelly_datasets()
     if dataset is EventDataset.NMNIST:
         return type("CarefulNMNIST", (_NamedArchives, CarefulPreparation, datasets.NMNIST), {})
@@ -88,7 +88,7 @@ def _class_of(dataset: EventDataset) -> Any:
 
 
 class _NamedArchives:
-    """Unpacks the archives alone; SpikingJelly fails at any other file in ``download``, such as a README."""
+    """Unpacks only the archives; SpikingJelly fails at any other file in ``download``, such as a README."""
 
     resource_url_md5: ClassVar[Callable[[], list[tuple[str, str, str]]]]
 
@@ -100,7 +100,7 @@ class _NamedArchives:
 
 
 class _FastTrials:
-    """Cuts recordings with numpy; SpikingJelly's own loop over single events takes minutes."""
+    """Cuts recordings with numpy; SpikingJelly has a slow loop over single events."""
 
     @classmethod
     def create_raw_from_extracted(cls, extract_root: Path, raw_root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a generated archive was made with, and the checksums of its files."""
+"""The settings of a generated archive, and the checksums of its files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NAME = "generated.md5"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Stands beside the files of a generated archive; ``md5sum --check`` reads it too.
+    """The manifest of a generated archive, a file that ``md5sum --check`` reads, too.
 
     Args:
-        settings: What the archive was generated with, as JSON has it.
+        settings: The settings of the archive, as plain values for JSON.
         checksums: MD5 of each file, by its name.
     """
 
@@ -24,16 +24,16 @@ class Manifest:
     checksums: dict[str, str]
 
     def write(self, folder: Path) -> None:
-        """Write it to ``folder``."""
+        """Write the manifest to ``folder``."""
         lines = [f"# {json.dumps(self.settings)}", *(f"{md5}  {name}" for name, md5 in self.checksums.items())]
         (folder / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest in ``folder``, or None if there is none.
+        """The manifest in ``folder``; None if there is none.
 
         Raises:
-            ValueError: If it is damaged.
+            ValueError: If the manifest is damaged.
         """
         path = folder / NAME
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""SpikingJelly's data sets, prepared without harm to the user's files."""
+"""Preparation of SpikingJelly's data sets that never changes the user's files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from qspinn_optuna.datasets.events.manifest import Manifest, md5_of
 
 
 class CarefulPreparation:
-    """Mixed into SpikingJelly's data sets, before them.
+    """A mixin that goes before SpikingJelly's data sets.
 
-    SpikingJelly deletes an archive with a wrong checksum, leaves half-made folders and a marker that blocks the next
-    try, and numbers the classes in the order of their folders' names, "10" before "2". Here archives are only read,
-    ``events_np`` appears once it is complete, and a class has the number that its folder is named after.
+    SpikingJelly deletes an archive with a wrong checksum, leaves unfinished folders and a marker that blocks the next
+    attempt, and numbers classes in the order of their folders' names, "10" before "2". With this mixin, archives are
+    only read, ``events_np`` appears once it is complete, and the name of a folder is the number of its class.
     """
 
     cfg: Any
@@ -25,19 +25,19 @@ class CarefulPreparation:
     create_raw_from_extracted: Any
 
     def prepare_raw_dataset(self) -> None:
-        """Make ``events_np`` from the folder ``extract``, or from the archives in ``download``, unless it is there.
+        """Create ``events_np`` from the folder ``extract``, or from the archives in ``download``, unless it exists.
 
         Raises:
-            FileNotFoundError: If there is nothing to make it from.
-            RuntimeError: If ``events_np`` was left unfinished by SpikingJelly.
-            ValueError: If a file has another checksum than it should.
+            FileNotFoundError: If neither the folder nor the archives exist.
+            RuntimeError: If SpikingJelly left ``events_np`` unfinished.
+            ValueError: If a file has a wrong checksum.
         """
         root: Path = self.cfg.root
         marker = self.raw_root.with_name(f"{self.raw_root.name}.building")
         if marker.exists():
             raise RuntimeError(
-                f"{marker} says that {self.raw_root} is still being made, or was left unfinished: "
-                f"wait, or remove both and {root / 'extract'}."
+                f"{marker} must not exist: {self.raw_root} is in preparation, or was left unfinished. "
+                f"Wait, or remove both and {root / 'extract'}."
             )
         if self.raw_root.exists():
             return
@@ -56,13 +56,13 @@ class CarefulPreparation:
 
     @classmethod
     def _check_downloaded_files(cls, download_root: Path) -> None:
-        """Compare the files with the checksums of the manifest beside them, or else with the official ones."""
+        """Compare the files with the checksums of the manifest in their folder, or else with the official ones."""
         resources = cls.resource_url_md5()
         missing = [name for name, _, _ in resources if not (download_root / name).is_file()]
         if missing:
             raise FileNotFoundError(
                 f"{download_root.parent} must hold events_np/{{train,test}}/<label>/*.npz, or "
-                f"{', '.join(name for name, _, _ in resources)} in the folder {download_root.name} (they are at "
+                f"{', '.join(name for name, _, _ in resources)} in the folder {download_root.name} (download them from "
                 f"{resources[0][1]}); it lacks {', '.join(missing)}."
             )
         manifest = Manifest.read(download_root)
@@ -72,16 +72,16 @@ class CarefulPreparation:
             if found != expected:
                 raise ValueError(
                     f"{download_root / name} must have the MD5 checksum {expected}, got {found}: it is damaged or "
-                    f"incomplete, and left as it is. Get it again from {url}"
+                    f"incomplete, and was not changed. Download it again from {url}"
                     f"{', or generate it again' if manifest else ''}."
                 )
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """The folders that hold recordings, and the number of the class that each is named after.
+        """The folders with recordings, and the class number that is the name of each.
 
         Raises:
             FileNotFoundError: If there are no recordings.
-            ValueError: If a folder is not named after a class number.
+            ValueError: If the name of a folder is not a class number.
         """
         folder = Path(directory)
         names = sorted({path.parent.name for path in folder.glob("*/*.np[yz]")})
@@ -89,7 +89,7 @@ class CarefulPreparation:
             raise FileNotFoundError(f"{folder} must hold recordings as <label>/*.npz, got none.")
         wrong = [name for name in names if not (name.isascii() and name.isdecimal())]
         if wrong:
-            raise ValueError(f"Folders in {folder} must be named after class numbers, 0, 1, ..., got {wrong}.")
+            raise ValueError(f"Folders in {folder} must have class numbers as names, 0, 1, ..., got {wrong}.")
         return names, {name: int(name) for name in names}
 
 
@@ -97,6 +97,6 @@ def _move(made: Path, target: Path) -> None:
     try:
         made.rename(target)
     except OSError:
-        # Several workers of a study may start at once; the first to finish has made the same.
+        # Several workers of a study may start at once; the first to finish created the same folder.
         if not target.is_dir():
             raise

@@ -15,18 +15,18 @@ _KINDS = {"t": np.int64, "x": np.int16, "y": np.int16, "p": np.int8}
 
 @dataclass(frozen=True, eq=False)
 class EventRecording:
-    """Events of one sample and its class; :meth:`from_arrays` takes other types of integers and sorts.
+    """Events of one sample and its class; :meth:`from_arrays` converts other integers, and sorts.
 
     Args:
-        t: Times in microseconds, ascending: int64 [events].
-        x: Columns, from the left: int16 [events].
-        y: Rows, from the top: int16 [events].
-        p: Polarities, 1 where it became brighter, 0 where darker: int8 [events].
+        t: Times in microseconds, ascending, int64 [events].
+        x: Columns from the left, int16 [events].
+        y: Rows from the top, int16 [events].
+        p: Polarities, 1 for brighter and 0 for darker, int8 [events].
         label: Number of the class, from 0.
         source: Name of the longer recording that the sample was cut from, such as "user03_led", or "".
 
     Raises:
-        TypeError: If an array is of another type.
+        TypeError: If an array has another type.
         ValueError: If lengths differ, times descend, a coordinate is negative, or a polarity is neither 0 nor 1.
     """
 
@@ -65,11 +65,11 @@ class EventRecording:
         label: int,
         source: str = "",
     ) -> EventRecording:
-        """A recording of events of any integers, in any order; those of one time stay in theirs.
+        """A recording of events of any integer types, in any order; the sort by time is stable.
 
         Raises:
             TypeError: If an array does not hold integers or booleans.
-            ValueError: If a number does not fit, and as the constructor does.
+            ValueError: If a number does not fit its type, or the constructor raises one.
         """
         given = {"t": np.asarray(t), "x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p)}
         if len({values.shape for values in given.values()}) > 1:
@@ -89,7 +89,7 @@ class EventRecording:
 
     @property
     def user(self) -> str:
-        """Who is recorded: "user03" if the source is "user03_led"."""
+        """The recorded person: "user03" if the source is "user03_led"."""
         return self.source.partition("_")[0]
 
 

@@ -1,4 +1,4 @@
-"""SpikingJelly's data sets, beside any build of torch."""
+"""Import of SpikingJelly's data sets with any build of torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def import_spikingjelly_datasets() -> ModuleType:
     """The module ``spikingjelly.datasets``.
 
-    It imports torchvision and torchaudio, which fail beside a build of torch that they were not compiled for, such as
-    torch for CPUs alone, although what SpikingJelly needs of them for event data is pure Python. Where they work they
-    are left as they are.
+    It imports torchvision and torchaudio, which fail with a build of torch that they were not compiled for, such as
+    torch for CPUs only. For event data, SpikingJelly needs only pure Python of them, so this import replaces the parts
+    that fail. Packages that work are not changed.
 
     Raises:
         ImportError: If SpikingJelly or torchvision is not installed, or fails for another reason.
@@ -50,13 +50,13 @@ def _declare_missing_operators() -> None:
 
 @cache
 def _torchvision_library() -> torch.library.Library:
-    """Cached because its operators vanish with it."""
+    """The library of the declared operators, cached because they disappear with it."""
     return torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def _torchaudio_or_a_stub() -> Iterator[None]:
-    """A stub only lasts while SpikingJelly is imported, so that nobody else takes it for torchaudio."""
+    """A stub for torchaudio, if that fails, only during the import, so that other packages do not use it."""
     try:
         _import_or_forget("torchaudio")
     except (ImportError, OSError, RuntimeError):
@@ -70,7 +70,7 @@ def _torchaudio_or_a_stub() -> Iterator[None]:
 
 
 def _import_or_forget(name: str) -> None:
-    """Import a package; if that fails, forget the submodules that it imported, for the next try to begin afresh."""
+    """Import a package; if that fails, forget its imported submodules, so that the next attempt imports them again."""
     before = set(sys.modules)
     try:
         importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""DVS-Gesture's trials: which part of which recording shows which gesture."""
+"""The trials of DVS-Gesture: parts of recordings that show one gesture each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Trial:
 
     Args:
         label: Number of the class, 0-10; files count from 1.
-        start: Time of its first microsecond.
-        end: Time after its last microsecond.
+        start: First microsecond.
+        end: First microsecond after the gesture.
     """
 
     label: int
@@ -35,11 +35,11 @@ def read_trials(path: Path) -> list[Trial]:
     """The trials in a file of labels.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line does not hold three whole numbers, a class is not 1-11, or a trial ends before it begins.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a line does not have three whole numbers, a class is not 1-11, or a trial ends before it begins.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} must say when which gesture is shown ({LABELS_HEADER}), but is missing.")
+        raise FileNotFoundError(f"{path} must list the gestures of the recording ({LABELS_HEADER}), but is missing.")
     lines = path.read_text(encoding="utf-8").splitlines()
     return [_trial(f"{path}, line {k},", line) for k, line in enumerate(lines[1:], 2) if line.strip()]
 
@@ -52,12 +52,12 @@ def _trial(place: str, line: str) -> Trial:
     if not 1 <= number <= _CLASSES:
         raise ValueError(f"{place} must name a class between 1 and {_CLASSES}, got {number}.")
     if not 0 <= start < end:
-        raise ValueError(f"{place} must have a time of end after that of its start, got {start} and {end}.")
+        raise ValueError(f"{place} must have an end after its start, got the start {start} and the end {end}.")
     return Trial(number - 1, start, end)
 
 
 def cut_trials(recording: Path) -> Iterator[EventRecording]:
-    """The trials of a recording ``<user>_<light>.aedat``, by the labels beside it, ``<user>_<light>_labels.csv``.
+    """The trials of a recording ``<user>_<light>.aedat``, from its labels in ``<user>_<light>_labels.csv``.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -78,7 +78,7 @@ def save_trials(archive: Path, target: Path, save: Callable[..., None] = np.save
     Args:
         archive: The extracted folder, with the recordings, their labels and the two lists of recordings.
         target: An empty folder.
-        save: What writes arrays to a file, called as numpy's ``savez`` is.
+        save: Writes arrays to a file, with the arguments of numpy's ``savez``.
 
     Raises:
         FileNotFoundError: If a list, a recording or its labels are missing.
@@ -96,7 +96,7 @@ def save_trials(archive: Path, target: Path, save: Callable[..., None] = np.save
 
 
 def _listed(path: Path) -> list[Path]:
-    """The recordings that a list names."""
+    """The paths of the recordings in a list."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} must list recordings, one a line, but is missing.")
     names = path.read_text(encoding="utf-8").split()

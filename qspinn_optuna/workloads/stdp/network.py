@@ -136,7 +136,7 @@ def train_in_parts(
     neuron: Neuron | None = None,
     grids: LearningGrids | None = None,
     weight_sum: float | None = None,
-    looks: Sequence[float] = (),
+    rungs: Sequence[float] = (),
 ) -> Generator[STDPNetwork, None, None]:
     """Train as :func:`train` does, and show the network on the way; looking changes nothing, to the last bit.
 
@@ -147,10 +147,10 @@ def train_in_parts(
         neuron: The neurons.
         grids: How the network is quantized meanwhile.
         weight_sum: Sum of a neuron's weights.
-        looks: Fractions of the presentations, rising, after which to show it.
+        rungs: Fractions of the presentations, rising, after which to show it.
 
     Yields:
-        A copy of the network at every look, then the trained network.
+        A copy of the network at every rung, then the trained network.
     """
     neuron = float_neuron(settings) if neuron is None else neuron
     grids = LearningGrids() if grids is None else grids
@@ -179,7 +179,7 @@ def train_in_parts(
     quantize_initial_weights(stored, forward.weights, forward.unit, scale, rule, seed)
     if not grids.shadow:
         stored = forward.values
-    stops = [max(1, round(fraction * presentations)) for fraction in looks]
+    stops = [max(1, round(fraction * presentations)) for fraction in rungs]
     for first_image, chunk in _chunks(images, settings.epochs):
         trains = encode_images(chunk, settings.steps, settings.input_rate, seed, first_image)
         rate, begin = settings.learning_rate * growth**first_image, 0

@@ -157,7 +157,7 @@ def train_quantized(
     deployment: Deployment,
     weight_sum: float,
     seed: int,
-    looks: Sequence[float] = (),
+    rungs: Sequence[float] = (),
 ) -> Iterator[STDPNetwork]:
     """In-training quantization: a network trained with its values on the grids of ``config``.
 
@@ -172,11 +172,11 @@ def train_quantized(
         deployment: What the device does.
         weight_sum: Sum of a neuron's weights.
         seed: Of everything random.
-        looks: Fractions of the training, rising, after which to show the network.
+        rungs: Fractions of the training, rising, after which to show the network.
 
     Yields:
-        The network after each of the fractions ``looks`` of its training, its thresholds adapted on the first part;
-        then the trained network, which looks leave as it is.
+        The network after each of the fractions ``rungs`` of its training, its thresholds adapted on the first part;
+        then the trained network, which they leave as it is.
     """
     generator = torch.Generator().manual_seed(seed)
     neuron = quantized_neuron(config, settings, generator)
@@ -195,11 +195,11 @@ def train_quantized(
             trace=grid_of(config["trace"]),
             trace_decay=_quantized_coefficient(trace_decay(settings), config, "trace_decay", generator),
         )
-    networks = train_in_parts(images, settings, seed, neuron, grids, weight_sum, looks)
+    networks = train_in_parts(images, settings, seed, neuron, grids, weight_sum, rungs)
     if deployment is Deployment.LEARNING:
         yield from networks
         return
-    for _ in looks:
+    for _ in rungs:
         # With draws of their own: those of the trained network are to be the same, whether one looks or not.
         draws = generator.clone_state()
         yield _settle_thresholds(next(networks), adaptation[:1], config, settings, seed, draws)

@@ -32,7 +32,7 @@ class STDPWorkload:
     The float baseline is trained when it is first needed. Quantized networks are measured on integer codes.
 
     Args:
-        data: The images. Training uses the training set, every accuracy but the test's is of the tuning set.
+        data: The images. Training uses the training set, every accuracy but the test's is of the validation set.
         settings: The network.
         seed: Of the baseline: initial weights and input spikes.
         deployment: What the device does. One that learns has no use for post-training quantization.
@@ -98,7 +98,7 @@ class STDPWorkload:
 
     @cached_property
     def baseline(self) -> float:
-        """Accuracy of the float baseline on the tuning set."""
+        """Accuracy of the float baseline on the validation set."""
         return self._float_accuracy(self.data.validation, VALIDATION)
 
     @cached_property
@@ -112,7 +112,7 @@ class STDPWorkload:
         return (Scheme.ITQ,) if self.deployment is Deployment.LEARNING else tuple(Scheme)
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
-        """Quantize the network and count its correct answers on the tuning set.
+        """Quantize the network and count its correct answers on the validation set.
 
         Args:
             config: The quantization.
@@ -129,7 +129,7 @@ class STDPWorkload:
         if config.scheme is Scheme.ITQ and self.rungs:
             layers = self._layers(config, seed, self.rungs)
             for fraction in self.rungs:
-                yield self._look(next(layers), fraction, seed)
+                yield self._progress(next(layers), fraction, seed)
             network = self._label(next(layers), config, seed)
         else:
             network = self._quantized(config, seed)
@@ -192,8 +192,8 @@ class STDPWorkload:
             (weights * factor).astype(np.float32), self.network.scale, self.network.theta, self.network.neuron
         )
 
-    def _simulations(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[STDPNetwork]:
-        """Networks at the looks in training, if there is any, then the one that ``config`` gives."""
+    def _simulations(self, config: QuantizationConfig, seed: int, rungs: Sequence[float] = ()) -> Iterator[STDPNetwork]:
+        """Networks at the rungs of training, if there are any, then the one that ``config`` gives."""
         check_exact(config, len(self.kept_inputs))
         if config.scheme not in self.schemes:
             raise ValueError("A device that learns is quantized in training: give the space schemes=(Scheme.ITQ,).")
@@ -201,14 +201,14 @@ class STDPWorkload:
         if config.scheme is Scheme.ITQ:
             images = self.data.train.images[:, self.kept_inputs]
             yield from train_quantized(
-                images, adaptation, config, self.settings, self.deployment, self._weight_sum, seed, looks
+                images, adaptation, config, self.settings, self.deployment, self._weight_sum, seed, rungs
             )
         else:
             yield quantize_trained(self._without_dropped_inputs(), adaptation, config, self.settings, seed)
 
-    def _layers(self, config: QuantizationConfig, seed: int, looks: Sequence[float] = ()) -> Iterator[WinnerTakeAll]:
+    def _layers(self, config: QuantizationConfig, seed: int, rungs: Sequence[float] = ()) -> Iterator[WinnerTakeAll]:
         """The networks of :meth:`_simulations` as integers."""
-        for network in self._simulations(config, seed, looks):
+        for network in self._simulations(config, seed, rungs):
             yield layer_of(network, config)
 
     def _quantized(self, config: QuantizationConfig, seed: int) -> LabeledLayer:
@@ -222,7 +222,7 @@ class STDPWorkload:
         self._recent.add(config, seed, network)
         return network
 
-    def _look(self, layer: WinnerTakeAll, fraction: float, seed: int) -> TrainingProgress:
+    def _progress(self, layer: WinnerTakeAll, fraction: float, seed: int) -> TrainingProgress:
         """How far a training is: labels and accuracy by the first batch of each."""
         readout = self._measurement.readout(partial(count_spikes, layer), seed, images=BATCH)
         *_, (correct, seen) = self._correct(

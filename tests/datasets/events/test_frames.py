@@ -89,7 +89,7 @@ def test_an_empty_recording_and_one_event_have_frames() -> None:
 @pytest.mark.parametrize("name", ["steps", "height", "width", "block", "minimum_count"])
 def test_numbers_less_than_1_are_refused(name: str) -> None:
     numbers: dict[str, Any] = {"steps": 4, "height": 10, "width": 12} | {name: 0}
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=rf"^{name}\b.*got 0"):
         frames_of([recording(0)], **numbers)
 
 
@@ -102,7 +102,7 @@ def test_events_outside_the_sensor_are_refused(height: int, width: int) -> None:
 
 
 def test_no_recordings_are_refused() -> None:
-    with pytest.raises(ValueError, match="recordings must hold at least one"):
+    with pytest.raises(ValueError, match=r"^recordings\b.*got none"):
         frames_of([], steps=2, height=2, width=2)
 
 
@@ -137,7 +137,7 @@ def test_about_half_are_reversed_and_the_given_ones_stay() -> None:
 
 
 def test_swaps_must_go_both_ways() -> None:
-    with pytest.raises(ValueError, match=r"swaps must go both ways.*for \[1\]"):
+    with pytest.raises(ValueError, match=r"^swaps\b.*for \[1\]"):
         reverse_half(labeled(0, [0, 1]), {1: 2}, 0)
 
 
@@ -171,12 +171,12 @@ def test_which_users_are_held_out_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("validation", [0, 1, -0.5, 1.5])
 def test_what_is_no_fraction_is_refused(validation: float) -> None:
-    with pytest.raises(ValueError, match="validation must be a fraction between 0 and 1"):
+    with pytest.raises(ValueError, match=rf"^validation\b.*got {validation}"):
         split_by_user([made.user for made in users(4)], validation, 0)
 
 
 def test_one_user_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match=r"at least two people, got \['user00'\]"):
+    with pytest.raises(ValueError, match=r"^users\b.*got \['user00'\]"):
         split_by_user([made.user for made in users(1)], 0.5, 0)
 
 
@@ -214,7 +214,7 @@ def test_balanced_classes_stay_balanced_and_the_seed_decides() -> None:
 
 @pytest.mark.parametrize("sizes", [(), (0, 5), (5, -1), (6, 5)])
 def test_sizes_that_there_are_not_are_refused(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="sizes must be at least 1 each and 10 at most together"):
+    with pytest.raises(ValueError, match=r"^sizes\b.*got"):
         random_split(labeled(0, [0] * 10), sizes, 0)
 
 
@@ -228,13 +228,13 @@ def wrong(frames: NDArray[Any], labels: NDArray[Any], kind: type[Exception], mes
 
 def test_what_are_no_labeled_frames_is_refused() -> None:
     frames, labels = np.zeros((2, 4, 1, 3, 5), np.uint8), np.zeros(2, np.int64)
-    wrong(frames.astype(bool), labels, TypeError, "frames must be uint8, got bool")
-    wrong(frames, labels.astype(np.uint8), TypeError, "labels must be int64, got uint8")
-    wrong(frames[0], labels, ValueError, "must be .samples, steps")
+    wrong(frames.astype(bool), labels, TypeError, r"^frames\b.*got bool")
+    wrong(frames, labels.astype(np.uint8), TypeError, r"^labels\b.*got uint8")
+    wrong(frames[0], labels, ValueError, r"^frames\b.*got \[4, ")
     wrong(frames, labels[:1], ValueError, r"got \[2, 4, 1, 3, 5\] and \[1\]")
-    wrong(frames[:0], labels[:0], ValueError, "at least one pixel")
-    wrong(frames + np.uint8(2), labels, ValueError, "binary, 0 or 1, got 2")
-    wrong(frames, labels - 1, ValueError, "labels must be class numbers from 0, got -1")
+    wrong(frames[:0], labels[:0], ValueError, r"^frames\b.*got \[0, ")
+    wrong(frames + np.uint8(2), labels, ValueError, r"^frames\b.*got 2")
+    wrong(frames, labels - 1, ValueError, r"^labels\b.*got -1")
 
 
 def test_splits_know_their_classes() -> None:
@@ -245,5 +245,5 @@ def test_splits_know_their_classes() -> None:
 def test_splits_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="same shape"):
         FrameSplits(labeled(0, [0]), labeled(1, [0], channels=2), labeled(2, [1]), ("a", "b"))
-    with pytest.raises(ValueError, match="class_names must name all 2 classes, got 1 names"):
+    with pytest.raises(ValueError, match=r"^class_names\b.*got 1\b"):
         FrameSplits(labeled(0, [0]), labeled(1, [0]), labeled(2, [1]), ("a",))

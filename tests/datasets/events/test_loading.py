@@ -193,7 +193,7 @@ def test_several_at_once_do_not_disturb_each_other(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("dataset", EventDataset)
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, dataset: EventDataset) -> None:
-    with pytest.raises(FileNotFoundError, match=f"root must be the folder of {dataset}.*nowhere"):
+    with pytest.raises(FileNotFoundError, match=rf"^root\b.*{dataset}.*nowhere"):
         load_recordings(dataset, tmp_path / "nowhere", train=True)
     assert content_of(tmp_path) == {}
 
@@ -223,12 +223,12 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path, make: Callable[[Pa
 def test_a_folder_that_is_no_class_number_is_named(tmp_path: Path, name: str) -> None:
     root = events_np(tmp_path)
     (root / "events_np/train/2").rename(root / "events_np/train" / name)
-    refused(root, ValueError, f"named after class numbers.*{name}", NMNIST)
+    refused(root, ValueError, f"class numbers.*{name}", NMNIST)
 
 
 def test_a_class_that_there_is_not_is_named(tmp_path: Path) -> None:
     root = events_np(tmp_path, GESTURE)
-    refused(root, ValueError, "train/10 must be named after a class of nmnist, 0-9", NMNIST)
+    refused(root, ValueError, r"train/10\b.*class of nmnist, 0-9", NMNIST)
 
 
 def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
@@ -272,8 +272,8 @@ def test_digits_archives_have_the_official_checksums(tmp_path: Path) -> None:
         ("trials_to_test.txt", None, FileNotFoundError, r"trials_to_test\.txt must list recordings"),
         ("trials_to_train.txt", b"user09_led.aedat\n", FileNotFoundError, r"lists user09_led\.aedat"),
         ("user03_led.aedat", b"#!AER-DAT2.0\r\n", ValueError, r"user03_led\.aedat must be AEDAT 3\.1"),
-        ("user03_led_labels.csv", f"{HEADER}12,1,2\n".encode(), ValueError, "class between 1 and 11, got 12"),
-        ("user03_led_labels.csv", f"{HEADER}2,2,1\n".encode(), ValueError, "end after that of its start"),
+        ("user03_led_labels.csv", f"{HEADER}12,1,2\n".encode(), ValueError, "class.*got 12"),
+        ("user03_led_labels.csv", f"{HEADER}2,2,1\n".encode(), ValueError, "start 2 and the end 1"),
     ],
 )
 def test_a_failure_on_the_way_leaves_nothing(

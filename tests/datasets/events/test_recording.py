@@ -41,11 +41,11 @@ def test_a_recording_may_be_empty() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"t": np.array([5, 4, 9])}, "t must ascend"),
-        ({"x": np.array([1, -2, 3], np.int16)}, "x and y must not be negative, got -2"),
-        ({"y": np.array([1, 2], np.int16)}, r"equally long.* got y \(2,\)"),
-        ({"p": np.array([0, 1, 2], np.int8)}, r"p must be 0 or 1, got \[0, 1, 2\]"),
-        ({"label": -1}, "label must be a class number from 0, got -1"),
+        ({"t": np.array([5, 4, 9])}, r"^t\b.*order"),
+        ({"x": np.array([1, -2, 3], np.int16)}, r"^x and y\b.*got -2"),
+        ({"y": np.array([1, 2], np.int16)}, r"^t, x, y and p\b.*got y \(2,\)"),
+        ({"p": np.array([0, 1, 2], np.int8)}, r"^p\b.*got \[0, 1, 2\]"),
+        ({"label": -1}, r"^label\b.*got -1"),
     ],
 )
 def test_what_is_no_recording_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -55,14 +55,14 @@ def test_what_is_no_recording_is_refused(changes: dict[str, Any], message: str) 
 
 @pytest.mark.parametrize("name", ["t", "x", "y", "p"])
 def test_another_type_is_refused_and_named(name: str) -> None:
-    with pytest.raises(TypeError, match=f"{name} must be int.*got float64.*from_arrays"):
+    with pytest.raises(TypeError, match=rf"^{name}\b.*got float64.*from_arrays"):
         EventRecording(**arrays(**{name: np.ones(3)}))
-    with pytest.raises(TypeError, match=f"{name} must hold integers, got float64"):
+    with pytest.raises(TypeError, match=rf"^{name}\b.*got float64"):
         EventRecording.from_arrays(**arrays(**{name: np.ones(3)}))
 
 
 def test_numbers_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="x must fit int16, got 1 to 40000"):
+    with pytest.raises(ValueError, match=r"^x\b.*got 1 to 40000"):
         EventRecording.from_arrays(**arrays(x=np.array([1, 2, 40_000])))
-    with pytest.raises(ValueError, match="equally long"):
+    with pytest.raises(ValueError, match=r"^t, x, y and p\b.*got"):
         EventRecording.from_arrays(**arrays(x=np.array([1, 2])))

@@ -21,12 +21,12 @@ def test_labels_count_from_zero_and_empty_lines_do_not_count(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0,5,9", "class between 1 and 11, got 0"),
-        ("12,5,9", "class between 1 and 11, got 12"),
-        ("-1,5,9", "class between 1 and 11, got -1"),
-        ("3,9,5", "end after that of its start, got 9 and 5"),
-        ("3,9,9", "end after that of its start, got 9 and 9"),
-        ("3,-4,9", "end after that of its start, got -4 and 9"),
+        ("0,5,9", "class.*got 0"),
+        ("12,5,9", "class.*got 12"),
+        ("-1,5,9", "class.*got -1"),
+        ("3,9,5", "start 9 and the end 5"),
+        ("3,9,9", "start 9 and the end 9"),
+        ("3,-4,9", "start -4 and the end 9"),
         ("3,5", "three whole numbers.*got '3,5'"),
         ("3,5,9,1", "three whole numbers"),
         ("wave,5,9", "three whole numbers"),
