@@ -40,7 +40,8 @@ def write(node: object, folder: str | Path, *, overwrite: bool = False) -> None:
     Raises:
         ValueError: If ``folder`` exists and is not to be replaced, or holds anything else, or has no parent.
     """
-    target = Path(folder)
+    # By its own name, whatever leads to it: "." or a link.
+    target = Path(folder).resolve()
     _check_target(target, overwrite)
     unfinished = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     unfinished.mkdir()

@@ -53,9 +53,16 @@ def test_a_model_is_replaced_only_if_asked(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    example_model().save(tmp_path)
-    assert IntegerModel.load(tmp_path) == example_model()
+def test_an_empty_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    monkeypatch.chdir(tmp_path / "here")
+    example_model().save(".")
+    for name in ("here", "link"):
+        assert IntegerModel.load(tmp_path / name) == example_model()
+    example_model().save(tmp_path / "link", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "link"]
+    assert IntegerModel.load(tmp_path / "here") == example_model()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
