@@ -17,7 +17,7 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 
 NAME_LETTERS = 'fcw1._ "\\\n\0\u00e9\u8108\U0001f9e0'
-"""Letters that JSON keeps as they are, and letters that it escapes."""
+"""Letters that JSON leaves as they are, and letters that it escapes."""
 
 QUANTIZATION = ParameterQuantization(QFormat(1, 6), Rounding.NEAREST)
 
@@ -38,7 +38,7 @@ def configs() -> st.SearchStrategy[QuantizationConfig]:
 
 
 def plain(**changes: Any) -> dict[str, Any]:
-    """What a configuration of one parameter is as a dict, with changes."""
+    """The dict of a configuration of one parameter, with changes."""
     return {"scheme": "ptq", "parameters": {"w": {"format": "Q1.6", "rounding": "nearest"}}} | changes
 
 
@@ -162,7 +162,7 @@ def test_an_unknown_scheme_is_refused_by_argument(scheme: Any) -> None:
         plain(parameters={"w": {"format": 7, "rounding": "nearest"}}),
     ],
 )
-def test_what_is_no_dict_of_a_config_is_refused(data: Any) -> None:
+def test_a_dict_that_is_not_of_a_config_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match=r"^data\b.*got"):
         QuantizationConfig.from_dict(data)
 

@@ -51,7 +51,7 @@ def study_of(values: list[Point], floor: float = 0.0) -> optuna.Study:
 
 
 def brute_force(values: list[Point], floor: float) -> list[tuple[Point, int]]:
-    """Feasible points that no other dominates, with the number of the first of equals."""
+    """Feasible nondominated points, with the number of the first of equals."""
     feasible = [(point, i) for i, point in enumerate(values) if point[1] >= floor]
     return sorted(
         (point, i)
@@ -108,7 +108,7 @@ def test_an_empty_study_says_so() -> None:
 
 
 class Refusing(FakeWorkload):
-    """Carries nothing exactly."""
+    """A workload that refuses every configuration."""
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
         del config, seed
@@ -139,7 +139,7 @@ def test_a_trial_that_breaks_another_constraint_is_not_feasible() -> None:
         ParetoFront.from_study(study)
 
 
-def test_without_a_feasible_trial_the_distance_to_the_floor_is_told() -> None:
+def test_without_a_feasible_trial_the_message_has_the_distance_to_the_floor() -> None:
     with pytest.raises(ValueError, match=r"trial 1 with 80.00%, is 10.00 points under the accuracy floor"):
         ParetoFront.from_study(study_of([(1.0, 0.5), (2.0, 0.8)], floor=0.9))
 

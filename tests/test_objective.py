@@ -108,7 +108,7 @@ def test_the_study_learns_the_accuracy_of_the_float_network() -> None:
 
 
 @pytest.mark.parametrize("counts", [[], [(0, 0)], [(5, 4)], [(-1, 4)]])
-def test_counts_that_cannot_be_are_refused(counts: list[tuple[int, int]]) -> None:
+def test_impossible_counts_are_refused(counts: list[tuple[int, int]]) -> None:
     class Broken(FakeWorkload):
         def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:  # noqa: ARG002
             yield from counts

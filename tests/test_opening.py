@@ -27,7 +27,7 @@ from tests.fake_workload import FakeWorkload, fake_space
 
 
 class Described(FakeWorkload):
-    """Says of itself what it is told."""
+    """A workload with a given description."""
 
     def __init__(self, **description: Any) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def test_the_study_keeps_its_baseline_and_floor(tmp_path: Path) -> None:
 
 
 class Untrained(FakeWorkload):
-    """A workload whose float network must not be asked for."""
+    """A workload whose float network must not be trained."""
 
     @property
     def baseline(self) -> float:  # type: ignore[override]
@@ -127,7 +127,7 @@ def test_a_floor_is_never_below_nothing() -> None:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", {"seed": 1}, MemoryAwareSampler])
-def test_what_is_no_sampler_is_refused(sampler: Any) -> None:
+def test_another_type_than_a_sampler_is_refused(sampler: Any) -> None:
     refused(TypeError, r"^sampler\b.*such as MemoryAwareSampler\(space\), got", sampler=sampler)
 
 
@@ -135,12 +135,12 @@ def test_a_sampler_of_another_space_is_refused() -> None:
     refused(ValueError, r"^sampler\b.*space", sampler=MemoryAwareSampler(fake_space((2, 7))))
 
 
-def test_a_name_that_is_no_string_is_refused() -> None:
+def test_a_name_that_is_not_a_string_is_refused() -> None:
     refused(TypeError, r"^name\b.*got 3", name=3)
 
 
 def refused(error: type[Exception], message: str, **arguments: Any) -> None:
-    """And no study is made."""
+    """Expect an error, and no new study."""
     storage = optuna.storages.InMemoryStorage()
     with pytest.raises(error, match=message):
         open_study(**{"name": "a", "storage": storage, "space": fake_space(), **arguments})
@@ -153,7 +153,7 @@ def test_an_objective_of_another_space_is_refused() -> None:
         study.optimize(QuantizationObjective(FakeWorkload(), fake_space((2, 7))), n_trials=1)
 
 
-def test_of_many_differences_the_first_are_told() -> None:
+def test_the_message_has_the_first_of_many_differences() -> None:
     storage = optuna.storages.InMemoryStorage()
     settings: dict[str, Any] = {f"setting {i}": i * "long" for i in range(8)}
     open_study("a", storage, fake_space(), workload=Described(**settings))
@@ -163,7 +163,7 @@ def test_of_many_differences_the_first_are_told() -> None:
 
 
 def forkserver() -> ForkServerContext:
-    """Processes of their own, which import everything once only."""
+    """Processes that import everything only once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
@@ -190,7 +190,7 @@ def test_workers_may_open_a_new_study_in_a_new_database_at_the_same_moment(tmp_p
 
 
 class Stopped(FakeWorkload):
-    """Its evaluations are ended from outside."""
+    """A workload whose evaluations are stopped from outside."""
 
     def __init__(self, end: Callable[[], object]) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ def test_a_trial_whose_process_was_killed_is_tried_again(tmp_path: Path) -> None
     assert worker.exitcode == 9
     study = open_study("a", url(tmp_path), fake_space())
     study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=1)
-    assert [trial.state.name for trial in study.trials] == ["RUNNING", "COMPLETE"]  # it may be alive
+    assert [trial.state.name for trial in study.trials] == ["RUNNING", "COMPLETE"]  # its process may be alive
     with sqlite3.connect(tmp_path / "studies.db") as connection:
         connection.execute("UPDATE trial_heartbeats SET heartbeat = datetime('now', '-10 minutes')")
     study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=1)
@@ -287,7 +287,7 @@ def test_a_storage_that_cannot_be_opened_is_named(storage: str) -> None:
     assert storage in str(error.value)
 
 
-def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "studies.db"
     path.write_text("my thesis\n" * 100)
     with pytest.raises(ValueError, match=r"^storage\b.*got"):

@@ -1,4 +1,4 @@
-"""What can be quantized and the memory it takes, against a count of every bit of every element."""
+"""Parameters and footprints, against a count of every bit of every element."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def spec(**changes: Any) -> ParameterSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Random parameters, and a width for each that has no fixed one."""
+    """Random parameters, and widths for those without a fixed one."""
 
     parameters: tuple[ParameterSpec, ...]
     widths: dict[str, int]
@@ -64,7 +64,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 
 @pytest.mark.parametrize("name", ["", " ", "fc weight", " fc", "fc\n"])
-def test_a_name_that_is_no_word_is_refused(name: str) -> None:
+def test_a_name_that_is_not_a_word_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"^name\b.*{re.escape(repr(name))}"):
         spec(name=name)
 
@@ -204,7 +204,7 @@ def test_uniform_2_bits_compress_sixteen_times() -> None:
     assert Footprint.of([spec(), spec(name="v", family=Family.MEMBRANE)], {"fc.weight": 2, "v": 2}).compression == 16.0
 
 
-def test_what_quantization_adds_is_no_part_of_the_original() -> None:
+def test_additions_of_quantization_are_not_part_of_the_original() -> None:
     footprint = Footprint.of([spec(), spec(name="scale", baseline_count=0)], {"fc.weight": 8, "scale": 8})
     assert footprint.bits == 160
     assert footprint.compression == 2.0

@@ -1,4 +1,4 @@
-"""Against a running optuna-dashboard: what it serves is what users see."""
+"""Publishing, tested against a running optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fake_workload import FakeWorkload, fake_space
 FLOOR = 0.9
 
 NUMBER = 0
-"""Of the study in its storage."""
+"""Number of the study in its storage."""
 
 
 class Silent(WSGIRequestHandler):
@@ -98,7 +98,7 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
     assert f"trial {choice.trial_number}" in note
     assert "python study.py --trials 20" in note
     assert f"{choice.compression:.1f}x smaller" in note
-    # The feasible front, whole: the dashboard's own list is another.
+    # The whole feasible front, which differs from the dashboard's own list.
     listed = [line.split("|")[1].strip(" *") for line in note.splitlines() if line.startswith("| ")]
     assert [int(cell) for cell in listed if cell.isdigit()] == [candidate.trial_number for candidate in front]
     assert all(candidate.accuracy >= FLOOR for candidate in front)
@@ -135,7 +135,7 @@ def test_of_many_trials_the_newest_and_the_front_have_notes(
 
 
 def test_published_again_only_new_trials_are_noted(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no note costs a look at all that the study keeps, which grows with every note."""
+    """No note reads all that the study stores, which grows with every note."""
     space = fake_space()
     publish(study)
     study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=3)

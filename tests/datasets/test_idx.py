@@ -1,4 +1,4 @@
-"""IDX files, written here byte by byte, and everything that can be wrong with them."""
+"""IDX files, written byte by byte, and possible errors in them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_no_flipped_bit_of_a_gzip_file_changes_what_is_read(tmp_path: Path) -> N
         b"\x89PNG\r\n\x1a\n",
     ],
 )
-def test_a_file_that_is_not_idx_is_called_so(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "IDX" in refused(tmp_path / "other", content)
     assert "IDX" in refused(tmp_path / "other.gz", gzip.compress(content))
 

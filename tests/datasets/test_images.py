@@ -1,4 +1,4 @@
-"""Labeled images and their splits: what is kept, and what is refused."""
+"""Labeled images and their splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qspinn_optuna.datasets import ImageSplits, LabeledImages
 
 
 def labeled(count: int = 4, pixels: int = 6, first: int = 1) -> LabeledImages:
-    """Images whose pixels count on from ``first``, labeled 0, 1, 2, ..."""
+    """Images whose pixels are counted from ``first``, labeled 0, 1, 2, ..."""
     images = np.arange(first, first + count * pixels).astype(np.uint8).reshape(count, pixels)
     return LabeledImages(images, np.arange(count, dtype=np.uint8))
 
@@ -69,7 +69,7 @@ def test_a_list_is_refused_by_name() -> None:
     ("images", "labels"),
     [((2, 3), (3,)), ((2, 3), (1,)), ((2, 3, 4), (2,)), ((6,), (6,)), ((2, 3), (2, 1)), ((2, 3), ())],
 )
-def test_shapes_that_do_not_fit_are_told(images: tuple[int, ...], labels: tuple[int, ...]) -> None:
+def test_shapes_that_do_not_fit_are_named(images: tuple[int, ...], labels: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^images\b") as error:
         LabeledImages(np.ones(images, np.uint8), np.zeros(labels, np.uint8))
     assert f"got {list(images)} and {list(labels)}" in str(error.value)
@@ -97,7 +97,7 @@ def test_nan_and_infinities_are_refused_by_name(argument: str, value: float) -> 
 
 @pytest.mark.parametrize("argument", ["images", "labels"])
 @pytest.mark.parametrize("value", [-1.0, 256.0, 0.5, 254.999, 1e300])
-def test_numbers_that_are_no_bytes_are_refused_by_name(argument: str, value: float) -> None:
+def test_numbers_that_are_not_bytes_are_refused_by_name(argument: str, value: float) -> None:
     arrays = {"images": np.ones((2, 3)), "labels": np.zeros(2)}
     arrays[argument][0] = value
     with pytest.raises(ValueError, match=rf"^{argument}\b.*whole"):
@@ -151,7 +151,7 @@ def test_a_smaller_train_split_is_the_first_images(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 5])
-def test_a_train_size_that_is_not_there_is_refused(size: int) -> None:
+def test_a_train_size_out_of_range_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=rf"train size\b.*got {size}"):
         ImageSplits(labeled(), labeled(2), labeled(3)).with_train_size(size)
 

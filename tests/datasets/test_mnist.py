@@ -118,7 +118,7 @@ def test_both_layouts_are_read_plain_and_gzipped(tmp_path: Path, layout: str, zi
     np.testing.assert_array_equal(splits.train.labels, labels[:-4])
     order = [next(i for i in range(4) if (images[-4:][i] == image).all()) for image in splits.validation.images]
     assert sorted(order) == list(range(4))
-    assert order != list(range(4))  # MNIST's writers come one after the other
+    assert order != list(range(4))  # MNIST is sorted by writer
     np.testing.assert_array_equal(splits.validation.labels, labels[-4:][order])
     np.testing.assert_array_equal(splits.test.images, values[NAMES[2]].reshape(TEST, 784))
     np.testing.assert_array_equal(splits.test.labels, values[NAMES[3]])
@@ -156,7 +156,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     assert str(tmp_path) in str(error.value)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         mnist_from_folder(tmp_path / "nowhere")
 
@@ -207,15 +207,15 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, zipped: tuple[str,
 
 @dataclass
 class Mirror:
-    """A server of files, as it may be changed while it runs."""
+    """A server of files that can be changed while it runs."""
 
     address: str
     files: dict[str, bytes]
     requested: list[str] = field(default_factory=list)
     surplus_length: int = 0
-    """How many bytes more than it sends the server announces."""
+    """Bytes that the server announces beyond those that it sends."""
     chunked: bool = False
-    """Whether the server announces chunks, and stops within the first."""
+    """Whether the server announces chunks and stops within the first."""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         name = request.path.removeprefix("/mnist/")
@@ -235,7 +235,7 @@ class Mirror:
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A mirror of the small data set, whose checksums are those that are asked for."""
+    """A mirror of the small data set, with its checksums as the expected ones."""
     monkeypatch.setenv("no_proxy", "*")
     plain = {f"{name}.gz": idx(array) for name, array in arrays().items()}
     monkeypatch.setattr(

@@ -55,7 +55,7 @@ def test_a_trial_is_stopped_if_it_cannot_beat_the_front_at_its_memory() -> None:
 
 def test_equal_accuracy_is_not_enough_for_the_front_but_for_the_floor() -> None:
     front = make_study(finished(10.0, 0.9))
-    # 99 of 999 may be wrong at most, to be above the front; 100, to be at the floor.
+    # At most 99 of 999 may be wrong to exceed the front, and 100 to reach the floor.
     assert is_stopped(front, 899, 999)
     assert not is_stopped(front, 900, 999)
     floor = make_study(finished(20.0, 0.9))
@@ -90,7 +90,7 @@ def test_a_trial_that_finishes_meanwhile_does_not_raise_the_bar() -> None:
 
 
 def test_the_total_is_that_of_the_finished_trials_if_they_agree() -> None:
-    # 10 wrong answers are certain to be too many of 1,000, and of no account among draws without end.
+    # 10 wrong answers are certainly too many of 1,000, but not among independent draws without end.
     agree = make_study(finished(1.0, 0.99), finished(2.0, 0.5))
     differ = make_study(finished(1.0, 0.99), finished(2.0, 0.5, seen=900))
     assert is_stopped(agree, 985, 995)
@@ -126,7 +126,7 @@ def test_the_reason_says_what_would_have_been_enough() -> None:
 
 def test_a_minimum_gain_stops_what_is_hardly_better_than_the_front() -> None:
     study = make_study(finished(1.0, 0.9))
-    # Even with nothing wrong from here on, 944 of 1,000 are no gain of 5 points; 950 are.
+    # Even if all further answers are correct, 944 of 1,000 are not a gain of 5 points; 950 are.
     for correct, stopped in ((943, True), (949, True), (950, False)):
         trial = study.ask()
         assert FrontPruner(0.9, minimum_gain=0.05).should_prune(trial, 2.0, correct - 1, 999) == stopped
@@ -161,7 +161,7 @@ def test_a_minimum_gain_outside_its_range_is_refused(gain: float) -> None:
 
 
 @pytest.mark.parametrize("gain", ["0.1", True, None])
-def test_a_minimum_gain_that_is_no_number_is_refused(gain: float) -> None:
+def test_a_minimum_gain_that_is_not_a_number_is_refused(gain: float) -> None:
     with pytest.raises(TypeError, match=r"^minimum_gain\b.*got"):
         FrontPruner(minimum_gain=gain)
 
@@ -192,7 +192,7 @@ def test_a_confidence_outside_0_and_1_is_refused(confidence: float) -> None:
 
 
 @pytest.mark.parametrize("confidence", [True, "0.9"])
-def test_a_confidence_that_is_no_number_is_refused(confidence: float) -> None:
+def test_a_confidence_that_is_not_a_number_is_refused(confidence: float) -> None:
     with pytest.raises(TypeError, match=rf"^confidence\b.*got {confidence!r}"):
         FrontPruner(confidence)
 
@@ -222,7 +222,7 @@ def test_bad_arguments_are_refused() -> None:
 
 
 class Scripted(FakeWorkload):
-    """Yields what it is told, evaluation by evaluation."""
+    """Yields given steps, evaluation by evaluation."""
 
     def __init__(self, *evaluations: list[Look]) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ def test_an_evaluation_is_stopped_with_its_partial_counts() -> None:
     attributes = study.trials[1].user_attrs
     assert (attributes["correct"], attributes["seen"], attributes["pruned_at"]) == (30, 100, "evaluation")
     assert attributes["seconds"] >= 0
-    # The second one was no result for the third, which is the same configuration, to take over.
+    # The third has the same configuration as the second, which has no result to take over.
     assert "duplicate_of" not in study.trials[2].user_attrs
 
 
@@ -274,7 +274,7 @@ def training(gain: float, end: float, fraction: float = 0.5) -> list[Look]:
     return [look, (round(1_000 * end), 1_000)]
 
 
-BITS = [8, 7, 6, 5, 4, 3]  # each needs less memory than the ones before, and so has no requirement
+BITS = [8, 7, 6, 5, 4, 3]  # each needs less memory than those before, and so has no requirement
 
 
 def fillers(count: int, fraction: float = 0.5) -> optuna.Study:
@@ -333,6 +333,6 @@ def test_progress_is_kept_without_a_pruner() -> None:
 @pytest.mark.parametrize(
     ("fraction", "correct", "seen"), [(0, 1, 2), (1, 1, 2), (math.nan, 1, 2), (0.5, 3, 2), (0.5, 0, 0)]
 )
-def test_progress_that_cannot_be_is_refused(fraction: float, correct: int, seen: int) -> None:
+def test_impossible_progress_is_refused(fraction: float, correct: int, seen: int) -> None:
     with pytest.raises(ValueError, match=r"\b(fraction|correct)\b"):
         TrainingProgress(fraction, correct, seen)

@@ -14,7 +14,7 @@ SMALL = [(seen, total) for total in (1, 2, 5, 9) for seen in range(total + 1)]
 
 
 def likelihood(correct: int, seen: int, result: int, total: int) -> Fraction:
-    """Of answers in their order, drawn one by one from `result` right ones of `total`."""
+    """Likelihood of answers in their order, drawn one by one from `result` correct ones of `total`."""
     right, wrong, left, probability = result, total - result, total, Fraction(1)
     for is_right in [True] * correct + [False] * (seen - correct):
         probability *= Fraction(right if is_right else wrong, left)
@@ -23,7 +23,7 @@ def likelihood(correct: int, seen: int, result: int, total: int) -> Fraction:
 
 
 def mixture(correct: int, seen: int, target: int, total: int) -> Fraction:
-    """Likelihood, on average over targets that are missed by 1, 2, 4, ... answers."""
+    """Mean likelihood of results that miss the target by 1, 2, 4, ... answers."""
     missed = [gap for gap in (2**power for power in range(10)) if gap <= target]
     return sum((likelihood(correct, seen, target - gap, total) for gap in missed), Fraction(0)) / len(missed)
 
@@ -41,26 +41,26 @@ def test_it_equals_exact_arithmetic(seen: int, total: int, confidence: float) ->
     for correct in range(seen + 1):
         ruled_out = [is_ruled_out(correct, seen, target, total, alpha) for target in range(total + 1)]
         assert [cannot_reach(correct, seen, t, confidence, total) for t in range(total + 1)] == ruled_out
-        # What is ruled out lies above what is not, and the bound between them.
+        # Targets that are ruled out lie above all others, and the bound between them.
         assert ruled_out == sorted(ruled_out)
         assert upper_bound(correct, seen, confidence, total) == (ruled_out.count(False) - 1) / total
 
 
 @pytest.mark.parametrize(("target", "total"), [(1, 4), (3, 5), (5, 7), (6, 7), (7, 7)])
 def test_the_evidence_is_a_supermartingale_if_the_target_is_reached(target: int, total: int) -> None:
-    """Over every order of the answers, and for every result from the target on."""
+    """For every order of the answers, and every result of at least the target."""
     for result in range(target, total + 1):
         orders = set(itertools.permutations([1] * result + [0] * (total - result)))
         before = Fraction(1)
         for seen in range(1, total + 1):
             counts = [sum(order[:seen]) for order in orders]
-            # More than the target is right: none of the lower results is possible any more.
+            # With more correct answers than the target, the lower results are impossible.
             ratios = [
                 mixture(c, seen, target, total) / likelihood(c, seen, target, total) for c in counts if c <= target
             ]
             mean = sum(ratios, Fraction(0)) / len(orders)
             assert mean <= before
-            # Exactly 1 as long as a result under the target could not have shown itself already.
+            # Exactly 1 as long as every lower result is possible.
             if result == target and seen <= total - target:
                 assert mean == 1
             before = mean
@@ -103,7 +103,7 @@ def test_independent_draws_are_the_limit_of_a_large_total() -> None:
         assert upper_bound(correct, seen, 0.95) > upper_bound(correct, seen, 0.95, total=2 * seen) > correct / seen
 
 
-def test_a_million_samples_are_no_problem() -> None:
+def test_a_million_samples_are_fast() -> None:
     assert upper_bound(900_000, 1_000_000, 0.95) == pytest.approx(0.9, abs=0.002)
     assert upper_bound(450_000, 500_000, 0.95, total=1_000_000) == pytest.approx(0.9, abs=0.002)
 
@@ -113,7 +113,7 @@ LOOKS = np.arange(STEP, TOTAL + 1, STEP)
 
 
 def runs(result: int, seed: int, total: int = TOTAL, replace: bool = False) -> NDArray[np.int64]:
-    """Counts at every look of evaluations that end with `result` right answers, [runs, looks]."""
+    """Counts at every look of evaluations with `result` correct answers, [runs, looks]."""
     generator = np.random.default_rng(seed)
     answers = np.arange(total) < result
     drawn = [answers[generator.integers(0, total, total)] if replace else generator.permutation(answers) for _ in
@@ -122,7 +122,7 @@ def runs(result: int, seed: int, total: int = TOTAL, replace: bool = False) -> N
 
 
 def first_looks(counts: NDArray[np.int64], confidence: float, total: int | None) -> list[float]:
-    """Samples after which each run is stopped, infinite if it is not."""
+    """Samples after which each run is stopped; infinite if it never is."""
     target = BAR if total is not None else BAR / TOTAL
     return [
         next(
@@ -134,14 +134,14 @@ def first_looks(counts: NDArray[np.int64], confidence: float, total: int | None)
 
 
 def slack(alpha: float) -> float:
-    """The most stopped runs that a probability of ``alpha`` explains."""
+    """The most stopped runs that are consistent with a probability of ``alpha``."""
     return RUNS * alpha + 3.1 * math.sqrt(RUNS * alpha * (1 - alpha))
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
 @pytest.mark.parametrize(("total", "replace"), [(TOTAL, False), (None, True), (None, False)])
 def test_a_planted_configuration_is_hardly_ever_stopped(confidence: float, total: int | None, replace: bool) -> None:
-    """It is just good enough, and looked at 40 times."""
+    """The result equals the target, and there are 40 looks."""
     stopped = first_looks(runs(BAR, seed=0, replace=replace), confidence, total)
     assert 0 < sum(map(math.isfinite, stopped)) <= (1 - confidence) * RUNS
 
@@ -159,7 +159,7 @@ def lowest_kept(seen: int) -> int:
 def test_a_test_of_a_fixed_size_repeated_at_every_look_would_stop_it_too_often() -> None:
     counts = runs(BAR, seed=0)
     exact = counts < [lowest_kept(seen) for seen in LOOKS.tolist()]
-    assert exact[:, 9].sum() <= slack(0.05)  # a single look is as good as promised
+    assert exact[:, 9].sum() <= slack(0.05)  # a single look keeps its error probability
     assert exact.any(axis=1).sum() > 2 * slack(0.05)
 
 
@@ -176,12 +176,12 @@ def test_a_confidence_outside_0_and_1_is_refused(confidence: float) -> None:
 
 
 @pytest.mark.parametrize("confidence", [True, "0.95", None])
-def test_a_confidence_that_is_no_number_is_refused(confidence: float) -> None:
+def test_a_confidence_that_is_not_a_number_is_refused(confidence: float) -> None:
     with pytest.raises(TypeError, match=rf"^confidence\b.*got {confidence!r}"):
         upper_bound(1, 2, confidence)
 
 
-def test_counts_that_cannot_be_are_refused() -> None:
+def test_impossible_counts_are_refused() -> None:
     for correct, seen in ((3, 2), (-1, 2)):
         with pytest.raises(ValueError, match=rf"^correct\b.*got correct={correct}"):
             cannot_reach(correct, seen, 0.5, 0.95)

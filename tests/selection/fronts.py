@@ -1,4 +1,4 @@
-"""Fronts made by hand, whose numbers are exact fractions to an oracle."""
+"""Hand-made fronts, whose numbers an oracle reads as exact fractions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Point = tuple[int, int]
 """(memory in KiB, correct answers of 200)."""
 
 points = st.lists(st.tuples(st.integers(1, 64), st.integers(0, SAMPLES)), min_size=1, max_size=12)
-"""Any candidates, as a front made by hand may have them: dominated ones, duplicates, in any order."""
+"""Candidates of hand-made fronts, dominated ones and duplicates included, in any order."""
 
 
 def front_of(counts: list[Point], samples: int | None = SAMPLES) -> ParetoFront:
-    """A front of candidates in this order; without ``samples`` their accuracies do not say their errors."""
+    """A front of candidates in this order; without ``samples`` they have no standard errors."""
     candidates = [
         Candidate(number, CONFIG, float(memory), BASELINE_KIB / memory, correct / SAMPLES, samples)
         for number, (memory, correct) in enumerate(counts)
@@ -35,7 +35,7 @@ def accuracy(point: Point) -> Fraction:
 
 
 def squared_error(*of: Point) -> Fraction:
-    """Of an accuracy, or of the difference of two: the variance, so that no root is rounded."""
+    """Variance of an accuracy, or of the difference of two; a standard error would be a rounded root."""
     return sum((accuracy(point) * (1 - accuracy(point)) / SAMPLES for point in of), Fraction(0))
 
 
@@ -45,5 +45,5 @@ def is_within(lead: Fraction, squared: Fraction) -> bool:
 
 
 def is_boundary(lead: Fraction, squared: Fraction) -> bool:
-    """Whether floating point may see a lead on either side of the error."""
+    """Whether a lead is so close to the error that floating point may decide either way."""
     return abs(float(lead) - math.sqrt(squared)) < 1e-9

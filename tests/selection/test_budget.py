@@ -36,11 +36,11 @@ def test_a_candidate_may_fill_the_budget() -> None:
     assert (choice.trial_number, choice.rule) == (1, "most accurate within 8 KiB")
 
 
-def test_one_over_the_budget_is_no_rival() -> None:
+def test_a_candidate_over_the_budget_is_not_a_rival() -> None:
     assert BudgetSelector(8).select(front_of([(8, 180), (9, 180)])).rivals == ()
 
 
-def test_the_size_that_is_told_is_enough() -> None:
+def test_the_size_in_the_message_is_enough() -> None:
     memory = 43_691 / 8192
     front = ParetoFront((Candidate(7, CONFIG, memory, 12.0, 0.9),), 64.0)
     with pytest.raises(ValueError, match=rf"^memory_kib\b.*\b{memory!r} KiB of trial 7.*got 5\.33"):

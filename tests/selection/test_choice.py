@@ -35,7 +35,7 @@ MIXED = QuantizationConfig(
 
 @pytest.fixture
 def choice() -> Choice:
-    """One with rivals, and formats and roundings of several kinds."""
+    """A choice with rivals, and with several formats and roundings."""
     chosen = TradeOffSelector(0.1).select(front_of([(2, 176), (3, 178), (4, 180)]))
     assert len(chosen.rivals) == 2
     return replace(chosen, candidate=replace(chosen.candidate, config=MIXED))

@@ -26,7 +26,7 @@ def test_the_choice_equals_brute_force(data: st.DataObject) -> None:
     choice = FunctionSelector(partial(look_up, scores)).select(front_of(counts))
     winner = min(range(len(counts)), key=lambda number: (-scores[number], counts[number][0], number))
     assert (choice.trial_number, choice.reward) == (winner, scores[winner])
-    # A score that does not look at the accuracy has no noise.
+    # A score without the accuracy has no noise.
     ties = [number for number, score in enumerate(scores) if score == scores[winner] and number != winner]
     assert [rival.trial_number for rival in choice.rivals] == ties
 

@@ -60,7 +60,7 @@ def test_rivals_are_those_that_noise_may_carry_to_the_same_distance(counts: list
 
 
 def test_the_knee_is_where_another_doubling_gains_less() -> None:
-    # On a linear axis of memory the second would be it: 62 of the 63 KiB lie between it and the last.
+    # On a linear axis of memory the second would be the knee: 62 of the 63 KiB lie between it and the last.
     assert KneeSelector().select(front_of([(1, 100), (2, 130), (4, 170), (8, 180), (64, 190)])).trial_number == 2
 
 
@@ -83,6 +83,6 @@ def test_a_front_that_bends_the_other_way_has_its_knee_at_the_smallest() -> None
 
 
 def test_what_is_smallest_and_most_accurate_is_the_knee() -> None:
-    # Of equal memory, though an earlier trial.
+    # The same memory, but an earlier trial.
     candidates = (Candidate(0, CONFIG, 4.0, 16.0, 0.5), Candidate(1, CONFIG, 4.0, 16.0, 0.9))
     assert KneeSelector().select(ParetoFront(candidates, 64.0)).trial_number == 1

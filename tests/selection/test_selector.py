@@ -1,4 +1,4 @@
-"""What all rules have in common."""
+"""Properties of all rules."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_front_is_a_front(select: Any, front: Any) -> None:
         ({"samples": 0}, "accuracies.*sample.*got 0 of trial 1"),
     ],
 )
-def test_numbers_that_cannot_be_are_refused(select: Any, changes: dict[str, Any], what: str) -> None:
+def test_impossible_numbers_are_refused(select: Any, changes: dict[str, Any], what: str) -> None:
     with pytest.raises(ValueError, match=f"^front must have {what}"):
         select(with_second(**changes))
 

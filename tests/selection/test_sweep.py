@@ -13,14 +13,14 @@ from qspinn_optuna.selection import TradeOffSelector, sweep_mu
 from tests.selection.fronts import BASELINE_KIB, CONFIG, Point, accuracy, front_of, points
 
 Range = tuple[int, Fraction, Fraction]
-"""Trial, and from which mu to which it wins."""
+"""Trial number, and the interval of mu in which the trial wins."""
 
 ENDLESS = Fraction(10**9)
-"""More than any mu at which two of the fronts made by hand change places."""
+"""More than any limit between two winners of the hand-made fronts."""
 
 
 def random_front(rng: np.random.Generator) -> ParetoFront:
-    """Up to 20 random points: some fronts of coarse numbers, with duplicates and lines, some of any."""
+    """Up to 20 random points, in some fronts with coarse numbers, duplicates and collinear points."""
     count = int(rng.integers(1, 21))
     if rng.random() < 0.5:
         memory, correct = rng.integers(1, 16, count) / 1.0, rng.integers(0, 21, count) / 20
@@ -40,7 +40,7 @@ def test_it_agrees_with_brute_force_over_10_000_values_of_mu_on_1_000_fronts() -
         front = random_front(rng)
         intervals = sweep_mu(front)
         mus = np.concatenate([[0.0], 10 ** rng.uniform(-4, 4, 9_999)])
-        # By (memory, trial), since argmax gives the first of equals.
+        # Sorted by (memory, trial), since argmax returns the first of equals.
         members = sorted(front, key=lambda member: (member.memory_kib, member.trial_number))
         memory = np.array([member.memory_kib for member in members]) / BASELINE_KIB
         rewards = np.array([member.accuracy for member in members])[:, None] - memory[:, None] * mus
@@ -50,7 +50,7 @@ def test_it_agrees_with_brute_force_over_10_000_values_of_mu_on_1_000_fronts() -
         swept = np.array([interval.candidate.trial_number for interval in intervals])[
             np.searchsorted(lows, mus, side="right") - 1
         ]
-        # Where a range ends, rewards differ by less than their rounding.
+        # At the end of an interval, rewards differ by less than their rounding errors.
         clear = np.all(np.abs(mus[:, None] - lows[None, 1:]) > 1e-9 * (1 + mus[:, None]), axis=1)
         assert np.array_equal(swept[clear], winners[clear])
         checked += int(clear.sum())
@@ -58,7 +58,7 @@ def test_it_agrees_with_brute_force_over_10_000_values_of_mu_on_1_000_fronts() -
 
 
 def exact_ranges(counts: list[Point]) -> list[Range]:
-    """Ranges by comparing every candidate with every other one, in fractions."""
+    """Intervals from comparisons of all pairs of candidates, in exact fractions."""
     rows: list[Range] = []
     for number, (memory, _) in enumerate(counts):
         low, high = Fraction(0), ENDLESS

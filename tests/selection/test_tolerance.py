@@ -61,12 +61,12 @@ def test_one_that_just_misses_the_tolerance_is_a_rival_and_a_larger_one_is_none(
 
 
 def test_the_error_of_a_miss_is_that_of_the_difference_to_the_best() -> None:
-    # It misses by 3.5 points. The error of its difference to the best is 3.1, to the chosen one it would be 4.2.
+    # The miss is 3.5 points. The error of the difference to the best is 3.1; to the chosen one it would be 4.2.
     choice = ToleranceSelector(0.2).select(front_of([(1, 151), (2, 158), (3, 198)]))
     assert (choice.trial_number, choice.rivals) == (1, ())
 
 
-def test_the_rules_are_told() -> None:
+def test_the_rules_are_named() -> None:
     front = front_of([(1, 150), (2, 180)])
     assert ToleranceSelector(0.01).select(front).rule == "smallest within 1.00 points of the best accuracy"
     assert OneStandardErrorSelector().select(front).rule == (

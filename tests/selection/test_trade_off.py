@@ -49,7 +49,7 @@ def test_rivals_are_those_whose_reward_is_within_the_error_of_the_difference(cou
     choice = TradeOffSelector(mu).select(front_of(counts))
     rewards = [accuracy(point) - Fraction(mu) * Fraction(point[0], 64) for point in counts]
     winner = counts[choice.trial_number]
-    # An accuracy cannot be lower than 0 by its error.
+    # An accuracy minus its error cannot be below 0.
     leads = [
         (number, rewards[choice.trial_number] - reward, squared_error(winner, counts[number]))
         for number, reward in enumerate(rewards)

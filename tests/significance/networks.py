@@ -1,4 +1,4 @@
-"""A network whose accuracy is a formula, answered sample by sample in random order."""
+"""A network whose accuracy is a formula, with answers in random order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOKS = (125, 250, 500, 1_000, 2_000, 3_000, SAMPLES)
 
 
 class Cliffs:
-    """Every parameter loses accuracy under a width of its own, a bit later with truncation; losses add up.
+    """Every parameter loses accuracy below its own width, one bit wider with truncation; losses add up.
 
     Args:
         knees: Width under which a parameter loses, and how much it loses with each bit, by its name.
@@ -52,7 +52,7 @@ class Cliffs:
         self.samples = 0
 
     def accuracy(self, config: QuantizationConfig) -> float:
-        """Of all samples."""
+        """Accuracy on all samples."""
         lost = self.widest_loss if config.scheme is Scheme.PTQ else 0.0
         for name, (knee, loss) in self.knees.items():
             later = config.roundings[name] is Rounding.TRUNCATION
@@ -60,7 +60,7 @@ class Cliffs:
         return round(SAMPLES * max(self.baseline - lost, 0.1)) / SAMPLES
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
-        """The answers in an order drawn for ``seed``."""
+        """The answers in a random order from ``seed``."""
         self.evaluated += 1
         if config.bits["membrane"] == self.refused:
             raise InexactError("too wide")

@@ -16,7 +16,7 @@ from tests.significance.networks import SAMPLES, Cliffs, cliff_space
 def test_the_full_sweep_is_every_width_on_all_samples() -> None:
     workload, space = Cliffs(), cliff_space()
     report = measure_significance(workload, space, stop_early=False)
-    # Per scheme and rounding 16 widths of 3 parameters, which share the point at which everything is wide.
+    # Per scheme and rounding 16 widths of 3 parameters, which share the widest point.
     assert report.evaluations == workload.evaluated == 2 * 3 * (3 * 16 - 2)
     assert report.samples == workload.samples == report.evaluations * SAMPLES
     assert len(report.curves) == 2 * 3 * 3
@@ -51,7 +51,7 @@ def test_the_narrowest_width_is_where_the_accuracy_says(
     report = measure_significance(workload, cliff_space(schemes=(Scheme.PTQ,)), tolerance=tolerance, confidence=0.9999)
     for curve in report.curves:
         later = curve.rounding is Rounding.TRUNCATION
-        # Truncation needs a bit more than there is where the knee is the widest width: all curves begin lower then.
+        # If the knee is the widest width, truncation would need one bit more, and all its curves begin lower.
         if all(loss * max(0, knee + later - 16) == 0 for knee, loss in workload.knees.values()):
             assert curve.narrowest == narrowest_by_formula(workload, curve, tolerance)
 
@@ -83,7 +83,7 @@ def test_widths_that_are_refused_are_left_out() -> None:
     report = measure_significance(Cliffs(refused=12), cliff_space(), stop_early=False)
     membranes = [curve for curve in report.curves if curve.parameter == "membrane"]
     assert all(12 not in [point.width for point in curve.points] for curve in membranes)
-    # What is narrower was found to be good, but not whether everything down to it is.
+    # A narrower width was found sufficient, but not all widths between.
     assert all(curve.narrowest == 13 for curve in membranes)
     with pytest.raises(ValueError, match=r"^space\b.*too wide"):
         measure_significance(Cliffs(refused=16), cliff_space())
@@ -130,7 +130,7 @@ def test_evaluations_are_closed() -> None:
         ("confidence", 1.0),
     ],
 )
-def test_bad_arguments(name: str, value: float) -> None:
+def test_bad_arguments(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name}\b.*got {value}"):
         measure_significance(FakeWorkload(), fake_space(), **{name: value})  # type: ignore[arg-type]
 
@@ -152,7 +152,7 @@ def test_a_report_survives_json() -> None:
 def test_between_points_the_loss_halves_with_every_bit() -> None:
     points = (WidthPoint(2, 0.5, 0.4, 0.6), WidthPoint(5, 0.85, 0.8, 0.9), WidthPoint(7, 0.9, 0.8, 1.0))
     curve = WidthCurve("weight", Scheme.PTQ, Rounding.NEAREST, points, 5)
-    # From 0.4 to 0.05 in three bits, exactly halves; then from 0.05 to nothing in two: by two thirds and the rest.
+    # From 0.4 to 0.05 in three exact halves; then from 0.05 to 0 in two steps: by two thirds, and the rest.
     by_hand = [0.4, 0.05 + 0.35 * 3 / 7, 0.05 + 0.35 / 7, 0.05, 0.05 / 3]
     assert curve.loss_per_bit == pytest.approx(sum(by_hand) / (5 + 4 + 3 + 2 + 1))
 
@@ -160,7 +160,7 @@ def test_between_points_the_loss_halves_with_every_bit() -> None:
 def test_losses_are_against_the_widest_on_the_same_samples() -> None:
     workload = Cliffs({"weight": (2, 0.02), "membrane": (9, 0.1), "theta": (6, 0.0)})
     report = measure_significance(workload, cliff_space(schemes=(Scheme.PTQ,)), seed=1)
-    # No answer changes with theta: it loses nothing, wherever its evaluations ended.
+    # Theta changes no answer, so its loss is 0, wherever its evaluations stopped.
     curves = [curve for curve in report.curves if curve.parameter == "theta"]
     assert any(
         point.seen != SAMPLES and point.accuracy != curve.points[-1].accuracy
@@ -183,7 +183,7 @@ def test_the_standard_error_is_that_of_repeated_measurements() -> None:
     assert np.mean([curve.standard_error for curve in found]) == pytest.approx(spread, rel=0.1)
 
 
-def test_a_tier_holds_those_that_are_not_told_apart() -> None:
+def test_a_tier_holds_parameters_within_two_standard_errors() -> None:
     def curve(name: str, accuracy: float, seen: int) -> WidthCurve:
         points = tuple(
             WidthPoint(width, value, 0, 1, round(value * seen), seen) for width, value in ((1, accuracy), (2, 0.9))

@@ -1,4 +1,4 @@
-"""What a report is good for: narrower spaces, first trials, a sampler that knows it."""
+"""Uses of a report: narrower spaces, first trials, and measurements for the sampler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_narrowed_space_holds_what_may_be_needed() -> None:
     space = cliff_space()
     narrowed = space.narrow(measure_significance(Cliffs(), space))
     widths = {name: (d.low, d.high) for name, d in narrowed.distributions.items() if name.startswith("bits.")}  # type: ignore[attr-defined]
-    # From one bit under the least of all roundings, to three over the most: truncation takes a bit more.
+    # From one bit below the smallest of all roundings to three above the largest; truncation takes one bit more.
     assert widths == {"bits.weight": (1, 6), "bits.membrane": (8, 13), "bits.theta": (5, 10)}
     assert space.cardinality == 2 * 3 * 16**3
     assert narrowed.cardinality == 2 * 3 * 6**3
@@ -87,7 +87,7 @@ def test_a_study_keeps_a_report_and_its_sampler_learns_from_it(tmp_path: Path) -
 
 
 def regret(study: optuna.Study) -> float:
-    """Memory of the chosen model over that of the best, 1 bit for the weights being the most of it."""
+    """Ratio of the chosen model's memory to the smallest possible, which is mostly 1 bit for each weight."""
     choice = TradeOffSelector(mu=1.0).select(ParetoFront.from_study(study))
     return choice.memory_kib
 
@@ -106,7 +106,7 @@ def test_a_sampler_that_knows_the_report_finds_small_models_sooner() -> None:
             study.optimize(QuantizationObjective(Cliffs(), space), n_trials=8)
             try:
                 sizes.append(regret(study))
-            except ValueError:  # nothing feasible yet
+            except ValueError:  # no feasible trial yet
                 sizes.append(4.0)
         found[informed] = sum(sizes)
     assert found[True] < found[False]

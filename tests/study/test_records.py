@@ -1,4 +1,4 @@
-"""A trial's record reads what was written, and studies keep their own facts."""
+"""Records of trials read what was written, and studies store their own facts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_attributes_make_a_trial_that_was_evaluated_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("counts", [{"correct": 1}, {"seen": 2}, {"correct": 3, "seen": 2}, {"correct": 0, "seen": 0}])
-def test_impossible_counts_are_no_counts(counts: dict[str, int]) -> None:
+def test_impossible_counts_are_none(counts: dict[str, int]) -> None:
     assert TrialRecord(create_trial(values=[1.0, 0.5], user_attrs=counts)).counts is None
 
 
@@ -119,7 +119,7 @@ def test_a_floor_that_is_set_later_holds_for_finished_trials_too() -> None:
     assert is_feasible(low, None)
     assert is_feasible(low, 0.5)
     assert not is_feasible(low, 0.6)
-    # The older list that dashboards read says the same as the constraint of the floor, and is as stale.
+    # The older list that dashboards read is the same as the constraint of the floor, and as stale.
     high = create_trial(values=[1.0, 0.9], constraints={"accuracy_floor": 0.05}, system_attrs={"constraints": [0.05]})
     assert not is_feasible(high, None)
     assert is_feasible(high, 0.9)

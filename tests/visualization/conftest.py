@@ -10,7 +10,7 @@ from tests.fake_workload import FakeWorkload, fake_space
 
 @pytest.fixture(scope="session")
 def study() -> optuna.Study:
-    """Random trials, two of uniform width and two that narrow the weights alone."""
+    """Random trials, two of uniform width, and two that narrow only weights."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = fake_space()
     study = open_study("fake", None, space, sampler=optuna.samplers.RandomSampler(seed=0))
@@ -25,7 +25,7 @@ def study() -> optuna.Study:
 
 @pytest.fixture(scope="session")
 def pruned_study() -> optuna.Study:
-    """Of a hundred random trials most cannot enter the front, and are stopped."""
+    """A study of a hundred random trials, most of which are stopped."""
     study = open_study("pruned", None, fake_space(), sampler=optuna.samplers.RandomSampler(seed=1))
     objective = QuantizationObjective(FakeWorkload(), fake_space(), pruner=FrontPruner(0.9))
     study.optimize(objective, n_trials=60)

@@ -1,4 +1,4 @@
-"""What every figure of a study or a front refuses, and how it looks otherwise."""
+"""Arguments that all figures refuse, and the common look of figures."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_a_study_of_another_program_is_refused(draw: Draw, front: ParetoFront) -
 
 
 @studies
-def test_what_is_no_study_is_refused(draw: Draw, front: ParetoFront) -> None:
+def test_another_type_than_a_study_is_refused(draw: Draw, front: ParetoFront) -> None:
     with pytest.raises(TypeError, match=r"^study\b.*got str"):
         draw("sqlite:///qspinn.db", front)  # type: ignore[arg-type]
 
 
-def test_without_a_feasible_trial_it_is_said_what_the_best_lacks() -> None:
+def test_without_a_feasible_trial_the_message_has_the_distance_to_the_floor() -> None:
     study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
     set_accuracy_floor(study, 0.99)
     study.optimize(QuantizationObjective(FakeWorkload(), fake_space((8, 8))), n_trials=1)
@@ -102,13 +102,15 @@ def test_a_front_with_impossible_values_is_refused(
 
 
 @fronts
-def test_what_is_no_front_is_refused(draw: Draw, study: optuna.Study) -> None:
+def test_another_type_than_a_front_is_refused(draw: Draw, study: optuna.Study) -> None:
     with pytest.raises(TypeError, match=r"^front\b.*got list"):
         draw(study, [])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("plot", [plot_front, plot_footprint, lambda _, *rest: plot_bit_allocation(*rest)])
-def test_what_is_no_choice_is_refused(plot: Callable[..., go.Figure], study: optuna.Study, front: ParetoFront) -> None:
+def test_another_type_than_a_choice_is_refused(
+    plot: Callable[..., go.Figure], study: optuna.Study, front: ParetoFront
+) -> None:
     with pytest.raises(TypeError, match=r"^choice\b.*got Candidate"):
         plot(study, front, front.candidates[0])
 

@@ -36,7 +36,7 @@ def test_every_finished_trial_is_shown_with_its_configuration(study: optuna.Stud
 
 
 def test_trials_at_the_same_point_name_each_other(study: optuna.Study, front: ParetoFront, choice: Choice) -> None:
-    """Only one of them answers the mouse."""
+    """Only one of them has a hover label on screen."""
     again = optuna.create_study(directions=DIRECTIONS)
     again.add_trials(study.trials)
     twin, count = study.trials[choice.trial_number], len(study.trials)
@@ -124,7 +124,7 @@ def test_a_study_that_does_not_know_its_space_has_no_weight_only_trials() -> Non
     assert "only weights narrowed" not in [trace.name for trace in figure.data]
 
 
-def test_stopped_trials_are_shown_at_what_they_had(pruned_study: optuna.Study) -> None:
+def test_stopped_trials_are_shown_at_their_accuracy_so_far(pruned_study: optuna.Study) -> None:
     stopped = pruned_study.get_trials(states=(TrialState.PRUNED,))
     finished = pruned_study.get_trials(states=(TrialState.COMPLETE,))
     largest = max(trial.values[0] for trial in finished)

@@ -21,7 +21,7 @@ BEGIN = datetime.datetime(2024, 1, 1)
 
 @pytest.mark.parametrize("levels", [4, 8, 1_000])
 def test_growing_agrees_with_computing_anew(levels: int) -> None:
-    """With few levels there are many equal costs and gains."""
+    """Few levels make many equal costs and gains."""
     generator = np.random.default_rng(levels)
     for _ in range(20):
         costs = generator.integers(1, levels + 3, 60) / levels
@@ -41,7 +41,7 @@ def trial(
     state: TrialState = TrialState.COMPLETE,
     lack: float = 0,
 ) -> FrozenTrial:
-    """From ``start`` to ``end`` seconds after the beginning."""
+    """A trial from ``start`` to ``end``, in seconds after the beginning."""
     made = create_trial(
         state=state,
         values=[memory_kib, accuracy] if state is TrialState.COMPLETE else None,
@@ -109,7 +109,7 @@ def test_there_are_two_axes_to_choose_from(timed: optuna.Study) -> None:
 
 
 def test_a_point_at_the_beginning_is_beside_the_labels_of_the_other_axis(timed: optuna.Study) -> None:
-    """Its radius is 4 pixels; panels are some 250 wide at least."""
+    """The radius of a point is 4 pixels; panels are at least about 250 pixels wide."""
     low, high = plot_hypervolume(timed).layout.xaxis.range
     assert (0 - low) / (high - low) > 4 / 250
     assert high > 4
@@ -146,7 +146,7 @@ def test_a_sequence_of_studies_goes_by_their_names() -> None:
         plot_hypervolume([one_trial("a"), one_trial("a")])
 
 
-def test_many_searches_are_told_apart() -> None:
+def test_many_searches_have_different_lines() -> None:
     figure = plot_hypervolume([one_trial(str(number)) for number in range(20)])
     assert len({(trace.line.color, trace.line.dash) for trace in figure.data}) == 20
 

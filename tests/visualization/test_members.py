@@ -1,4 +1,4 @@
-"""Figures that compare the members of a front."""
+"""Figures that compare the candidates of a front."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_shares_add_up_and_bins_are_grid_points() -> None:
             assert not near.any()
 
 
-def test_the_range_of_the_format_is_drawn_and_told() -> None:
+def test_the_range_of_the_format_is_drawn_and_named() -> None:
     figure = plot_membranes({"lif1.v": VALUES}, {"lif1.v": ROUNDED}, {"lif1.v": FORMAT})
     assert sorted(shape.x0 for shape in figure.layout.shapes) == [FORMAT.min, FORMAT.max]
     assert figure.layout.annotations[0].text == "lif1.v: Q1.2, -2 to 1.75 in steps of 0.25"

@@ -47,7 +47,7 @@ def test_lines_are_the_best_within_a_memory(study: optuna.Study) -> None:
 
 
 def study_of(accuracies: Sequence[float]) -> optuna.Study:
-    """Of one pair."""
+    """The trials of one pair."""
     study = optuna.create_study(directions=DIRECTIONS)
     params = {"scheme": "ptq", "rounding": "nearest"}
     distributions: dict[str, BaseDistribution] = {
@@ -93,7 +93,7 @@ def test_half_of_the_trials_and_the_best_are_in_view(accuracies: list[float]) ->
 
 
 def test_labels_have_room_over_the_lower_panel_in_a_card_of_the_dashboard(study: optuna.Study) -> None:
-    """Three lines of labels and a title take some 68 pixels; a card has 450."""
+    """Three lines of labels and a title take about 68 pixels; a card has 450."""
     layout = plot_schemes_and_roundings(study).layout
     gap = layout.yaxis.domain[0] - layout.yaxis2.domain[1]
     assert gap * (450 - layout.margin.t - layout.margin.b) > 68

@@ -40,7 +40,7 @@ def test_panels_are_in_the_order_of_significance() -> None:
     assert titles[:3] == ["1. much", "2. some", "3. little"] == [f"{i}. {n}" for i, n in enumerate(report.ranking, 1)]
 
 
-def test_parameters_that_are_not_told_apart_have_the_same_number() -> None:
+def test_parameters_of_a_tier_have_the_same_number() -> None:
     report = make_report()
     seldom = tuple(
         dataclasses.replace(

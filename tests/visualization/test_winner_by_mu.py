@@ -10,7 +10,7 @@ from tests.visualization.traces import points
 
 
 def test_the_steps_show_what_the_selector_chooses(front: ParetoFront) -> None:
-    """At values of mu all over the axis."""
+    """Compared at values of mu over the whole axis."""
     compression, accuracy = [trace for trace in plot_winner_by_mu(front).data if trace.mode == "lines"]
     ends = compression.x
     assert accuracy.x == ends
@@ -52,7 +52,7 @@ def last_mu(front: ParetoFront) -> float:
 
 
 def test_the_axis_ends_where_no_reward_is_positive_and_tells_who_wins_beyond(front: ParetoFront) -> None:
-    """Trials 0 and 1 differ by 60 points for 1 / 100,000 of the memory: up to mu = 60,000 that is worth it."""
+    """Trial 1 gains 60 points for 1 / 100,000 of the memory, and wins up to mu = 60,000."""
     wide = made((10.0, 0.2), (10.001, 0.8), (50.0, 0.9), of=front)
     figure = plot_winner_by_mu(wide)
     assert last_mu(wide) == pytest.approx(8.0, rel=1e-3)

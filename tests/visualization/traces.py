@@ -1,4 +1,4 @@
-"""Find what a figure shows."""
+"""Access to the traces of a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 
 def named(figure: go.Figure, name: str) -> Any:
-    """The one trace of that name."""
+    """The only trace of a name."""
     (trace,) = [trace for trace in figure.data if trace.name == name]
     return trace
 

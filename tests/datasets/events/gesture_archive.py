@@ -1,4 +1,4 @@
-"""A tiny archive in DVS-Gesture's layout, written file by file, to be spoilt by tests."""
+"""A tiny archive in the layout of DVS-Gesture, for tests to damage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def some_events(seed: int, count: int, end: int = 1_000) -> tuple[NDArray[np.int
 
 @dataclass
 class GestureArchive:
-    """Content of the archive's folder ``DvsGesture``; the classes 3 and 11 stand for lexical and numerical order."""
+    """Content of the archive's folder ``DvsGesture``; the classes 3 and 11 distinguish lexical from numerical order."""
 
     files: dict[str, bytes] = field(
         default_factory=lambda: {

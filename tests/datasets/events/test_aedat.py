@@ -1,4 +1,4 @@
-"""AEDAT 3.1 against SpikingJelly's reader, and everything that can be wrong with a file."""
+"""AEDAT 3.1 against SpikingJelly's reader, and possible errors in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives of generated gestures: whole or absent, and the same for the same settings."""
+"""Archives of generated gestures: complete or absent, and the same for the same settings."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_settings_out_of_range_are_refused_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
-def test_whoever_stops_it_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
+def test_an_interrupted_generation_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
     def progress(_: int, __: int) -> None:
         raise stop
 

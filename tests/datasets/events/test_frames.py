@@ -1,4 +1,4 @@
-"""Frames against plain loops and numpy's histogram, and the splits of them."""
+"""Frames against plain loops and numpy's histogram, and their splits."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_frames_are_those_of_a_plain_loop(
 def test_frames_are_those_of_numpys_histogram() -> None:
     made = recording(1, count=2_000, span=1_600)
     sample = np.stack([made.t, made.p, made.y, made.x], axis=1)
-    # Edges between whole numbers, for the last bin to be half-open as the others are.
+    # Edges between whole numbers, so that the last bin is half-open like the others.
     edges = [50 - 0.5 + np.arange(17) * 100, np.arange(3) - 0.5, np.arange(0, 11, 2) - 0.5, np.arange(0, 13, 2) - 0.5]
     counts, _ = np.histogramdd(sample, edges)
     frames = frames_of([made], steps=16, height=10, width=12, block=2, minimum_count=2)
@@ -170,7 +170,7 @@ def test_which_users_are_held_out_depends_on_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("validation", [0, 1, -0.5, 1.5])
-def test_what_is_no_fraction_is_refused(validation: float) -> None:
+def test_a_validation_that_is_not_a_fraction_is_refused(validation: float) -> None:
     with pytest.raises(ValueError, match=rf"^validation\b.*got {validation}"):
         split_by_user([made.user for made in users(4)], validation, 0)
 
@@ -184,7 +184,7 @@ def test_one_user_cannot_be_split() -> None:
 @given(st.lists(st.integers(0, 4), min_size=12, max_size=80), st.integers(0, 99))
 def test_random_parts_have_no_common_sample_and_all_classes_in_proportion(labels: list[int], seed: int) -> None:
     frames = labeled(seed, labels)
-    # Samples are told by what they show.
+    # Samples are identified by their content.
     frames.frames[:] = np.unpackbits(np.arange(len(labels), dtype=np.uint8)[:, None], axis=1)[:, :4, None, None, None]
     frames.frames[..., 0] = np.unpackbits(np.arange(len(labels), dtype=np.uint8)[:, None], axis=1)[:, 4:, None, None]
 
@@ -213,7 +213,7 @@ def test_balanced_classes_stay_balanced_and_the_seed_decides() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (0, 5), (5, -1), (6, 5)])
-def test_sizes_that_there_are_not_are_refused(sizes: tuple[int, ...]) -> None:
+def test_sizes_out_of_range_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^sizes\b.*got"):
         random_split(labeled(0, [0] * 10), sizes, 0)
 
@@ -226,7 +226,7 @@ def wrong(frames: NDArray[Any], labels: NDArray[Any], kind: type[Exception], mes
         LabeledFrames(frames, labels)
 
 
-def test_what_are_no_labeled_frames_is_refused() -> None:
+def test_frames_and_labels_that_do_not_fit_are_refused() -> None:
     frames, labels = np.zeros((2, 4, 1, 3, 5), np.uint8), np.zeros(2, np.int64)
     wrong(frames.astype(bool), labels, TypeError, r"^frames\b.*got bool")
     wrong(frames, labels.astype(np.uint8), TypeError, r"^labels\b.*got uint8")

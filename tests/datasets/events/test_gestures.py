@@ -1,4 +1,4 @@
-"""Generated gestures: what they are, and that time can be turned round."""
+"""Generated gestures: events against an oracle, properties of classes, and time reversal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def moving_blob(speed: float = 0.3, bins: int = 40) -> Scene:
 def events_of_a_plain_loop(
     scene: Scene, thresholds: NDArray[np.float64], start: NDArray[np.float64]
 ) -> set[tuple[int, int, int, int, int]]:
-    """Bin, y, x, polarity and number of events, in logarithms."""
+    """Bin, y, x, polarity and number of events, computed with logarithms."""
     pixels = (np.arange(SENSOR) + 0.5) / SENSOR
     found = set()
     memory = np.empty(0)
@@ -74,7 +74,7 @@ def test_the_camera_sees_what_a_plain_loop_in_logarithms_sees() -> None:
         for k, n in zip(keys, counts, strict=True)
     }
     expected = events_of_a_plain_loop(scene, thresholds, start)
-    # Float32 decides a few of thousands of close calls otherwise.
+    # Float32 decides a few of thousands of close cases differently.
     assert len(expected) > 2_000
     assert len(seen ^ expected) < len(expected) / 200
 
@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_events_and_another_gives_others() -> None:
     assert len(first) != len(other) or (first.t != other.t).any()
 
 
-def test_a_class_that_there_is_not_is_refused() -> None:
+def test_an_unknown_class_is_refused() -> None:
     for label in (-1, 11):
         with pytest.raises(ValueError, match=rf"^label\b.*got {label}"):
             perform(label, 0)
@@ -162,7 +162,7 @@ def test_circles_turn_the_way_of_their_name_on_their_side(label: int, sign: int)
 
 
 class Coin:
-    """A generator whose first draw, which way a recording is played, is given."""
+    """A generator with a given first draw, which decides the direction of a recording."""
 
     def __init__(self, seed: int, first: float) -> None:
         self.generator = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Data sets through SpikingJelly's classes, and that nobody's files are harmed."""
+"""Data sets through SpikingJelly's classes, without harm to the user's files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_is_saved_is_what_spikingjelly_saves(tmp_path: Path) -> None:
 def test_spikingjelly_takes_the_folder_for_its_own_and_makes_frames(tmp_path: Path) -> None:
     root = GestureArchive().write(tmp_path)
     load_recordings(GESTURE, root, train=True)
-    # Its own class wants recordings of every class that has a folder.
+    # SpikingJelly's own class needs recordings of every class that has a folder.
     for folder in [path for path in (root / "events_np").glob("*/*") if not list(path.iterdir())]:
         folder.rmdir()
     gesture = import_spikingjelly_datasets().DVS128Gesture
@@ -192,13 +192,13 @@ def test_several_at_once_do_not_disturb_each_other(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("dataset", EventDataset)
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path, dataset: EventDataset) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, dataset: EventDataset) -> None:
     with pytest.raises(FileNotFoundError, match=rf"^root\b.*{dataset}.*nowhere"):
         load_recordings(dataset, tmp_path / "nowhere", train=True)
     assert content_of(tmp_path) == {}
 
 
-def test_an_empty_folder_is_told_what_it_should_hold(tmp_path: Path) -> None:
+def test_for_an_empty_folder_the_message_lists_the_expected_files(tmp_path: Path) -> None:
     message = refused(tmp_path, FileNotFoundError, "must hold events_np/{train,test}/<label>/")
     assert all(name in message for name in NAMES)
     assert "ibm" in message
@@ -220,13 +220,13 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path, make: Callable[[Pa
 
 
 @pytest.mark.parametrize("name", ["wave", "-1", "²"])
-def test_a_folder_that_is_no_class_number_is_named(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_not_a_class_number_is_named(tmp_path: Path, name: str) -> None:
     root = events_np(tmp_path)
     (root / "events_np/train/2").rename(root / "events_np/train" / name)
     refused(root, ValueError, f"class numbers.*{name}", NMNIST)
 
 
-def test_a_class_that_there_is_not_is_named(tmp_path: Path) -> None:
+def test_an_unknown_class_is_named(tmp_path: Path) -> None:
     root = events_np(tmp_path, GESTURE)
     refused(root, ValueError, r"train/10\b.*class of nmnist, 0-9", NMNIST)
 

@@ -1,4 +1,4 @@
-"""Recordings, and what is not one."""
+"""Recordings, and arguments that are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_recording_may_be_empty() -> None:
         ({"label": -1}, r"^label\b.*got -1"),
     ],
 )
-def test_what_is_no_recording_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_values_that_do_not_make_a_recording_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         EventRecording(**arrays(**changes))
 

@@ -1,4 +1,4 @@
-"""SpikingJelly's data sets beside builds of torchvision and torchaudio that fail, or work."""
+"""Import of SpikingJelly's data sets with builds of torchvision and torchaudio that fail, or work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qspinn_optuna.datasets.events.spikingjelly_import import import_spikingjell
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose packages are found before the installed ones, which count as not imported."""
+    """A folder of packages that precede the installed ones, whose imports are forgotten."""
     monkeypatch.syspath_prepend(tmp_path)
     for name in [n for n in sys.modules if n.partition(".")[0] in {"torchvision", "torchaudio"}]:
         monkeypatch.delitem(sys.modules, name)
