@@ -132,7 +132,7 @@ def test_evaluations_are_closed() -> None:
 )
 def test_bad_arguments(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name}\b.*got {value}"):
-        measure_significance(FakeWorkload(), fake_space(), **{name: value})  # type: ignore[arg-type]
+        measure_significance(FakeWorkload(), fake_space(), **{name: value})
 
 
 def test_bad_spaces() -> None:
