@@ -48,11 +48,14 @@ def test_beside_an_optimization_an_exhausted_space_raises() -> None:
 
 
 def test_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     optuna.logging.enable_propagation()
     try:
         study = exhausted()
     finally:
         optuna.logging.disable_propagation()
+        optuna.logging.set_verbosity(verbosity)
     assert len(study.trials) == 12
     assert "All 12 configurations of the search space have been suggested: the optimization ends." in caplog.messages
 
