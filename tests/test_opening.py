@@ -245,7 +245,7 @@ def test_readers_do_not_block_writers(tmp_path: Path) -> None:
 def test_another_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:
     open_study("a", url(tmp_path), fake_space((2, 8)))
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match=r"'a' began differently: space.*bits.weight.*another study name"):
+    with pytest.raises(ValueError, match=r"'a' began differently: space.*bits.weight was 2 to 8, now 2 to 7.*name"):
         open_study("a", url(tmp_path), fake_space((2, 7)))
     assert contents(tmp_path) == before
 

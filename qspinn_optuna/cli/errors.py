@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -41,6 +42,10 @@ def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) ->
     except KeyboardInterrupt:
         _tell(program, "stopped: finished trials are kept, and the same command goes on")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has: what is left must go somewhere when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if verbose:
             traceback.print_exc()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, json_to_distribution
 
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
@@ -131,5 +132,17 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
 
 
 def _shortened(value: Any) -> str:
-    text = json.dumps(value)
+    text = _distribution_in_words(value) or json.dumps(value)
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
+
+
+def _distribution_in_words(value: Any) -> str | None:
+    """The values of a dimension, if that is what is described."""
+    try:
+        distribution = json_to_distribution(value)
+    except (TypeError, ValueError):
+        return None
+    if isinstance(distribution, CategoricalDistribution):
+        return " or ".join(map(str, distribution.choices))
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return f"{distribution.low} to {distribution.high}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +297,17 @@ def test_the_default_space_has_a_width_for_each_family_and_the_workloads_schemes
     named = default_space(OfLayers(), {"a.weight": (1, 3), "membrane": (9, 10)})
     assert named.widths == {"a.weight": (1, 3), "weight": (2, 6), "membrane": (9, 10)}
     assert named.schemes == (Scheme.PTQ,)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    program = (
+        "import sys; from qspinn_optuna.cli.errors import exit_code_of; "
+        "sys.exit(exit_code_of(lambda: print('line\\n' * 100_000), 'qspinn', verbose=False))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
