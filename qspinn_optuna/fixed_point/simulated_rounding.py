@@ -7,9 +7,10 @@ tested together with those of integers.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from numba import njit
 from torch import Tensor
@@ -20,16 +21,21 @@ from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.quantization import ParameterQuantization
 from qspinn_optuna.fixed_point.rounding import Rounding
 
+Floats = TypeVar("Floats", npt.NDArray[np.floating[Any]], Tensor)
+"""An array or a tensor of floating-point numbers."""
+
 EXACT = 0
 """Number of the rounding that leaves values as they are; the others are those of integers."""
 
 _S32 = np.uint64(32)
 
 
-def round_values(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | None) -> Tensor:
+def round_values(x: Floats, fmt: QFormat, rounding: Rounding, draws: Floats | None) -> Floats:
     """Saturated codes of values with any digits, as floating-point integers of the type of ``x``.
 
-    Every step is exact in floating point, so the result is that of real numbers.
+    Every step is exact in floating point, so the result is that of real numbers. Arrays serve the CPU, tensors the
+    other devices: they have the same functions by the same names, and numpy wakes no threads, which torch does for
+    a few thousand numbers and which on a busy machine spin for longer than the work takes.
 
     Args:
         x: Finite values.
@@ -37,49 +43,38 @@ def round_values(x: Tensor, fmt: QFormat, rounding: Rounding, draws: Tensor | No
         rounding: The rounding; stochastic with ``draws``, and only then.
         draws: Uniform in [0, 1), of the shape and type of ``x``, multiples of the type's smallest draw.
     """
+    xp: Any = np if isinstance(x, np.ndarray) else torch
     y = x * 2.0**fmt.fraction_bits
     if fmt.fraction_bits < 0:
         # NOTE: a tiny negative number may have become zero, although its floor is -1.
-        y.masked_fill_((y == 0) & (x < 0), -torch.finfo(y.dtype).tiny)
+        y[(y == 0) & (x < 0)] = -xp.finfo(y.dtype).tiny
     if draws is not None:
-        codes = _round_stochastically(y, draws)
+        codes = _round_stochastically(xp, y, draws)
     elif rounding is Rounding.NEAREST:
-        codes = _round_to_nearest(y)
+        codes = _round_to_nearest(xp, y)
     else:
-        codes = _whole(y, np.floor)
-    return codes.clamp_(fmt.min_code, fmt.max_code)
+        codes = xp.floor(y)
+    return cast(Floats, xp.clip(codes, fmt.min_code, fmt.max_code, out=codes))
 
 
-def _whole(y: Tensor, function: np.ufunc) -> Tensor:
-    """``np.floor`` or ``np.trunc`` of a tensor on any device.
-
-    NOTE: torch computes both with MKL, which wakes threads for a few thousand numbers already. On a busy machine they
-    spin for milliseconds, where numpy takes microseconds.
-    """
-    if y.device.type == "cpu":
-        result = torch.empty_like(y)
-        function(y.numpy(), out=result.numpy())
-        return result
-    return y.floor() if function is np.floor else y.trunc()
-
-
-def _round_to_nearest(y: Tensor) -> Tensor:
+def _round_to_nearest(xp: Any, y: Floats) -> Floats:
     # NOTE: floor(y + 0.5) is wrong where y + 0.5 is not a floating-point number: at 0.49999997 and above 2**23.
-    floor = _whole(y, np.floor)
-    return floor.add_(y.sub_(floor).ge_(0.5))
+    codes: Floats = xp.floor(y)
+    codes += xp.subtract(y, codes, out=y) >= 0.5
+    return codes
 
 
-def _round_stochastically(y: Tensor, draws: Tensor) -> Tensor:
+def _round_stochastically(xp: Any, y: Floats, draws: Floats) -> Floats:
     """floor(y + u), as if y + u had all its digits.
 
     With t = y cut toward zero, r = y - t has the sign of y and is exact. The floor of t + r + u is t + 1 where
     r >= 1 - u, t - 1 where r < -u, else t; 1 - u is exact too, as u is a multiple of its type's smallest draw.
     """
-    toward_zero = _whole(y, np.trunc)
-    remainder = y.sub_(toward_zero)
-    up = remainder >= 1 - draws
-    down = remainder < -draws
-    return toward_zero.add_(up).sub_(down.to(y.dtype))
+    codes: Floats = xp.trunc(y)
+    remainder = xp.subtract(y, codes, out=y)
+    codes += remainder >= 1 - draws
+    codes -= xp.where(remainder < -draws, 1, 0)
+    return codes
 
 
 def round_positions(y: Tensor, rounding: Rounding, generator: torch.Generator | None) -> Tensor:

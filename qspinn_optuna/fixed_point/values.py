@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,9 +12,8 @@ from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.rounding import Rounding
 from qspinn_optuna.fixed_point.simulated_rounding import round_values
 
-_CHUNK = 1 << 14
-"""Elements rounded at a time on the CPU: they stay in the cache through all the steps, and torch wakes no threads for
-them, which on a busy machine spin for longer than the work takes."""
+_CHUNK = 1 << 17
+"""Elements rounded at a time on the CPU: they stay in the cache through all the steps."""
 
 
 def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None = None) -> Tensor:
@@ -70,14 +70,15 @@ def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     draws = None
     if rounding is Rounding.STOCHASTIC:
         draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
-    if x.device.type != "cpu" or x.numel() <= _CHUNK:
+    if x.device.type != "cpu":
         return round_values(x, fmt, rounding, draws).mul_(unit)
     out = torch.empty(x.shape, dtype=x.dtype)
-    source, target = x.reshape(-1), out.view(-1)
-    for start in range(0, x.numel(), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        part_draws = None if draws is None else draws.view(-1)[part]
-        target[part] = round_values(source[part], fmt, rounding, part_draws).mul_(unit)
+    source, target = x.reshape(-1).numpy(), out.view(-1).numpy()
+    with np.errstate(over="ignore", invalid="ignore"):  # A value that becomes infinite saturates as others do.
+        for start in range(0, x.numel(), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            part_draws = None if draws is None else draws.view(-1).numpy()[part]
+            np.multiply(round_values(source[part], fmt, rounding, part_draws), unit, out=target[part])
     return out
 
 
@@ -88,9 +89,12 @@ def _check_values(x: Tensor) -> None:
         raise TypeError(f"x must be a float32 or float64 tensor, got {x.dtype}.")
     if x.numel() == 0:
         return
-    parts = torch.split(x.detach().reshape(-1), _CHUNK if x.device.type == "cpu" else x.numel())
-    # An infinity or NaN is an end of its part.
-    ends = torch.stack([end for part in parts for end in torch.aminmax(part)])
-    if not torch.isfinite(ends).all():
+    # An infinity or NaN is an end.
+    if x.device.type == "cpu":
+        values = x.detach().numpy()
+        finite = bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+    else:
+        finite = bool(torch.isfinite(torch.stack(torch.aminmax(x))).all())
+    if not finite:
         count = int((~torch.isfinite(x)).sum())
         raise ValueError(f"x must be finite to be quantized, got {count} NaN or infinite of {x.numel()} values.")

@@ -78,6 +78,9 @@ def check_tensors(value: float, dtype: torch.dtype, case: tuple[int, int, QForma
     x = torch.tensor([value], dtype=dtype)
     draws = uniform if rounding is Rounding.STOCHASTIC else None
     assert round_values(x, fmt, rounding, draws).tolist() == [expected]
+    array_of_draws = None if draws is None else draws.numpy()
+    with np.errstate(all="ignore"):
+        assert round_values(x.numpy(), fmt, rounding, array_of_draws).tolist() == [expected]
     assert encode(x, fmt, rounding, generator.manual_seed(seed)).tolist() == [expected]
     assert quantize(x, fmt, rounding, generator.manual_seed(seed)).tolist() == [expected * fmt.resolution]
 
