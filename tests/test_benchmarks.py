@@ -14,6 +14,7 @@ from pathlib import Path
 import compare_pruning
 import compare_samplers
 import mnist_table
+import network_zoo
 import numpy as np
 import optuna
 import pytest
@@ -21,6 +22,7 @@ import supervised_table
 import torch
 import training_cut
 from mnist_table import SETTINGS
+from spikingjelly.activation_based import layer, neuron
 
 from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace, Rounding, Scheme
 from searching import problems, tabulation
@@ -34,6 +36,9 @@ from searching.synthetic import SyntheticProblem
 from searching.tables import MISSING, REFUSED, EvaluationTable, choices_of, params_of_row
 from searching.tabulation import make_table
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
+from zoo.architecture import Architecture, Outcome, conv, lif, linear
+from zoo.passage import passage
+from zoo.structures import Frames
 
 TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
 """Layers of a problem with 1,536 configurations at most."""
@@ -334,6 +339,63 @@ def test_trainings_are_cut_and_completed_afterwards(monkeypatch: pytest.MonkeyPa
     assert 0 < outcome.cut < 12
     assert outcome.cut / 12 * 0.2 <= outcome.saved <= outcome.cut / 12 * 0.8
     assert 0 <= outcome.wrong < outcome.better
+
+
+NOT_YET = {
+    "pixels / 255, average of 3",
+    "casts in forward",
+    "random encoder",
+    "auxiliary head",
+    "transposed states",
+    "tokens in the batch",
+    "tuple output",
+    "two inputs",
+    "token ids",
+    "tied embedding",
+    "tensor as time constant",
+    "membranes as scores",
+    "loop of single steps, gradient cut",
+    "weight normalization",
+    "pruned",
+    "bfloat16",
+}
+"""Architectures of the zoo that the library does not take as it should."""
+
+
+@pytest.mark.parametrize(
+    "architecture", [each for each in network_zoo.ARCHITECTURES if each.quick], ids=lambda a: a.name
+)
+def test_networks_of_the_zoo_end_as_they_should(architecture: Architecture) -> None:
+    result = passage(architecture, [Rounding.NEAREST, Rounding.STOCHASTIC])
+    if architecture.name in NOT_YET and not result.as_expected:
+        pytest.xfail(f"{result.step}: {result.reason}")
+    assert result.outcome is architecture.expected, result.reason
+
+
+def test_a_wrong_count_by_hand_is_noticed_and_says_both_numbers() -> None:
+    architecture = next(each for each in network_zoo.ARCHITECTURES if each.name == "layer normalization")
+    plain = replace(architecture, make=lambda: Frames(layer.Linear(8, 32), neuron.LIFNode(), layer.Linear(32, 10)))
+    by_hand = linear(8, 32) + lif(32) + linear(32, 10)
+    right = passage(replace(plain, counts=by_hand), [Rounding.NEAREST])
+    assert (right.outcome, right.tried, right.elements) == (Outcome.SEARCHED, 4, by_hand.total())
+    wrong = passage(replace(plain, counts=by_hand + conv(1, 1, 1, bias=False)), [Rounding.NEAREST])
+    assert wrong.outcome is Outcome.MISCOUNTED
+    assert "'weight': 576" in wrong.reason
+    assert "'weight': 577" in wrong.reason
+    assert not wrong.as_expected
+
+
+@pytest.mark.usefixtures("_threads")
+def test_the_zoo_has_a_table_and_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "zoo.json"
+    monkeypatch.setattr(sys, "argv", ["network_zoo.py", "--only", "softmax", "LAYER norm", "--json", str(path)])
+    network_zoo.main()
+    assert [row["outcome"] for row in json.loads(path.read_text())["architectures"]] == ["refused", "refused"]
+    assert "2 architectures: 2 refused" in capsys.readouterr().out
+    names = [architecture.name for architecture in network_zoo.ARCHITECTURES]
+    assert len(set(names)) == len(names) >= 30
 
 
 class InThisProcess:
