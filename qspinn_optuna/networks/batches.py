@@ -69,6 +69,11 @@ def mapped(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
     return tuple(function(one) for one in inputs) if isinstance(inputs, tuple) else function(inputs)
 
 
+def widened(values: Tensor) -> Tensor:
+    """Values in float64; ids and masks as they are."""
+    return values.double() if values.is_floating_point() else values
+
+
 def shape_of(inputs: Inputs) -> tuple[Any, ...]:
     """The shape of one input, or the shapes of several."""
     return tuple(inputs.shape) if isinstance(inputs, Tensor) else tuple(tuple(one.shape) for one in inputs)
@@ -83,23 +88,22 @@ def as_inputs(sample: Any, name: str = "sample") -> Inputs:
     """A sample as a network's inputs.
 
     Args:
-        sample: A tensor, or a tuple or list of the network's arguments.
+        sample: A tensor, or a tuple of the network's arguments.
         name: Of the argument that gave it, for errors.
 
     Raises:
         TypeError: If it is anything else.
         ValueError: If an input has no elements.
     """
-    inputs = tuple(sample) if isinstance(sample, list) else sample
-    if not isinstance(inputs, Tensor | tuple) or not all(isinstance(one, Tensor) for one in inputs):
+    if not isinstance(sample, Tensor | tuple) or not all(isinstance(one, Tensor) for one in tensors(sample)):
         raise TypeError(
             f"{name} must be a tensor, a batch as the network takes it, or a tuple of such, got {_kind(sample)}."
         )
-    if inputs == ():
+    if isinstance(sample, tuple) and not sample:
         raise ValueError(f"{name} must be a batch of samples, got an empty tuple.")
-    for one in tensors(inputs):
+    for one in tensors(sample):
         check_filled(one, f"{name} must have elements,")
-    return inputs
+    return sample
 
 
 def check_filled(values: Tensor, message: str) -> None:
@@ -134,5 +138,5 @@ def _type(values: Tensor) -> str:
 
 def _kind(sample: Any) -> str:
     if isinstance(sample, tuple | list):
-        return f"a {type(sample).__name__} of {', '.join(sorted({type(one).__name__ for one in sample}))}"
+        return f"{type(sample).__name__} of {', '.join(sorted({type(one).__name__ for one in sample}))}"
     return type(sample).__name__
