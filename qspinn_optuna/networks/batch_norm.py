@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs, mapped, widened
-from qspinn_optuna.networks.outputs import tensors_of
+from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.reach import reach_of
 from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
 from qspinn_optuna.networks.watching import fresh_copy, run, watched
@@ -70,7 +70,7 @@ def _precise_trace(network: nn.Module, sample: Inputs) -> list[Tensor]:
     """Every state after every step, and the output, in float64, where no spike flips for another order of sums."""
     seen: list[Tensor] = []
     output = run(watched(network, lambda _, value: seen.append(value.clone())).double(), mapped(sample, widened))
-    return [*seen, *tensors_of(output)]
+    return [*seen, *tensors_in(output)]
 
 
 def _find_producers(network: nn.Module, sample: Inputs) -> dict[str, str]:
