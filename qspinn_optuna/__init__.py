@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qspinn_optuna import torchvision_guard
+
 if TYPE_CHECKING:
     from qspinn_optuna.config import InexactError as InexactError
     from qspinn_optuna.config import QuantizationConfig as QuantizationConfig
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from qspinn_optuna.workloads.stdp import STDPWorkload as STDPWorkload
     from qspinn_optuna.workloads.supervised import SupervisedWorkload as SupervisedWorkload
     from qspinn_optuna.workloads.supervised import fit as fit
+
+torchvision_guard.install()  # So that SpikingJelly's models can be imported beside any build of torch.
 
 __version__ = "0.1.0"
 

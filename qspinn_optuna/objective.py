@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 import optuna
 from optuna.trial import TrialState
 
-from qspinn_optuna.config import InexactError, QuantizationConfig
+from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
 from qspinn_optuna.parameters import stored
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.space import QuantizationSpace
@@ -55,7 +55,7 @@ class QuantizationObjective:
 
     Raises:
         TypeError: If ``space`` is not a space, or ``pruner`` is not a pruner.
-        ValueError: If the space has other parameters than the workload.
+        ValueError: If the space has other parameters than the workload, or schemes that the workload cannot do.
     """
 
     def __init__(
@@ -165,6 +165,8 @@ class QuantizationObjective:
 def _check_space(workload: Workload, space: QuantizationSpace) -> None:
     if not isinstance(space, QuantizationSpace):
         raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
+    # Before the parameters, for which a workload may have to train.
+    _check_schemes(workload, space)
     if space.deployment is not workload.deployment:
         raise ValueError(
             f"space must be for the workload's deployment, {workload.deployment.value!r}, got "
@@ -175,3 +177,13 @@ def _check_space(workload: Workload, space: QuantizationSpace) -> None:
     different = sorted(name for name in expected | given if expected.get(name) != given.get(name))
     if different:
         raise ValueError(f"space must be made of the workload's parameters, got other ones: {different}.")
+
+
+def _check_schemes(workload: Workload, space: QuantizationSpace) -> None:
+    possible: tuple[Scheme, ...] = getattr(workload, "schemes", tuple(Scheme))
+    impossible = [scheme.value for scheme in space.schemes if scheme not in possible]
+    if impossible:
+        raise ValueError(
+            f"space has the schemes {[scheme.value for scheme in space.schemes]}, of which the workload cannot do "
+            f"{impossible}: give SupervisedWorkload fine_tune=, or QuantizationSpace schemes=workload.schemes."
+        )

@@ -140,3 +140,12 @@ def test_a_space_for_another_deployment_is_refused() -> None:
     space = QuantizationSpace(FakeWorkload.parameters, deployment=Deployment.LEARNING)
     with pytest.raises(ValueError, match=r"^space\b.*'inference', got 'learning'"):
         QuantizationObjective(FakeWorkload(), space)
+
+
+def test_a_scheme_that_the_workload_cannot_do_is_refused_before_anything_runs() -> None:
+    class WithoutFineTuning(FakeWorkload):
+        schemes = (Scheme.PTQ,)
+
+    with pytest.raises(ValueError, match=r"schemes.*\['itq'\].*fine_tune"):
+        QuantizationObjective(WithoutFineTuning(), fake_space())
+    QuantizationObjective(WithoutFineTuning(), fake_space().restrict(schemes=[Scheme.PTQ]))

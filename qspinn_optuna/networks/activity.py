@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.batches import Batches, inputs_of
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.unreached import is_left
 from qspinn_optuna.networks.watching import fresh_copy, run
 
 
@@ -40,7 +41,9 @@ def silent_layers(network: nn.Module, batches: Batches) -> list[str]:
 
 def computes_in_fixed_point(network: nn.Module) -> bool:
     """Whether the steps of all neurons are computed in fixed point; see :func:`~.neurons.has_fixed_point_step`."""
-    return all(has_fixed_point_step(module) for module in network.modules() if has_states(module))
+    return all(
+        has_fixed_point_step(module) for module in network.modules() if has_states(module) and not is_left(module)
+    )
 
 
 def _memories(module: Any) -> dict[str, Any]:

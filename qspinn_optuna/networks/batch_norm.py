@@ -10,6 +10,9 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
+from qspinn_optuna.networks.batches import Inputs, as_inputs, mapped, widened
+from qspinn_optuna.networks.nested import tensors_in
+from qspinn_optuna.networks.reach import reach_of
 from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
 from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
@@ -17,7 +20,7 @@ _TOLERANCE = 1e-6
 """Largest change of a state or output, in float64, that folding may cause."""
 
 
-def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
+def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     """A copy of ``network`` without batch normalization, folded into the weights and biases before it.
 
     A run of ``sample`` shows which layer precedes a normalization; the order of the modules does not matter. The
@@ -25,7 +28,7 @@ def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
 
     Args:
         network: Any network; one without batch normalization is just copied.
-        sample: A batch as the network takes it.
+        sample: A batch as the network takes it; a tuple for several inputs.
 
     Raises:
         ValueError: If a normalization does not follow a convolution or linear layer directly, that layer is used
@@ -35,6 +38,10 @@ def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
     norms = {name: module for name, module in network.named_modules() if isinstance(module, BATCH_NORMS)}
     if not norms:
         return network
+    sample = as_inputs(sample)
+    # Those that the sample does not reach stay as they are.
+    reached = reach_of(network, sample).modules
+    norms = {name: module for name, module in norms.items() if name in reached}
     before = _precise_trace(network, sample)
     producers = _find_producers(network, sample)
     for name, norm in norms.items():
@@ -59,14 +66,14 @@ def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
     return network
 
 
-def _precise_trace(network: nn.Module, sample: Tensor) -> list[Tensor]:
+def _precise_trace(network: nn.Module, sample: Inputs) -> list[Tensor]:
     """Every state after every step, and the output, in float64, where no spike flips for another order of sums."""
     seen: list[Tensor] = []
-    output = run(watched(network, lambda _, value: seen.append(value.clone())).double(), sample.double())
-    return [*seen, output]
+    output = run(watched(network, lambda _, value: seen.append(value.clone())).double(), mapped(sample, widened))
+    return [*seen, *tensors_in(output)]
 
 
-def _find_producers(network: nn.Module, sample: Tensor) -> dict[str, str]:
+def _find_producers(network: nn.Module, sample: Inputs) -> dict[str, str]:
     """The synapse whose output each normalization takes, if nothing else takes it."""
     made: dict[int, str] = {}
     alive: list[Tensor] = []  # so that no two outputs have the same id

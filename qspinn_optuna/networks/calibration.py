@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Batches, inputs_of
+from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of
 from qspinn_optuna.networks.coefficients import coefficients
-from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
+from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
-from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
+from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
+from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
 
@@ -53,7 +58,8 @@ def calibrate(
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
-        batches: Inputs of the network; states must have the batch as their first dimension.
+        batches: Inputs of the network, or tuples of inputs and at last the label. Parameters and states are those that
+            the first batch reaches; the elements of a state for one sample are found with a batch of another size.
         method: How ranges are made of values.
         percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         seed: Of the sample of values from which percentiles and squared errors are computed.
@@ -66,11 +72,15 @@ def calibrate(
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:
         raise ValueError(f"percentile must be between 50 and 100, got {percentile}.")
-    parameters = find_parameters(network)
+    labeled = labeled_inputs_of(batches)
+    first, labels = next(labeled)
+    weights = synaptic_parameters(network)
+    parameters = _reached_parameters(network, first)
     _warn_of_buffers(network)
-    weights, constants = synaptic_parameters(network), _constants(network)
+    _check_finite(weights, {parameter.name for parameter in parameters})
+    constants = _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
-    watch.run(batches)
+    watch.run(itertools.chain([(first, labels)], labeled))
     specs = []
     for name, family in ((parameter.name, parameter.family) for parameter in parameters):
         if name in constants:
@@ -81,7 +91,7 @@ def calibrate(
             limit = watch.weight_bits(name, weights[name])
             specs.append(_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
         elif name in watch.states:
-            seen, count = watch.states[name], math.prod(watch.shapes[name])
+            seen, count = watch.states[name], watch.sizes.counts[name]
             if _holds_spikes(network, name) and seen.binary:
                 specs.append(ParameterSpec(name, family, count, 0.0, 1.0, fixed_bits=1))
             else:
@@ -96,25 +106,25 @@ class _Watch:
 
     Attributes:
         states: Values of every state.
-        shapes: Shape of every state for one sample.
+        sizes: Elements of every state for one sample.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
         self.generator = generator
         self.states: dict[str, SeenValues] = {}
-        self.shapes: dict[str, torch.Size] = {}
+        self.sizes = StateSizes()
         self._largest_inputs: dict[str, float] = {}
+        self._original = network
         self._network = watched(network, self._on_state, self._on_input)
         self._fan_in = _fan_in(network)
 
-    def run(self, batches: Batches) -> None:
-        for number, inputs in enumerate(inputs_of(batches)):
-            self._batch_sizes: dict[str, int] = {}
-            try:
+    def run(self, batches: Iterable[tuple[Inputs, Any]]) -> None:
+        for number, (inputs, labels) in enumerate(batches):
+            with _naming(number, inputs):
+                if number == 0:
+                    self.sizes = state_sizes(self._original, inputs, _number_of(labels))
+                self._inputs = inputs
                 run(self._network, inputs)
-                self._check_batch_sizes()
-            except (ValueError, RuntimeError) as error:
-                raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
 
     def weight_bits(self, name: str, weight: Tensor) -> int:
         """Widest weights whose sums over the largest inputs are exact."""
@@ -131,23 +141,13 @@ class _Watch:
             )
         return min(limit, _WIDEST)
 
-    def _check_batch_sizes(self) -> None:
-        if len(set(self._batch_sizes.values())) > 1:
-            raise ValueError(
-                f"the first dimension of every state must be the batch, got different ones, {self._batch_sizes}: the "
-                "states of one sample cannot be counted."
-            )
-
     def _on_state(self, name: str, value: Tensor) -> None:
-        per_sample(name, value)
-        self._batch_sizes[name] = len(value)
-        shape = value.shape[1:]
-        if self.shapes.setdefault(name, shape) != shape and name.rpartition(".")[2] != "queue":
+        expected = self.sizes.expected(name, self._inputs)
+        if value.numel() != expected and name.rpartition(".")[2] != "queue":
             raise ValueError(
-                f"{name} has the shape {tuple(shape)} a sample, and had {tuple(self.shapes[name])} in an earlier "
-                "batch: give batches of one shape."
+                f"{name} has the shape {tuple(value.shape)}, {value.numel():,} elements where the first batch gives "
+                f"reason to expect {expected:,}: give batches of one shape."
             )
-        self.shapes[name] = max(self.shapes[name], shape, key=math.prod)
         _add(self.states.setdefault(name, SeenValues(self.generator)), name, value)
 
     def _on_input(self, name: str, value: Tensor) -> None:
@@ -158,6 +158,38 @@ class _Watch:
         while largest >= 2 and bool((steps % 2 == 0).all()):
             steps, largest = steps / 2, largest / 2
         self._largest_inputs[name] = max(self._largest_inputs.get(name, 0.0), largest)
+
+
+@contextmanager
+def _naming(number: int, inputs: Inputs) -> Iterator[None]:
+    """Name the batch in errors that it causes."""
+    try:
+        yield
+    except (ValueError, RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"Batch {number} of shape {shape_of(inputs)}: {error}") from error
+
+
+def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[NetworkParameter, ...]:
+    """The parameters that the first batch reaches; the rest is told."""
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
+    with _naming(0, inputs):
+        reach = reach_of(network, inputs)
+    check_supported(network, reach.modules)
+    warn_of_unreached(network, reach, stacklevel=3)
+    return listed_parameters(network, reach)
+
+
+def _check_finite(weights: dict[str, nn.Parameter], names: set[str]) -> None:
+    """Refuse values that would make all states after them infinite, too."""
+    for name in sorted(names & weights.keys()):
+        if not bool(weights[name].isfinite().all()):
+            raise ValueError(f"{name} cannot be calibrated: the values are not finite.")
+
+
+def _number_of(labels: Any) -> int | None:
+    """The number of samples, of which a tensor of labels has one each."""
+    return len(labels) if isinstance(labels, Tensor) and labels.ndim > 0 else None
 
 
 def _fan_in(network: nn.Module) -> dict[str, int]:

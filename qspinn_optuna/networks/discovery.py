@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from qspinn_optuna.networks.batches import Inputs, as_inputs
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
+from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
+from qspinn_optuna.networks.state_sizes import state_sizes
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
-from qspinn_optuna.networks.watching import join, run, watched
+from qspinn_optuna.networks.watching import join
 from qspinn_optuna.parameters import Family
 
 
@@ -29,32 +32,61 @@ class NetworkParameter:
     count: int | None
 
 
-def find_parameters(network: nn.Module, sample: Tensor | None = None) -> tuple[NetworkParameter, ...]:
+def find_parameters(network: nn.Module, sample: Inputs | None = None) -> tuple[NetworkParameter, ...]:
     """Weights, biases, states, thresholds and decays of a network, in the order of its modules.
+
+    With a sample only what it reaches is listed, see :mod:`~.reach`; the rest is told in a warning.
 
     Args:
         network: Any torch network; states are those of SpikingJelly's ``MemoryModule``, the user's own included.
-        sample: A batch as the network takes it, from which the sizes of states are seen. Their first dimension must
-            be the batch.
+        sample: A batch as the network takes it, from which the sizes of states are seen; a tuple for several inputs.
 
     Raises:
-        TypeError: If ``network`` is no module.
-        ValueError: If a module cannot be quantized, or there is nothing to quantize.
+        TypeError: If ``network`` is no module, or ``sample`` no tensors.
+        ValueError: If a module cannot be quantized, a parameter has no elements, ``sample`` is empty or the network
+            does not take it, or there is nothing to quantize.
     """
-    check_supported(network)
-    sizes = {} if sample is None else _state_sizes(network, sample)
+    if sample is None:
+        check_supported(network)
+        return listed_parameters(network)
+    inputs = as_inputs(sample)
+    reach = reach_of(network, inputs)
+    check_supported(network, reach.modules)
+    warn_of_unreached(network, reach, stacklevel=2)
+    sizes = state_sizes(network, inputs).counts
+    return tuple(
+        replace(found, count=sizes.get(found.name, found.count)) for found in listed_parameters(network, reach)
+    )
+
+
+def listed_parameters(network: nn.Module, reach: Reach | None = None) -> tuple[NetworkParameter, ...]:
+    """What :func:`find_parameters` finds, modules unchecked, with the sizes of states unknown.
+
+    Args:
+        network: A network.
+        reach: What a sample reaches in it; None for everything.
+
+    Raises:
+        ValueError: If there is nothing to quantize, or a parameter has no elements.
+    """
     found: list[NetworkParameter] = []
     weights = synaptic_parameters(network)
+    reached = None if reach is None else _reached_ids(network, reach)
     names = {id(parameter): name for name, parameter in weights.items()}
     for name, module in network.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
-            if names.get(id(parameter)) == join(name, own):
+            counts = reached is None or id(parameter) in reached
+            if counts and names.get(id(parameter)) == join(name, own):
                 family = Family.BIAS if own.endswith("bias") else Family.WEIGHT
+                _check_filled(join(name, own), parameter)
                 found.append(NetworkParameter(join(name, own), family, parameter.numel()))
-        if has_states(module):
-            found += _of_neurons(name, module, sizes)
+        if has_states(module) and (reach is None or name in reach.modules):
+            found += _of_neurons(name, module)
     if not found:
-        raise ValueError("The network has nothing to quantize: no weights, and no neurons of SpikingJelly's.")
+        raise ValueError(
+            "The network has nothing to quantize: no weights, and no neurons of SpikingJelly's"
+            + ("." if reach is None else ", that the sample reaches.")
+        )
     return tuple(found)
 
 
@@ -72,11 +104,11 @@ def synaptic_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
-def _of_neurons(name: str, module: Any, sizes: dict[str, int]) -> Iterator[NetworkParameter]:
+def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
     """States, thresholds and decays of a module."""
     for state in module._memories:
         family = Family.MEMBRANE if state == "v" else Family.TRACE
-        yield NetworkParameter(join(name, state), family, sizes.get(join(name, state)))
+        yield NetworkParameter(join(name, state), family, None)
     for coefficient in coefficients(module):
         yield NetworkParameter(join(name, coefficient.name), coefficient.family, 1)
 
@@ -85,25 +117,11 @@ def _learns_decay(module: nn.Module) -> bool:
     return any(coefficient.learned for coefficient in coefficients(module))
 
 
-def _state_sizes(network: nn.Module, sample: Tensor) -> dict[str, int]:
-    """Elements of every state for one sample."""
-    sizes: dict[str, int] = {}
-
-    def measure(name: str, value: Tensor) -> None:
-        sizes[name] = max(sizes.get(name, 0), per_sample(name, value))
-
-    run(watched(network, measure), sample)
-    return sizes
+def _reached_ids(network: nn.Module, reach: Reach) -> set[int]:
+    """The parameters that a sample reaches, shared ones under any of their names."""
+    return {id(value) for name, module in network.named_modules() for _, value in reach.parameters_of(name, module)}
 
 
-def per_sample(name: str, state: Tensor) -> int:
-    """Elements of a state, [batch, ...], for one sample.
-
-    Raises:
-        ValueError: If it has no other dimension than the batch.
-    """
-    if state.ndim < 2:
-        raise ValueError(
-            f"{name} must be [batch, ...], got the shape {tuple(state.shape)}: give the network a batch of samples."
-        )
-    return state.numel() // len(state)
+def _check_filled(name: str, parameter: nn.Parameter) -> None:
+    if parameter.numel() == 0:
+        raise ValueError(f"{name} must have elements, got the shape {tuple(parameter.shape)}: take its layer out.")

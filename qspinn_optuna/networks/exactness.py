@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.nested import tensors_in
+from qspinn_optuna.networks.precision import run_in_double
+from qspinn_optuna.networks.randomness import check_repeatable, copied, same_draws
 from qspinn_optuna.networks.support import SYNAPSES
-from qspinn_optuna.networks.watching import fresh_copy, run, watched
+from qspinn_optuna.networks.watching import run, watched
 
 _OUTPUT_TOLERANCE = 1e-5
 """Relative difference of scores, which are compared with each other only."""
@@ -63,30 +68,55 @@ def exact_sums() -> AbstractContextManager[None]:
     return _EXACT_FLAGS
 
 
-def check_exact(network: nn.Module, inputs: Tensor) -> None:
+def check_exact(network: nn.Module, inputs: Any) -> None:
     """Run a quantized network in float32 and in float64, and refuse it if a sum, a state or a score differs.
 
     Float64 has 53 digits, enough for every sum and product of formats of at most 24 bits, so what agrees with it was
-    computed exactly, as integers would. The network is left as it is.
+    computed exactly, as integers would. Both runs see the same random numbers of torch's. The network, the inputs and
+    the global generators are left as they are.
 
     Args:
         network: Quantized and frozen; see :func:`freeze_network`.
         inputs: A batch as the network takes it.
 
     Raises:
-        ValueError: If ``inputs`` are not finite.
+        ValueError: If ``inputs`` are not finite, or the network draws random numbers that no seed of torch's repeats.
         InexactError: Naming the first layer or state that float32 cannot carry, or that is not finite.
     """
-    if not bool(inputs.isfinite().all()):
+    if not all(bool(value.isfinite().all()) for value in tensors_in(inputs)):
         raise ValueError("inputs must be finite, got NaN or infinities.")
-    single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
-    for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
+    single, double = _trace(network, copied(inputs), run), _trace(network, inputs, run_in_double)
+    try:
+        _compare(single, double)
+    except InexactError:
+        check_repeatable(lambda: [seen.value for seen in _trace(network, copied(inputs), run)])
+        raise
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A value of a run.
+
+    Args:
+        name: Of the synapse that put it out, or of the state; None for an output of the network.
+        value: The value.
+    """
+
+    name: str | None
+    value: Tensor
+
+
+def _compare(single: list[_Seen], double: list[_Seen]) -> None:
+    for seen, exact in zip(single, double, strict=True):
+        name, value, precise = seen.name or "the output", seen.value.double(), exact.value.double()
         if bool(value.isnan().any()):
             raise InexactError(f"This configuration makes {name} NaN, which fixed point does not have.")
+        if not value.numel():
+            continue
         # Equal infinities have no difference.
-        difference = float((value.double() - precise).masked_fill_(value == precise, 0.0).abs().max())
+        difference = float((value - precise).masked_fill_(value == precise, 0.0).abs().max())
         # Scores may be scaled by anything.
-        tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if number == len(single) else 0.0
+        tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if seen.name is None else 0.0
         if not difference <= tolerance:
             raise InexactError(
                 f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
@@ -96,12 +126,13 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
             )
 
 
-def _trace(network: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
-    """What every synapse puts out, and every state after every step, as it is computed; then the output."""
-    seen: list[tuple[str, Tensor]] = []
-    network = watched(network, lambda name, value: seen.append((name, value.clone())))
+def _trace(network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any], Any]) -> list[_Seen]:
+    """What every synapse puts out, and every state after every step, as it is computed; then the outputs."""
+    seen: list[_Seen] = []
+    network = watched(network, lambda name, value: seen.append(_Seen(name, value.clone())))
     for name, module in network.named_modules():
         if isinstance(module, SYNAPSES):
-            module.register_forward_hook(lambda _, __, output, name=name: seen.append((name, output)))
-    output = run(network, inputs)
-    return [*seen, ("the output", output)]
+            module.register_forward_hook(lambda _, __, output, name=name: seen.append(_Seen(name, output)))
+    with same_draws():
+        output = run_once(network, inputs)
+    return [*seen, *(_Seen(None, value) for value in tensors_in(output))]

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.batches import Inputs, as_inputs
+from qspinn_optuna.networks.reach import reach_of
 from qspinn_optuna.networks.support import check_supported
 from qspinn_optuna.networks.watching import run, watched
 
@@ -17,7 +19,7 @@ _MEMBRANE = "v"
 
 
 def membrane_values(
-    network: nn.Module, inputs: Tensor, *, maximum: int = 20_000, seed: int = 0
+    network: nn.Module, inputs: Inputs, *, maximum: int = 20_000, seed: int = 0
 ) -> dict[str, NDArray[Any]]:
     """The membrane potentials of every layer of neurons over all time steps of one run.
 
@@ -27,7 +29,7 @@ def membrane_values(
 
     Args:
         network: Any supported network, or what ``quantize_network`` made of it. It is left untouched.
-        inputs: A batch as the network takes it.
+        inputs: A batch as the network takes it; a tuple for several inputs.
         maximum: Of values a layer; more are sampled.
         seed: Of the sample.
 
@@ -35,15 +37,15 @@ def membrane_values(
         Values by name, such as "lif1.v", 1-D, float32 for float32 networks.
 
     Raises:
-        TypeError: If ``network`` is no module or ``inputs`` no tensor.
+        TypeError: If ``network`` is no module or ``inputs`` no tensors.
         ValueError: If a module is not supported, no layer has a membrane, ``maximum`` is under 1, or a value is not
             finite.
     """
-    check_supported(network)
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs must be a tensor, a batch as the network takes it, got {type(inputs).__name__}.")
+    check_supported(network, ())
+    inputs = as_inputs(inputs, "inputs")
     if isinstance(maximum, bool) or not isinstance(maximum, int) or maximum < 1:
         raise ValueError(f"maximum must be an integer of at least 1, got {maximum!r}.")
+    check_supported(network, reach_of(network, inputs).modules)
     generator = torch.Generator().manual_seed(seed)
     collected: dict[str, list[Tensor]] = {}
 

@@ -14,12 +14,14 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
-from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
+from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.reach import is_layer
 from qspinn_optuna.networks.states import transform_states
-from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
+from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
+from qspinn_optuna.networks.unreached import guard, missing_names
 from qspinn_optuna.networks.watching import fresh_copy, join
 from qspinn_optuna.parameters import Family
 
@@ -42,7 +44,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
 
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
-        config: How each of its parameters is quantized. States that it does not name stay as they are.
+        config: How each of its parameters is quantized. States that it does not name stay as they are. Modules of which
+            it names nothing stay as they are too, and may run in training mode only, see :mod:`~.unreached`.
         seed: Of stochastic rounding. A weight is drawn once for each of its values, a state at every step. Each array
             has a stream of its own, so that both step modes draw the same.
 
@@ -50,10 +53,12 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         TypeError: If ``network`` is no module, or is quantized already.
         ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
     """
-    check_supported(network)
+    check_supported(network, ())
     if is_quantized(network):
         raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
     _check_names(network, config)
+    named = _named_modules(network, config)
+    check_supported(network, named)
     network = fresh_copy(network)
     generators = _Generators(seed)
     names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
@@ -68,7 +73,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             for own, parameter in module.named_parameters(recurse=False)
             if names.get(id(parameter)) in quantizers
         }
-        if has_states(module):
+        if _is_left_out(name, module, named):
+            guard(name, module)
+        elif has_states(module):
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
@@ -142,20 +149,37 @@ class _Generators:
 
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
-    found = find_parameters(network)
+    found = listed_parameters(network)
     unknown = sorted(set(config.parameters) - {parameter.name for parameter in found})
-    missing = sorted(
-        parameter.name
-        for parameter in found
-        if parameter.name not in config.parameters
-        # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
-        and parameter.family is not Family.TRACE
-    )
+    # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
+    needed = [parameter.name for parameter in found if parameter.family is not Family.TRACE]
+    missing = missing_names(network, needed, config.parameters)
     if unknown or missing:
         raise ValueError(
             f"config must quantize the parameters of this network: {unknown or 'none'} are not in it, "
             f"{missing or 'none'} of it are missing. Make the space of calibrate(network, batches)."
         )
+
+
+def _named_modules(network: nn.Module, config: QuantizationConfig) -> set[str]:
+    """Modules of which ``config`` names a parameter, by any of its names if it is shared."""
+    named = {name.rpartition(".")[0] for name in config.parameters}
+    names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
+    for name, module in network.named_modules():
+        if any(names.get(id(own)) in config.parameters for own in module.parameters(recurse=False)):
+            named.add(name)
+    return named
+
+
+def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
+    """Whether the configuration names nothing of a layer or of neurons, although there is something."""
+    if name in named or not has_parameters(module):
+        return False
+    if reason_against(module) is not None:
+        return True
+    # Delays and the like, whose states have a fixed width, need no name.
+    stateful = has_states(module) and ("v" in module._memories or bool(coefficients(module)))
+    return stateful or (is_layer(module) and any(True for _ in module.parameters(recurse=False)))
 
 
 def _quantize_stateful(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from spikingjelly.activation_based import base, layer, learning, neuron, rnn, surrogate
 from torch import nn
@@ -86,8 +87,12 @@ def has_parameters(module: nn.Module) -> bool:
     return not isinstance(module, surrogate.SurrogateFunctionBase)
 
 
-def check_supported(network: nn.Module) -> None:
+def check_supported(network: nn.Module, modules: Collection[str] | None = None) -> None:
     """Refuse a network that has a module that cannot be quantized.
+
+    Args:
+        network: Any network.
+        modules: Names of the modules that are looked at, those that a sample reaches; None for all.
 
     Raises:
         TypeError: If ``network`` is no module.
@@ -96,12 +101,13 @@ def check_supported(network: nn.Module) -> None:
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
     for name, module in network.named_modules():
-        reason = _reason_against(module)
+        reason = reason_against(module) if modules is None or name in modules else None
         if reason is not None:
             raise ValueError(f"{name or 'The network'} ({type(module).__name__}) cannot be quantized: {reason}.")
 
 
-def _reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
+def reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
+    """Why a module cannot be quantized; None if it can."""
     for kind in type(module).__mro__:
         if kind in _REFUSED:
             return _REFUSED[kind]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import base, functional
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.batches import Inputs, call, mismatch
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 
@@ -64,10 +66,20 @@ def fresh_copy(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def run(network: nn.Module, inputs: Tensor) -> Tensor:
-    """One forward pass from fresh states."""
+def run(network: nn.Module, inputs: Inputs) -> Any:
+    """One forward pass from fresh states; what the network puts out.
+
+    Raises:
+        ValueError: If the network fails on inputs of another type or device than its own.
+    """
     functional.reset_net(network)
-    output: Tensor = network(inputs)
+    try:
+        output = call(network, inputs)
+    except (RuntimeError, TypeError) as error:
+        remark = mismatch(network, inputs)
+        if remark:
+            raise ValueError(f"The network does not take these inputs: {remark} The error was: {error}") from error
+        raise
     functional.reset_net(network)
     return output
 

@@ -349,7 +349,7 @@ def test_a_batch_that_the_network_does_not_take_is_refused() -> None:
 
 def test_a_batch_of_another_shape_is_refused() -> None:
     network = nn.Sequential(layer.Conv2d(1, 2, 3), neuron.IFNode())
-    with pytest.raises(ValueError, match=r"Batch 1 .*1\.v has the shape \(2, 3, 3\) a sample, and had \(2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"Batch 1 .*1\.v has the shape \(3, 2, 3, 3\).*batches of one shape"):
         calibrate(network, [eighths(3, 1, 4, 4), eighths(3, 1, 5, 5)])
 
 

@@ -51,7 +51,7 @@ def test_a_locally_learning_network_lives_on_without_memory() -> None:
         assert network(spikes(2, 4, 2, 6, 6)).abs().sum() > 0
 
 
-def test_a_network_that_merges_its_batch_cannot_be_counted() -> None:
+def test_states_that_merge_the_batch_with_another_dimension_are_counted() -> None:
     class Merged(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -60,8 +60,8 @@ def test_a_network_that_merges_its_batch_cannot_be_counted() -> None:
         def forward(self, x: Tensor) -> Any:
             return self.second(self.first(x).flatten(0, 1))
 
-    with pytest.raises(ValueError, match=r"first dimension of every state must be the batch, got different ones"):
-        calibrate(Merged(), [spikes(3, 5, 7)])
+    counts = {spec.name: spec.count for spec in calibrate(Merged(), [spikes(3, 5, 7)])}
+    assert (counts["first.v"], counts["second.v"]) == (35, 35)
 
 
 def test_a_sample_without_batch_cannot_be_counted() -> None:

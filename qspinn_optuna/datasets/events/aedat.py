@@ -20,6 +20,8 @@ _POLARITY = 1
 _EVENT_BYTES = 8
 _TIME_OFFSET = 4
 _TIME_BITS = 31
+_VALID = 1
+"""Bit of the data of an event."""
 _PACKET_EVENTS = 8_192
 _LARGEST_COORDINATE = (1 << 15) - 1
 
@@ -35,7 +37,7 @@ def read_aedat(path: Path | str) -> Events:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not AEDAT 3.1, or is truncated or damaged.
+        ValueError: If the file is not AEDAT 3.1, or is truncated or damaged, or has events of which none is valid.
     """
     path = Path(path)
     content = path.read_bytes()
@@ -55,6 +57,11 @@ def read_aedat(path: Path | str) -> Events:
             overflows.append(np.full(count, overflow, np.int64))
         position += event_bytes * capacity
     data, time = np.concatenate(blocks).T
+    if len(data) > 0 and not (data & _VALID).any():
+        raise ValueError(
+            f"{path} is damaged: the headers of its packets count {len(data):,} events, but the valid bit of every one "
+            "is 0. If they are valid, set bit 0 of the first word of each."
+        )
     return _decode(data, time, np.concatenate(overflows))
 
 
@@ -107,7 +114,7 @@ def _packets(overflows: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def _decode(data: NDArray[np.uint32], time: NDArray[np.uint32], overflows: NDArray[np.int64]) -> Events:
-    valid = (data & 1) == 1
+    valid = (data & _VALID) == _VALID
     data, time, overflows = data[valid], time[valid], overflows[valid]
     t = time.astype(np.int64) | (overflows << _TIME_BITS)
     x = (data >> 17).astype(np.int16)

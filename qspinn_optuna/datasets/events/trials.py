@@ -61,13 +61,22 @@ def cut_trials(recording: Path) -> Iterator[EventRecording]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged.
+        ValueError: If a file is damaged, or a trial starts after the last event of the recording.
     """
-    trials = read_trials(recording.with_name(f"{recording.stem}_labels.csv"))
+    labels = recording.with_name(f"{recording.stem}_labels.csv")
+    trials = read_trials(labels)
     t, x, y, p = read_aedat(recording)
     order = np.argsort(t, kind="stable")
     t, x, y, p = t[order], x[order], y[order], p[order]
-    for trial in trials:
+    end = int(t[-1]) if len(t) > 0 else -1
+    for number, trial in enumerate(trials, start=1):
+        if trial.start > end:
+            raise ValueError(
+                f"{labels} has a trial after the end of its recording: number {number} starts at {trial.start:,} "
+                f"microseconds, the last event of {recording} is at {end:,}: is the recording cut off?"
+                if end >= 0
+                else f"{recording} has no events, but {labels} has {len(trials)} trials of it."
+            )
         part = slice(*np.searchsorted(t, (trial.start, trial.end)))
         yield EventRecording(t[part], x[part], y[part], p[part], trial.label, recording.stem)
 

@@ -93,6 +93,17 @@ def test_invalid_events_and_unused_room_are_skipped(tmp_path: Path) -> None:
     np.testing.assert_array_equal(x, [1, 5])
 
 
+@pytest.mark.parametrize("packets", [1, 3])
+def test_events_none_of_which_is_valid_are_not_silently_left_out(tmp_path: Path, packets: int) -> None:
+    path = tmp_path / "a.aedat"
+    invalid = packet([(event(1, 2, 1) - 1, 10), (event(5, 6, 0) - 1, 12)])
+    path.write_bytes(HEADER + invalid * packets)
+    with pytest.raises(ValueError, match=rf"a\.aedat is damaged.* {2 * packets} events.*valid bit"):
+        read_aedat(path)
+    path.write_bytes(HEADER + invalid * packets + packet([(event(7, 8, 1), 13)]))
+    np.testing.assert_array_equal(read_aedat(path)[1], [7])
+
+
 def test_a_file_without_events_is_empty(tmp_path: Path) -> None:
     (tmp_path / "a.aedat").write_bytes(HEADER)
     assert [len(values) for values in read_aedat(tmp_path / "a.aedat")] == [0] * 4

@@ -51,13 +51,35 @@ def test_trials_hold_the_events_from_their_start_to_before_their_end(tmp_path: P
     t, x, y, p = some_events(0, 400)
     shuffled = np.random.default_rng(0).permutation(400)
     write_aedat(tmp_path / "user01_led.aedat", t[shuffled], x[shuffled], y[shuffled], p[shuffled])
-    (tmp_path / "user01_led_labels.csv").write_text(f"{HEADER}2,100,{t[200]}\n5,{t[200]},2000\n7,5000,6000\n")
-    first, second, none = cut_trials(tmp_path / "user01_led.aedat")
+    (tmp_path / "user01_led_labels.csv").write_text(f"{HEADER}2,100,{t[200]}\n5,{t[200]},2000\n7,{t[7]},{t[7] + 1}\n")
+    first, second, short = cut_trials(tmp_path / "user01_led.aedat")
     inside = (t >= 100) & (t < t[200])
     np.testing.assert_array_equal(first.t, t[inside])
     assert sorted(zip(first.t, first.x, first.y, first.p, strict=True)) == sorted(
         zip(t[inside], x[inside], y[inside], p[inside], strict=True)
     )
     np.testing.assert_array_equal(second.t, t[t >= t[200]])
-    assert (first.label, second.label, none.label, len(none)) == (1, 4, 6, 0)
+    assert (first.label, second.label, short.label, len(short)) == (1, 4, 6, (t == t[7]).sum())
     assert first.source == "user01_led"
+
+
+@pytest.mark.parametrize(("start", "after"), [(990, False), (991, True), (70_000, True)])
+def test_a_trial_after_the_end_of_its_recording_is_refused_by_name(tmp_path: Path, start: int, after: bool) -> None:
+    t, x, y, p = some_events(0, 5)
+    t[-1] = 990
+    write_aedat(tmp_path / "user07_lab.aedat", t, x, y, p)
+    (tmp_path / "user07_lab_labels.csv").write_text(f"{HEADER}2,0,400\n4,{start},80000\n")
+    cut = cut_trials(tmp_path / "user07_lab.aedat")
+    assert next(cut).label == 1
+    if not after:
+        assert len(next(cut)) == 1
+        return
+    with pytest.raises(ValueError, match=rf"user07_lab_labels\.csv.*number 2 starts at {start:,}.*990"):
+        next(cut)
+
+
+def test_trials_of_a_recording_without_events_are_refused(tmp_path: Path) -> None:
+    write_aedat(tmp_path / "user07_lab.aedat", *some_events(0, 0))
+    (tmp_path / "user07_lab_labels.csv").write_text(f"{HEADER}2,0,400\n")
+    with pytest.raises(ValueError, match=r"user07_lab\.aedat has no events"):
+        list(cut_trials(tmp_path / "user07_lab.aedat"))
