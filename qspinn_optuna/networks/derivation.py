@@ -35,6 +35,7 @@ class DerivedMemory(Derived):
     """Mixin of derived classes with states."""
 
     def reset(self) -> None:
+        """As the original; parameters are compared once afterwards."""
         PASSES.count_reset()
         super().reset()  # type: ignore[misc]
 

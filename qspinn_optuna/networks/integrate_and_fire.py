@@ -22,6 +22,7 @@ from torch import Tensor
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.fixed_point.simulated_rounding import round_positions
+from qspinn_optuna.fixed_point.values import is_exporting
 from qspinn_optuna.networks.quantizer import straight_through
 
 Surrogate = Callable[[Tensor], Tensor]
@@ -71,8 +72,10 @@ def integrate_and_fire(
     Returns:
         Spikes (0 or 1) and potentials on the grid after every step, both [steps, ...].
     """
-    if not (torch.is_grad_enabled() and (x_seq.requires_grad or v.requires_grad or decay.requires_grad)):
-        spikes, _, v_seq = _run(x_seq, v, decay, parameters, generator, keep_charged=False)
+    trained = torch.is_grad_enabled() and (x_seq.requires_grad or v.requires_grad or decay.requires_grad)
+    if not trained or is_exporting():
+        inputs = x_seq.detach(), v.detach(), decay.detach()
+        spikes, _, v_seq = _run(*inputs, parameters, generator, keep_charged=False)
         return spikes, v_seq
     result: tuple[Tensor, Tensor] = _Sequence.apply(x_seq, v, decay, parameters, surrogate, generator)  # type: ignore[no-untyped-call]
     return result

@@ -32,13 +32,15 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
     The parameters of the copy are still float, so that an optimizer can train them (``network.parameters()``), but a
-    read of ``layer.weight`` gives grid values, with gradients straight through. They are computed once an update: write
-    into parameters under ``torch.no_grad()``, since what is written by way of ``.data`` in the middle of a sequence,
-    between a reset of the states and the next reset or backward pass, may be overlooked until then. States are rounded and saturated after every step, fresh and
-    reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and current-based LIF neurons,
-    synapse filters) compute the whole step in fixed point, see :mod:`~qspinn_optuna.networks.integrate_and_fire`;
-    others run their own float code, and only the results are rounded. :func:`freeze_network` ends the training: it
-    puts grid values into the parameters, which are then read as they are.
+    read of ``layer.weight`` gives grid values, with gradients straight through. Within a forward pass they are computed
+    once an update. Write into parameters under ``torch.no_grad()``: what is written by way of ``.data`` in the middle
+    of a sequence is noticed only once its states are reset, or a gradient has come back.
+
+    States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
+    (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
+    see :mod:`~qspinn_optuna.networks.integrate_and_fire`; others run their own float code, and only the results are
+    rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then read as
+    they are.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.config import InexactError
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, quantize
 from qspinn_optuna.networks.passes import PASSES
 
 
@@ -148,7 +148,7 @@ class _StraightThrough(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, original: Tensor, grid: Tensor, inside: Tensor | None, gradients: _Gradients) -> Tensor:
+    def forward(ctx: Any, _: Tensor, grid: Tensor, inside: Tensor | None, gradients: _Gradients) -> Tensor:
         ctx.inside, ctx.gradients = inside, gradients
         return grid.view_as(grid)
 
