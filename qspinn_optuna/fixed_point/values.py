@@ -36,11 +36,19 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
         TypeError: If ``x`` is neither float32 nor float64.
         ValueError: If ``x`` holds NaN or an infinity, or ``rounding`` is unknown.
     """
+    if is_exporting():
+        return _exported(x.detach(), fmt, Rounding(rounding), generator)
     grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.resolution)
     if x.requires_grad and torch.is_grad_enabled():
         straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
         return straight
     return grid
+
+
+def is_exporting() -> bool:
+    """Whether ``torch.export`` records what is computed, which it does without gradients here."""
+    # torch 2.6 does not tell exporting from compiling.
+    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 
 def rounded_codes(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
@@ -61,6 +69,14 @@ class _StraightThrough(torch.autograd.Function):
         (inside,) = ctx.saved_tensors
         # NOTE: not a product, since infinity times zero is NaN.
         return gradients[0].masked_fill(~inside, 0.0), None, None, None
+
+
+def _exported(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+    """Grid values by operations that ``torch.export`` takes: no arrays, and no values that decide what is done."""
+    draws = None
+    if rounding is Rounding.STOCHASTIC:
+        draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+    return round_values(x, fmt, rounding, draws) * fmt.resolution
 
 
 @torch.no_grad()

@@ -9,8 +9,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import torch
+from spikingjelly.activation_based import base
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.passes import PASSES
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 
 
@@ -28,6 +31,28 @@ class Derived:
         return _rebuild, _ORIGINS[type(self)], state
 
 
+class DerivedMemory(Derived):
+    """Mixin of derived classes with states."""
+
+    def reset(self) -> None:
+        """As the original; parameters are compared once afterwards."""
+        PASSES.count_reset()
+        super().reset()  # type: ignore[misc]
+
+
+class OnGrid:
+    """Mixin of modules whose parameters are grid values already: they are read as they are.
+
+    What is loaded into them is put on the grid, which leaves the values of any other frozen network as they are.
+    """
+
+    _parameter_quantizers: dict[str, ParameterQuantizer]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[misc]
+        store_on_grid(self)
+
+
 def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuantizer] | None = None) -> None:
     """Change the class of ``module``, in place.
 
@@ -42,6 +67,22 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
     module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
 
 
+def derive_on_grid(module: nn.Module) -> None:
+    """Put the parameters of a derived module on their grids, and let them be read as they are, in place."""
+    store_on_grid(module)
+    if not issubclass(type(module), OnGrid):
+        module.__class__ = _derived_class((OnGrid,), _reading_as_is(type(module)), ())
+
+
+@torch.no_grad()
+def store_on_grid(module: Any) -> None:
+    """Write grid values into the quantized parameters of a derived module."""
+    for name, quantizer in module._parameter_quantizers.items():
+        module._parameters[name].copy_(quantizer(module._parameters[name]))
+        # Grid values never move, so nothing need be remembered.
+        quantizer.forget()
+
+
 _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 """Of each derived class: mixins, original class, names of quantized parameters."""
 
@@ -50,10 +91,21 @@ _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
-    bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
+    if issubclass(original, Derived):
+        bases = (*mixins, original)
+    else:
+        bases = (*mixins, DerivedMemory if issubclass(original, base.MemoryModule) else Derived, original)
     derived = type(f"Quantized{original.__name__}", bases, body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived
+
+
+def _reading_as_is(kind: type) -> type:
+    """A derived class without properties for its parameters."""
+    if kind not in _ORIGINS:
+        return kind
+    mixins, original, _ = _ORIGINS[kind]
+    return _derived_class(mixins, _reading_as_is(original), ())
 
 
 def _read_quantized(module: nn.Module, *, name: str) -> Any:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.fixed_point.simulated_rounding import round_positions
+from qspinn_optuna.fixed_point.values import is_exporting
 from qspinn_optuna.networks.quantizer import straight_through
 
 Surrogate = Callable[[Tensor], Tensor]
@@ -71,6 +72,11 @@ def integrate_and_fire(
     Returns:
         Spikes (0 or 1) and potentials on the grid after every step, both [steps, ...].
     """
+    trained = torch.is_grad_enabled() and (x_seq.requires_grad or v.requires_grad or decay.requires_grad)
+    if not trained or is_exporting():
+        inputs = x_seq.detach(), v.detach(), decay.detach()
+        spikes, _, v_seq = _run(*inputs, parameters, generator, keep_charged=False)
+        return spikes, v_seq
     result: tuple[Tensor, Tensor] = _Sequence.apply(x_seq, v, decay, parameters, surrogate, generator)  # type: ignore[no-untyped-call]
     return result
 
@@ -101,6 +107,35 @@ def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Gener
     return straight_through(y, round_positions(codes, rounding, generator) * fmt.resolution, fmt)
 
 
+def _run(
+    x_seq: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    parameters: IntegrateAndFire,
+    generator: torch.Generator | None,
+    *,
+    keep_charged: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spikes, potentials before firing (if they are kept, else nothing), and stored potentials of a sequence."""
+    fmt, rounding = parameters.membrane, parameters.rounding
+    scale = 2.0**fmt.fraction_bits
+    threshold = parameters.threshold * scale
+    reset = None if parameters.reset is None else parameters.reset * scale
+    spikes, v_seq = torch.empty_like(x_seq), torch.empty_like(x_seq)
+    u_seq = torch.empty_like(x_seq) if keep_charged else x_seq[:0]
+    code = v * scale
+    for step, x in enumerate(x_seq):
+        u = charge(x * scale, code, decay if parameters.leaky else None, parameters.decay_input, reset or 0.0)
+        if keep_charged:
+            torch.mul(u, fmt.resolution, out=u_seq[step])
+        fired = u >= threshold
+        spikes[step] = fired
+        kept = u.sub_(fired * threshold) if reset is None else u.masked_fill_(fired, reset)
+        code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
+        torch.mul(code, fmt.resolution, out=v_seq[step])
+    return spikes, u_seq, v_seq
+
+
 class _Sequence(torch.autograd.Function):
     """A sequence of steps in codes. Backward: straight through the roundings, zero where storing saturates.
 
@@ -117,20 +152,7 @@ class _Sequence(torch.autograd.Function):
         surrogate: Surrogate,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        fmt, rounding = parameters.membrane, parameters.rounding
-        scale = 2.0**fmt.fraction_bits
-        threshold = parameters.threshold * scale
-        reset = None if parameters.reset is None else parameters.reset * scale
-        spikes, u_seq, v_seq = torch.empty_like(x_seq), torch.empty_like(x_seq), torch.empty_like(x_seq)
-        code = v * scale
-        for step, x in enumerate(x_seq):
-            u = charge(x * scale, code, decay if parameters.leaky else None, parameters.decay_input, reset or 0.0)
-            torch.mul(u, fmt.resolution, out=u_seq[step])
-            fired = u >= threshold
-            spikes[step] = fired
-            kept = u.sub_(fired * threshold) if reset is None else u.masked_fill_(fired, reset)
-            code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
-            torch.mul(code, fmt.resolution, out=v_seq[step])
+        spikes, u_seq, v_seq = _run(x_seq, v, decay, parameters, generator, keep_charged=True)
         ctx.save_for_backward(x_seq, v, v_seq, u_seq, spikes, decay)
         ctx.parameters, ctx.surrogate = parameters, surrogate
         ctx.set_materialize_grads(False)

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
-from qspinn_optuna.networks.derivation import Derived, derive
+from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
+from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
 from qspinn_optuna.networks.states import transform_states
@@ -32,12 +33,16 @@ _ABOVE_GRID = 2.0**-22
 def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: int = 0) -> nn.Module:
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
-    The parameters of the copy are still float, so that an optimizer can train them, but a read of ``layer.weight``
-    gives grid values, with gradients straight through. States are rounded and saturated after every step, fresh and
-    reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and current-based LIF neurons,
-    synapse filters) compute the whole step in fixed point, see :mod:`~qspinn_optuna.networks.integrate_and_fire`;
-    others run their own float code, and only the results are rounded. :func:`freeze_network` ends the training: it
-    puts grid values into the parameters.
+    The parameters of the copy are still float, so that an optimizer can train them (``network.parameters()``), but a
+    read of ``layer.weight`` gives grid values, with gradients straight through. Within a forward pass they are computed
+    once an update. Write into parameters under ``torch.no_grad()``: what is written by way of ``.data`` in the middle
+    of a sequence is noticed only once its states are reset, or a gradient has come back.
+
+    States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
+    (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
+    see :mod:`~qspinn_optuna.networks.integrate_and_fire`; others run their own float code, and only the results are
+    rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then read as
+    they are.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
@@ -79,6 +84,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+    mark_passes(network)
     functional.invalidate_reset_cache(network)
     return network
 
@@ -93,7 +99,8 @@ def freeze_network(network: nn.Module) -> nn.Module:
     """A copy of a quantized network with grid values in its parameters, as a device stores them.
 
     Its ``state_dict`` can be loaded into any network that was quantized by the same configuration, stochastic
-    rounding included, since values on the grid never move.
+    rounding included, since values on the grid never move. What is loaded into it is put on the grid. Its parameters
+    are read without any computation: training it would take them off their grids.
 
     Raises:
         ValueError: If ``network`` is not quantized.
@@ -102,10 +109,9 @@ def freeze_network(network: nn.Module) -> nn.Module:
     derived: list[Any] = [module for module in network.modules() if isinstance(module, Derived)]
     if not derived:
         raise ValueError("network must be quantized, see quantize_network; got one that is not.")
+    unmark_passes(network)
     for module in derived:
-        for own in module._parameter_quantizers:
-            grid = getattr(module, own).clone()
-            module._parameters[own].copy_(grid)
+        derive_on_grid(module)
         quantization = module.__dict__.get("_quantization")
         if quantization is not None and getattr(module, LEARNED_DECAY, None) is not None:
             decay = module._decay("decay", module.w)

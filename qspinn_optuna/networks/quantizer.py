@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, quantize
+from qspinn_optuna.networks.passes import PASSES
 
 
 class ParameterQuantizer:
     """Puts a parameter on the grid of a format; the same value gives the same result.
 
-    Stochastic rounding therefore draws once for each update of the parameter, not at each of its uses.
+    Stochastic rounding therefore draws once for each update of the parameter, not at each of its uses. Within a
+    forward pass a parameter is taken as unchanged if torch has written nothing into it (its version counter), no
+    gradient has come back to it, and no states were reset: nothing is computed, compared or copied then. At all other
+    reads its values are compared, which finds updates by way of ``.data`` too.
 
     Args:
         name: Of the parameter, for errors.
@@ -24,8 +31,7 @@ class ParameterQuantizer:
         self.name = name
         self.quantization = quantization
         self.generator = generator
-        self._seen: Tensor | None = None
-        self._grid: Tensor | None = None
+        self._known: _Known | None = None
 
     def __call__(self, original: Tensor) -> Tensor:
         """``original`` on the grid; its gradient is that of ``original``, zero where it is beyond the format.
@@ -33,23 +39,139 @@ class ParameterQuantizer:
         Raises:
             InexactError: If a value is not finite, such as after a training that diverged.
         """
-        grid = self._grid_of(original.detach())
-        if torch.is_grad_enabled() and original.requires_grad:
-            return straight_through(original, grid, self.quantization.format)
-        # A copy, so that a caller who writes into it does not change later reads.
-        return grid.clone()
+        known = self._known
+        running = PASSES.running > 0
+        if known is None or not (running and known.is_current(original)):
+            known = self._updated(original)
+        if not (torch.is_grad_enabled() and original.requires_grad):
+            # Outside of a pass a copy, so that a caller who writes into it does not change later reads.
+            return known.grid if running else known.grid.clone()
+        if not original.is_leaf or torch._C._are_functorch_transforms_active():
+            return straight_through(original, known.grid, self.quantization.format)
+        attached = known.attached_to(original)
+        return attached if running else attached.clone().as_subclass(_Read)
 
-    def _grid_of(self, original: Tensor) -> Tensor:
-        # NOTE: values are compared, not version counters, which updates by way of `.data` do not change.
-        if self._grid is None or not _same(self._seen, original):
-            self._seen = original.clone()
+    def forget(self) -> None:
+        """Free what is kept of the last value."""
+        self._known = None
+
+    @torch.inference_mode(mode=False)
+    def _updated(self, original: Tensor) -> _Known:
+        """What is known of ``original``, which may be new."""
+        values = original.detach()
+        known = self._known
+        if known is None or not known.has_seen(values):
             # Draws are made on the CPU, so that they are the same for every device.
             try:
-                grid = quantize(original.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
+                grid = quantize(values.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
             except ValueError as error:
                 raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
-            self._grid = grid.to(original.device)
-        return self._grid
+            known = _Known(values, grid.to(values.device), self.quantization.format)
+        known.confirm(original)
+        self._known = known
+        return known
+
+
+class _Known:
+    """The last value of a parameter, and what was computed from it.
+
+    Args:
+        values: Of the parameter, which may change later.
+        grid: These on the grid.
+        fmt: Beyond its range there is no gradient.
+    """
+
+    def __init__(self, values: Tensor, grid: Tensor, fmt: QFormat) -> None:
+        self.grid = grid
+        self._seen = values.clone()
+        self._inside = _inside(values, fmt)
+        self._forget_source()
+
+    def is_current(self, original: Tensor) -> bool:
+        """Whether ``original`` is what was confirmed last, as far as can be told without looking at its values."""
+        return (
+            self._source is not None
+            and self._source() is original
+            and self._key is not None
+            and self._key == _key(original, self.grid)
+            and not self._trained.seen
+        )
+
+    def has_seen(self, values: Tensor) -> bool:
+        """Whether these are the values, and nobody has written into the grid's."""
+        seen = self._seen
+        if seen.dtype != values.dtype or seen.device != values.device or self._grid_version != self.grid._version:
+            return False
+        return torch.equal(seen, values)
+
+    def confirm(self, original: Tensor) -> None:
+        """``original`` has these values now."""
+        if self._source is None or self._source() is not original:
+            self._attached = None
+        self._source = weakref.ref(original)
+        self._key = _key(original, self.grid)
+        self._trained.seen = False
+
+    def attached_to(self, original: Tensor) -> Tensor:
+        """The grid values with the gradient of ``original``, a leaf: one operation for all reads of a value."""
+        if self._attached is None:
+            attached: Tensor = _StraightThrough.apply(original, self.grid, self._inside, self._trained)  # type: ignore[no-untyped-call]
+            self._attached = attached
+        return self._attached
+
+    def _forget_source(self) -> None:
+        self._source: weakref.ref[Tensor] | None = None
+        self._key: tuple[int, ...] | None = None
+        self._grid_version = self.grid._version
+        self._attached: Tensor | None = None
+        self._trained = _Gradients()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies are of other tensors, and what has a history can be neither copied nor pickled.
+        return {"grid": self.grid, "_seen": self._seen, "_inside": self._inside}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_source()
+
+
+class _Gradients:
+    """Whether a gradient has come back to a parameter since it was confirmed: an update may follow."""
+
+    seen = False
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Forward: the grid values. Backward: the identity within the range of the format, zero outside.
+
+    NOTE: nothing is saved by torch, so that one operation serves any number of backward passes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, _: Tensor, grid: Tensor, inside: Tensor | None, gradients: _Gradients) -> Tensor:
+        ctx.inside, ctx.gradients = inside, gradients
+        return grid.view_as(grid)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        ctx.gradients.seen = True
+        (gradient,) = gradients
+        if ctx.inside is not None:
+            gradient = torch.where(ctx.inside, gradient, 0.0)
+        return gradient, None, None, None
+
+
+class _Read(Tensor):
+    """A read of a trained parameter outside of a forward pass, which tells an optimizer to take the parameter."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @property
+    def retains_grad(self) -> bool:
+        raise TypeError(
+            "params must be parameters of the network, got grid values that were computed from one: give the optimizer "
+            "network.parameters(), or those of network.named_parameters() with the names you want."
+        )
 
 
 def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
@@ -59,7 +181,18 @@ def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     return grid + (kept - kept.detach())
 
 
-def _same(seen: Tensor | None, original: Tensor) -> bool:
-    if seen is None or seen.dtype != original.dtype or seen.device != original.device:
-        return False
-    return torch.equal(seen, original)
+def _inside(values: Tensor, fmt: QFormat) -> Tensor | None:
+    """Where values are within the range of a format; None if all are."""
+    if values.numel() == 0:
+        return None
+    low, high = torch.aminmax(values)
+    if float(low) >= fmt.min and float(high) <= fmt.max:
+        return None
+    return (values >= fmt.min) & (values <= fmt.max)
+
+
+def _key(original: Tensor, grid: Tensor) -> tuple[int, ...] | None:
+    """What changes with most updates of ``original``; None where torch does not count them."""
+    if original.is_inference():
+        return None
+    return original._version, original.data_ptr(), grid._version, PASSES.resets

@@ -1,0 +1,260 @@
+"""When the grid values of parameters are computed, and what reads of them give."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.networks import freeze_network, quantize_network, quantizer
+from qspinn_optuna.parameters import Family
+from tests.networks.builders import FORMATS, config_of, eighths, on_grid
+
+STEPS = 6
+
+
+class Loop(nn.Module):
+    """A loop over time in step mode 's' whose output layer shares the weights of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = layer.Linear(5, 5)
+        self.neurons = neuron.LIFNode(v_threshold=0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [nn.functional.linear(self.neurons(self.first(step)), self.first.weight) for step in x]
+        return torch.stack(outputs)
+
+
+def loop(rounding: Rounding = Rounding.NEAREST) -> Any:
+    torch.manual_seed(4)
+    network = Loop()
+    with torch.no_grad():
+        # One beyond the format, where there is no gradient.
+        network.first.weight[0, 0] = 3.0
+    return quantize_network(network, config_of(network, rounding))
+
+
+INPUTS = eighths(STEPS, 3, 5)
+
+
+def run(network: nn.Module) -> Tensor:
+    functional.reset_net(network)
+    output: Tensor = network(INPUTS)
+    return output
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of the parameters that were put on their grids."""
+    shapes: list[tuple[int, ...]] = []
+    original = quantizer.quantize
+
+    def counting(values: Tensor, *arguments: Any) -> Tensor:
+        shapes.append(tuple(values.shape))
+        return original(values, *arguments)
+
+    monkeypatch.setattr(quantizer, "quantize", counting)
+    return shapes
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every comparison of all values of a parameter."""
+    calls: list[int] = []
+    original = torch.equal
+
+    def counting(first: Tensor, second: Tensor) -> bool:
+        calls.append(first.numel())
+        return original(first, second)
+
+    monkeypatch.setattr(torch, "equal", counting)
+    return calls
+
+
+def test_a_frozen_network_computes_and_compares_nothing(computed: list[Any], compared: list[int]) -> None:
+    frozen = freeze_network(loop())
+    computed.clear()
+    compared.clear()
+    run(frozen)
+    assert computed == compared == []
+    assert frozen.first.weight is frozen.first._parameters["weight"]
+    assert on_grid(frozen.first.weight, FORMATS[Family.WEIGHT])
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_weights_are_put_on_their_grids_once_an_update(rounding: Rounding, computed: list[Any]) -> None:
+    network = loop(rounding)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    for _ in range(3):
+        computed.clear()
+        for _ in range(2):  # Gradients of two passes are added up.
+            run(network).sum().backward()  # type: ignore[no-untyped-call]
+        assert sorted(computed) == [(5,), (5, 5)]
+        optimizer.step()
+
+
+def test_a_pass_compares_a_weight_at_most_once(compared: list[int]) -> None:
+    network = loop()
+    run(network)
+    compared.clear()
+    run(network)
+    assert sorted(compared) == [5, 25]
+
+
+def in_place(weight: Tensor) -> None:
+    with torch.no_grad():
+        weight[1, 1] += 0.5
+
+
+def by_data(weight: Tensor) -> None:
+    weight.data[1, 1] += 0.5
+
+
+def new_data(weight: Tensor) -> None:
+    in_place(changed := weight.detach().clone())
+    weight.data = changed
+
+
+@pytest.mark.parametrize("update", [in_place, by_data, new_data])
+@pytest.mark.parametrize("training", [False, True])
+def test_updates_are_noticed_by_the_next_sequence(update: Callable[[Tensor], None], training: bool) -> None:
+    network, untouched = loop(), loop()
+    with torch.set_grad_enabled(training):
+        before = run(network)
+    update(network.first._parameters["weight"])
+    update(untouched.first._parameters["weight"])
+    with torch.set_grad_enabled(training):
+        after = run(network)
+        # A network that has seen no other value is the oracle.
+        assert torch.equal(after, run(untouched))
+    assert not torch.equal(after, before)
+
+
+def test_an_update_by_data_after_a_gradient_is_noticed_within_the_sequence() -> None:
+    network = nn.Sequential(nn.Linear(2, 2, bias=False))
+    copied: Any = quantize_network(network, config_of(network))
+    copied(torch.ones(1, 2)).sum().backward()
+    by_data(copied[0]._parameters["weight"])
+    output = copied(torch.tensor([[0.0, 1.0]]))
+    assert torch.equal(output[0], copied[0].weight[:, 1])
+    assert abs(float(output[0, 1].detach()) - float(network[0].weight[1, 1].detach()) - 0.5) <= 1 / 32
+
+
+def unshared(network: Any) -> Tensor:
+    """The gradient of the weights where every read is an operation of its own, as written down by hand."""
+    weight, bias = network.first._parameters["weight"], network.first._parameters["bias"]
+    grid, grid_bias = network.first.weight.detach(), network.first.bias.detach()
+    fmt = FORMATS[Family.WEIGHT]
+
+    def read(original: Tensor, values: Tensor) -> Tensor:
+        inside = original.clamp(fmt.min, fmt.max)
+        return values + (inside - inside.detach())
+
+    functional.reset_net(network)
+    outputs = [
+        nn.functional.linear(
+            network.neurons(nn.functional.linear(x, read(weight, grid), read(bias, grid_bias))), read(weight, grid)
+        )
+        for x in INPUTS
+    ]
+    gradient: Tensor = torch.autograd.grad(torch.stack(outputs).square().sum(), weight)[0]
+    return gradient
+
+
+def test_the_gradient_is_that_of_separate_reads() -> None:
+    network = loop()
+    run(network).square().sum().backward()  # type: ignore[no-untyped-call]
+    gradient = network.first._parameters["weight"].grad
+    torch.testing.assert_close(gradient, unshared(network))
+    assert gradient[0, 0] == 0
+    assert bool((gradient != 0).any())
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_writing_into_what_was_read_changes_nothing(grad: bool) -> None:
+    network = loop()
+    before = run(network)
+    with torch.set_grad_enabled(grad):
+        read = network.first.weight
+    read.data.zero_()
+    assert torch.equal(run(network), before)
+
+
+def test_networks_trained_after_an_evaluation_in_inference_mode() -> None:
+    network = loop()
+    with torch.inference_mode():
+        expected = run(network)
+    output = run(network)
+    assert torch.equal(output, expected)
+    output.sum().backward()  # type: ignore[no-untyped-call]
+    assert network.first._parameters["weight"].grad is not None
+
+
+def test_copies_do_not_share_what_was_computed() -> None:
+    network = loop()
+    run(network).sum().backward()  # type: ignore[no-untyped-call]
+    copied = copy.deepcopy(network)
+    copied.zero_grad()
+    run(copied).sum().backward()
+    expected = network.first._parameters["weight"].grad
+    assert torch.equal(copied.first._parameters["weight"].grad, expected)
+
+
+def test_a_failing_pass_is_over_too() -> None:
+    network = loop()
+    with pytest.raises(RuntimeError):
+        network(torch.zeros(1, 3, 7))
+    network.first.weight.data.zero_()
+    assert bool(network.first.weight.any())
+
+
+def test_parameters_are_trained_once_frozen_values_are_loaded() -> None:
+    source, target = loop(), freeze_network(loop())
+    with torch.no_grad():
+        source.first._parameters["weight"].mul_(0.7)
+    expected = run(source)
+    target.load_state_dict(source.state_dict())
+    assert on_grid(target.first.weight, FORMATS[Family.WEIGHT])
+    assert torch.equal(run(target), expected)
+    assert torch.equal(run(freeze_network(target)), expected)
+
+
+def test_optimizers_are_told_to_take_parameters() -> None:
+    network = loop()
+    with pytest.raises(TypeError, match=r"network\.parameters\(\)"):
+        torch.optim.SGD([network.first.weight], lr=0.1)
+    torch.optim.SGD([freeze_network(network).first.weight], lr=0.1)
+
+
+def frozen_neurons(make: Callable[..., nn.Module], mode: str) -> tuple[nn.Module, Tensor]:
+    network = nn.Sequential(
+        layer.Conv1d(2, 3, 2), make(v_threshold=0.5), layer.Flatten(), layer.Linear(9, 4), make(v_threshold=0.25)
+    )
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_().mul_(2)  # so that neurons fire
+    functional.set_step_mode(network, mode)
+    inputs = eighths(STEPS, 2, 2, 4)
+    return freeze_network(quantize_network(network, config_of(network))).eval(), inputs if mode == "m" else inputs[0]
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("make", [neuron.ParametricLIFNode, neuron.KLIFNode])
+def test_frozen_networks_are_exported(make: Callable[..., nn.Module], mode: str) -> None:
+    torch.manual_seed(0)
+    network, inputs = frozen_neurons(make, mode)
+    expected = network(inputs)
+    functional.reset_net(network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of states that are no buffers, as of the float network's.
+        exported = torch.export.export(network, (inputs,))
+    assert bool(expected.any())
+    assert torch.equal(exported.module()(inputs), expected)
