@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
+from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family
@@ -78,7 +79,7 @@ def _of_neurons(name: str, module: Any, sizes: dict[str, int]) -> Iterator[Netwo
         family = Family.MEMBRANE if state == "v" else Family.TRACE
         yield NetworkParameter(join(name, state), family, sizes.get(join(name, state)))
     for coefficient in coefficients(module):
-        yield NetworkParameter(join(name, coefficient.name), coefficient.family, 1)
+        yield NetworkParameter(join(name, coefficient.name), coefficient.family, coefficient.values.numel())
 
 
 def _learns_decay(module: nn.Module) -> bool:
