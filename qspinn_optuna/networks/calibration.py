@@ -13,9 +13,14 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of
-from qspinn_optuna.networks.coefficients import coefficients
-from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters, synaptic_parameters
+from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
+from qspinn_optuna.networks.discovery import (
+    NetworkParameter,
+    listed_parameters,
+    synaptic_parameters,
+)
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
@@ -95,7 +100,8 @@ def calibrate(
             if _holds_spikes(network, name) and seen.binary:
                 specs.append(ParameterSpec(name, family, count, 0.0, 1.0, fixed_bits=1))
             else:
-                floor = -constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."), math.inf)
+                threshold = constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."))
+                floor = -math.inf if threshold is None else -float(threshold.max())
                 limit = _state_bits(network, name)
                 specs.append(_spec(name, family, count, seen, limit, method, percentile, floor))
     return tuple(specs)
@@ -204,9 +210,9 @@ def _fan_in(network: nn.Module) -> dict[str, int]:
     return found
 
 
-def _constants(network: nn.Module) -> dict[str, float]:
+def _constants(network: nn.Module) -> dict[str, Tensor]:
     return {
-        join(name, coefficient.name): coefficient.value
+        join(name, coefficient.name): coefficient.values
         for name, module in network.named_modules()
         if has_states(module)
         for coefficient in coefficients(module)
@@ -221,11 +227,29 @@ def _state_bits(network: nn.Module, name: str) -> int:
 
 
 def _warn_of_buffers(network: nn.Module) -> None:
-    names = [name for name, buffer in network.named_buffers() if buffer.is_floating_point()]
+    counted = {
+        join(name, coefficient.attribute)
+        for name, module in network.named_modules()
+        if has_states(module)
+        for coefficient in coefficients(module)
+    }
+    names = [name for name, buffer in network.named_buffers() if buffer.is_floating_point() and name not in counted]
     if names:
         warnings.warn(
             f"The buffers {names} are neither quantized nor counted: if a device has to store them, make them "
             "parameters, or states of a MemoryModule.",
+            stacklevel=3,
+        )
+    computed = [
+        join(name, own)
+        for name, module in network.named_modules()
+        if has_states(module)
+        for own in computed_coefficients(module)
+    ]
+    if computed:
+        warnings.warn(
+            f"Properties compute {computed}, which are neither quantized nor counted: the neurons run their own steps "
+            "in floating point. Make them attributes to have them in fixed point.",
             stacklevel=3,
         )
 
@@ -242,11 +266,12 @@ def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:
         raise ValueError(f"{name} cannot be calibrated: {error}.") from None
 
 
-def _constant_spec(name: str, family: Family, value: float) -> ParameterSpec:
-    if family is Family.DECAY and 0 <= value < 1:
+def _constant_spec(name: str, family: Family, values: Tensor) -> ParameterSpec:
+    low, high, count = min(float(values.min()), 0.0), max(float(values.max()), 0.0), values.numel()
+    if family is Family.DECAY and low >= 0 and high < 1:
         # All bits behind the point, whatever the decay, so that a trained one may change.
-        return ParameterSpec(name, family, 1, 0.0, 0.5, max_bits=DECAY_BITS)
-    return ParameterSpec(name, family, 1, min(value, 0.0), max(value, 0.0), max_bits=_WIDEST)
+        return ParameterSpec(name, family, count, 0.0, 0.5, max_bits=DECAY_BITS)
+    return ParameterSpec(name, family, count, low, high if low < high else 0.5, max_bits=_WIDEST)
 
 
 def _spec(
@@ -261,7 +286,9 @@ def _spec(
 ) -> ParameterSpec:
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
     if low == high == 0:
-        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits)
+        # A signed format of one bit has no positive values, so that no such one holds a range around 0.
+        one_bit = QFormat(0, 1, signed=False)
+        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits, formats=(one_bit,))
     if method is RangeMethod.LEAST_SQUARES:
         # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
         formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from spikingjelly.activation_based import base
-from torch import Tensor, nn
+from torch import nn
 
 from qspinn_optuna.networks.passes import PASSES
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.truncation import detached
 
 
 class Derived:
@@ -26,8 +27,8 @@ class Derived:
         state = self.__dict__.copy()
         # States in the middle of a sequence may have gradients, with which they can be neither copied nor pickled.
         if "_memories" in state:
-            state["_memories"] = {name: _detached(value) for name, value in state["_memories"].items()}
-        state["v_seq"] = _detached(state.get("v_seq"))
+            state["_memories"] = {name: detached(value) for name, value in state["_memories"].items()}
+        state["v_seq"] = detached(state.get("v_seq"))
         return _rebuild, _ORIGINS[type(self)], state
 
 
@@ -113,12 +114,6 @@ def _read_quantized(module: nn.Module, *, name: str) -> Any:
     original = module._parameters[name]
     assert original is not None
     return module.__dict__["_parameter_quantizers"][name](original)
-
-
-def _detached(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_detached(entry) for entry in value]
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _rebuild(mixins: tuple[type, ...], original: Any, names: tuple[str, ...]) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
-from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
+from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.state_sizes import state_sizes
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
@@ -110,7 +111,7 @@ def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
         family = Family.MEMBRANE if state == "v" else Family.TRACE
         yield NetworkParameter(join(name, state), family, None)
     for coefficient in coefficients(module):
-        yield NetworkParameter(join(name, coefficient.name), coefficient.family, 1)
+        yield NetworkParameter(join(name, coefficient.name), coefficient.family, coefficient.values.numel())
 
 
 def _learns_decay(module: nn.Module) -> bool:

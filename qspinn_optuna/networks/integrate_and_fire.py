@@ -14,6 +14,7 @@ itself, as well, costs accuracy where membranes are narrow: with two bits, decay
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ class IntegrateAndFire(NamedTuple):
     Attributes:
         membrane: Format of stored potentials.
         rounding: Of the stored potential.
-        threshold: At which a neuron fires.
+        threshold: At which a neuron fires, or one a channel; infinity if it never does.
         reset: Potential after a spike; None subtracts the threshold instead.
         leaky: Whether the potential decays.
         decay_input: Whether the input is scaled by 1 - decay too.
@@ -44,7 +45,7 @@ class IntegrateAndFire(NamedTuple):
 
     membrane: QFormat
     rounding: Rounding
-    threshold: float
+    threshold: float | Tensor
     reset: float | None
     leaky: bool
     decay_input: bool
@@ -64,7 +65,8 @@ def integrate_and_fire(
     Args:
         x_seq: Input currents, [steps, ...].
         v: Potentials before the first step, on the grid of the membrane, [...].
-        decay: Factor of the potential in a step, a scalar on its grid; not used unless ``parameters.leaky``.
+        decay: Factor of the potential in a step, a scalar or one a channel, on its grid; not used unless
+            ``parameters.leaky``.
         parameters: The neurons.
         surrogate: Its gradient is that of firing.
         generator: Source of the draws of stochastic rounding, one ``torch.rand(v.shape)`` a step.
@@ -96,6 +98,11 @@ def charge(x: Tensor, v: Tensor, decay: Tensor | None, decay_input: bool, reset:
     if decay_input:
         return v + (1 - decay) * (x + (reset - v))
     return (v * decay if reset == 0 else v + (1 - decay) * (reset - v)).add_(x)
+
+
+def never_fires(threshold: float | Tensor) -> bool:
+    """Whether neurons are leaky integrators, as readouts are: their threshold is infinite."""
+    return not isinstance(threshold, Tensor) and threshold == math.inf
 
 
 def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None) -> Tensor:
@@ -163,14 +170,14 @@ class _Sequence(torch.autograd.Function):
         x_seq, v_first, v_seq, u_seq, spikes, decay = ctx.saved_tensors
         parameters: IntegrateAndFire = ctx.parameters
         spike_gradient, v_gradient = gradients
-        factor = float(decay) if parameters.leaky else 1.0
+        factor: Any = (decay if decay.ndim else float(decay)) if parameters.leaky else 1.0
         input_factor = 1 - factor if parameters.leaky and parameters.decay_input else 1.0
         learns_decay = ctx.needs_input_grad[2] and parameters.leaky
         decay_gradient = torch.zeros_like(decay) if learns_decay else None
         x_gradient = torch.empty_like(u_seq)
         carried = torch.zeros_like(v_first)
         for step in range(len(u_seq) - 1, -1, -1):
-            slope = _slope(ctx.surrogate, u_seq[step] - parameters.threshold)
+            slope = _slope(ctx.surrogate, u_seq[step], parameters.threshold)
             if v_gradient is not None:
                 carried = carried + v_gradient[step]
             u_gradient = carried.mul_(_reset_gradient(u_seq[step], spikes[step], slope, parameters))
@@ -185,10 +192,12 @@ class _Sequence(torch.autograd.Function):
         return x_gradient, carried, decay_gradient, None, None, None
 
 
-def _slope(surrogate: Surrogate, distance: Tensor) -> Tensor:
+def _slope(surrogate: Surrogate, u: Tensor, threshold: float | Tensor) -> Tensor:
     """Derivative of the surrogate, element by element."""
+    if never_fires(threshold):
+        return torch.zeros_like(u)
     with torch.enable_grad():
-        distance = distance.detach().requires_grad_()
+        distance = (u - threshold).detach().requires_grad_()
         return torch.autograd.grad(surrogate(distance).sum(), distance)[0]
 
 

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding, quantize
+from qspinn_optuna.networks.constants import set_constant
 from qspinn_optuna.networks.derivation import derive
-from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, store
+from qspinn_optuna.networks.fixed_point_classes import fixed_point_class, takes_fixed_point_step
+from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, never_fires, store
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.truncation import DetachableStates
 from qspinn_optuna.networks.watching import join
 
 
@@ -56,7 +59,7 @@ def store_state(
         raise InexactError(f"{name} cannot be stored in {quantization.format}: {error}") from error
 
 
-class _FixedPointStep:
+class _FixedPointStep(DetachableStates):
     """Common to the mixins below: fresh states on the grid, sequences as single steps."""
 
     _quantization: NeuronQuantization
@@ -89,11 +92,16 @@ class _FixedPointStep:
         assert learned is not None
         return decay(1 - learned.sigmoid())
 
+    def _fire(self, u: Tensor) -> Tensor:
+        threshold = self.v_threshold  # type: ignore[attr-defined]
+        spikes: Tensor = torch.zeros_like(u) if never_fires(threshold) else self.surrogate_function(u - threshold)  # type: ignore[attr-defined]
+        return spikes
+
 
 class _IntegrateAndFireStep(_FixedPointStep):
     """IF and LIF neurons: a sequence is one operation."""
 
-    v_threshold: float
+    v_threshold: float | Tensor
     v_reset: float | None
     detach_reset: bool
     surrogate_function: Any
@@ -129,8 +137,8 @@ class _IntegrateAndFireStep(_FixedPointStep):
         parameters = IntegrateAndFire(
             membrane.format,
             membrane.rounding,
-            self.v_threshold,
-            self.v_reset,
+            _number(self.v_threshold),
+            None if self.v_reset is None else float(self.v_reset),
             leaky,
             getattr(self, "decay_input", False),
             self.detach_reset,
@@ -142,7 +150,7 @@ class _IntegrateAndFireStep(_FixedPointStep):
 class _TernaryStep(_FixedPointStep):
     """Ternary IF and LIF neurons, which fire -1 below the negative threshold."""
 
-    v_threshold: float
+    v_threshold: float | Tensor
     v_reset: float | None
     detach_reset: bool
     surrogate_function: Any
@@ -152,8 +160,7 @@ class _TernaryStep(_FixedPointStep):
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         decay = self._decay("decay") if "decay" in self._quantization.decays else None
         u = charge(inputs[0], states[0], decay, getattr(self, "decay_input", False), self.v_reset or 0.0)
-        positive = self.surrogate_function(u - self.v_threshold)
-        negative = self.surrogate_function(-u - self.v_threshold)
+        positive, negative = self._fire(u), self._fire(-u)
         spike = positive - negative
         event = spike if self.v_reset is None else positive + negative
         kept = _reset(u, event, self.v_threshold, self.v_reset, self.detach_reset)
@@ -163,7 +170,7 @@ class _TernaryStep(_FixedPointStep):
 class _CurrentBasedStep(_FixedPointStep):
     """Current-based LIF neurons: the current is stored, then charges the membrane."""
 
-    v_threshold: float
+    v_threshold: float | Tensor
     v_reset: float | None
     detach_reset: bool
     surrogate_function: Any
@@ -175,7 +182,7 @@ class _CurrentBasedStep(_FixedPointStep):
         quantization = self._quantization
         c = quantization.store("c", self._decay("c_decay") * c + inputs[0])
         u = self._decay("v_decay") * v + c
-        spike = self.surrogate_function(u - self.v_threshold)
+        spike = self._fire(u)
         kept = _reset(u, spike, self.v_threshold, self.v_reset, self.detach_reset)
         return (spike,), (quantization.store("v", kept), c)
 
@@ -205,28 +212,7 @@ _STEPS: dict[type[nn.Module], type] = {
     neuron.CUBALIFNode: _CurrentBasedStep,
     layer.SynapseFilter: _FilterStep,
 }
-"""The classes whose step has a fixed-point twin."""
-
-_STEP_METHODS = (
-    "single_step_functional_forward",
-    "single_step_forward",
-    "multi_step_functional_forward",
-    "multi_step_forward",
-    "materialize_states",
-    "neuronal_charge",
-    "neuronal_fire",
-    "neuronal_reset",
-    "forward",
-)
-
-
-def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
-    """The class of the table of fixed-point steps whose step ``kind`` has, if any; subclasses may have another."""
-    for known in kind.__mro__:
-        if known in _STEPS:
-            same = all(getattr(kind, name, None) is getattr(known, name, None) for name in _STEP_METHODS)
-            return known if same else None
-    return None
+"""The step of each of :data:`~.fixed_point_classes.FIXED_POINT_CLASSES`."""
 
 
 def has_fixed_point_step(module: nn.Module) -> bool:
@@ -240,7 +226,7 @@ def has_fixed_point_step(module: nn.Module) -> bool:
     """
     return (
         "_quantization" in module.__dict__
-        or fixed_point_class(type(module)) is not None
+        or takes_fixed_point_step(module)
         or bool(getattr(module, "fixed_point_step", False))
     )
 
@@ -249,7 +235,7 @@ def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:
     """Let ``module`` compute in fixed point, in place.
 
     Args:
-        module: Of a class that :func:`fixed_point_class` knows, its threshold on the grid.
+        module: One that :func:`~.fixed_point_classes.takes_fixed_point_step`, its threshold on the grid.
         quantization: Of all its states and decays.
     """
     known = fixed_point_class(type(module))
@@ -257,14 +243,19 @@ def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:
     derive(module, _STEPS[known])
     module.__dict__["_quantization"] = quantization
     if getattr(module, "v_reset", None) is not None:
-        module.v_reset = quantization.start("v", float(module.v_reset))
+        set_constant(module, "v_reset", torch.tensor(quantization.start("v", float(module.v_reset))))
     for name, start in list(module._memories_rv.items()):
         on_grid = quantization.start(name, float(start))
         module.set_reset_value(name, on_grid)
         module._memories[name] = on_grid
 
 
-def _reset(u: Tensor, event: Tensor, threshold: float, reset: float | None, detach: bool) -> Tensor:
+def _number(values: float | Tensor) -> float | Tensor:
+    """A float, or one a channel."""
+    return values if isinstance(values, Tensor) and values.numel() > 1 else float(values)
+
+
+def _reset(u: Tensor, event: Tensor, threshold: float | Tensor, reset: float | None, detach: bool) -> Tensor:
     """Potential after a spike; ``event`` is 0 or 1, for soft resets -1 as well."""
     event = event.detach() if detach else event
     return u - event * threshold if reset is None else u * (1 - event) + event * reset

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
-from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
+from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
-from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
+from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
@@ -197,6 +198,7 @@ def _quantize_stateful(
 ) -> None:
     """Quantize states, threshold and decays of a module, and parameters of its own."""
     decays: dict[str, Tensor | ParameterQuantizer] = {}
+    fixed_point = takes_fixed_point_step(module)
     for coefficient in coefficients(module):
         full = join(name, coefficient.name)
         if full not in parameters:
@@ -205,14 +207,14 @@ def _quantize_stateful(
         if coefficient.learned:
             decays[coefficient.name] = quantizer
             continue
-        value = quantizer(torch.tensor(coefficient.value))
+        value = quantizer(coefficient.values.float())
         decays[coefficient.name] = value
         assert coefficient.write is not None
-        coefficient.write(module, float(value))
+        coefficient.write(module, value)
     decays.pop("threshold", None)
     states = {state: parameters[join(name, state)] for state in module._memories if join(name, state) in parameters}
     generator = generators.of(name)
-    if fixed_point_class(type(module)) is not None and not own and len(states) == len(module._memories):
+    if fixed_point and not own and len(states) == len(module._memories):
         quantize_neuron(module, NeuronQuantization(name, states, decays, generator))
     else:
         transform_states(module, _RoundedStates(name, states, generator), quantizers=own)

@@ -11,6 +11,7 @@ from spikingjelly.activation_based import base, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.derivation import derive
+from qspinn_optuna.networks.truncation import DetachableStates
 
 StateTransform = Callable[[str, Tensor], Tensor]
 """Takes name and value of a state after a step, returns the value that the module goes on with."""
@@ -27,7 +28,7 @@ class _Chain:
         return self.second(name, self.first(name, value))
 
 
-class _FunctionalStates:
+class _FunctionalStates(DetachableStates):
     """For modules whose step is ``single_step_functional_forward``."""
 
     _state_transform: StateTransform
@@ -35,6 +36,7 @@ class _FunctionalStates:
     def single_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        self.__dict__["_stepped"] = True
         outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
         transformed = self._transformed(states)
         # Some modules return a state itself: the transformed one then.
@@ -79,13 +81,14 @@ class _FunctionalStates:
         return self._state_transform(name, value) if isinstance(value, Tensor) else value
 
 
-class _AttributeStates:
+class _AttributeStates(DetachableStates):
     """For modules whose step is ``single_step_forward``, which sets the states as attributes."""
 
     _state_transform: StateTransform
 
     def single_step_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]
+        self.__dict__["_stepped"] = True
         output = super().single_step_forward(x, *args, **kwargs)  # type: ignore[misc]
         for name, value in memories.items():
             if isinstance(value, Tensor):
@@ -97,6 +100,39 @@ class _AttributeStates:
 
     def multi_step_forward(self, x_seq: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return torch.stack([self.single_step_forward(x, *args, **kwargs) for x in x_seq])
+
+
+class _OwnForward(DetachableStates):
+    """For modules whose class has a ``forward`` of its own, which may leave out the methods that SpikingJelly calls."""
+
+    _state_transform: StateTransform
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        self.__dict__["_stepped"] = False
+        output = super().forward(*args, **kwargs)  # type: ignore[misc]
+        return output if self.__dict__.pop("_stepped") else self._after_one_step(args[0], output)
+
+    def _after_one_step(self, x: Tensor, output: Any) -> Any:
+        memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]
+        states = {name: value for name, value in memories.items() if isinstance(value, Tensor)}
+        kind = type(self).__name__.removeprefix("Quantized")
+        if not states:
+            raise ValueError(f"{kind} has a forward of its own that leaves nothing in its states {list(memories)}.")
+        if any(value.ndim < x.ndim for value in states.values()):
+            raise ValueError(
+                f"{kind} has a forward of its own over a sequence, so that its states cannot be quantized after every "
+                "step: give it a single_step_forward, and let SpikingJelly run the sequence."
+            )
+        changes_output = getattr(self._state_transform, "changes_output", True)
+        for name, value in states.items():
+            memories[name] = self._state_transform(name, value)
+            output = memories[name] if output is value and changes_output else output
+        return output
+
+
+def has_own_forward(kind: type[nn.Module]) -> bool:
+    """Whether a ``MemoryModule`` class overrides ``forward``, which calls its step by step mode."""
+    return getattr(kind, "forward", None) is not base.MemoryModule.forward
 
 
 def has_functional_step(kind: type[nn.Module]) -> bool:
@@ -126,5 +162,5 @@ def transform_states(module: nn.Module, transform: StateTransform, **derive_argu
         module.__dict__["_state_transform"] = _Chain(module.__dict__["_state_transform"], transform)
         return
     mixin = _FunctionalStates if has_functional_step(type(module)) else _AttributeStates
-    derive(module, mixin, **derive_arguments)
+    derive(module, *([_OwnForward] if has_own_forward(type(module)) else []), mixin, **derive_arguments)
     module.__dict__["_state_transform"] = transform

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
 from spikingjelly.activation_based import base, layer, learning, neuron, rnn, surrogate
 from torch import nn
 from torch.nn.utils import parametrize
 
-from qspinn_optuna.networks.states import has_attribute_step, has_functional_step
+from qspinn_optuna.networks.coefficients import unreadable_coefficient
+from qspinn_optuna.networks.states import has_attribute_step, has_functional_step, has_own_forward
 
 SYNAPSES: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -113,18 +113,13 @@ def reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
             return _REFUSED[kind]
     if parametrize.is_parametrized(module):
         return _FLOAT_WEIGHTS + "; torch.nn.utils.parametrize.remove_parametrizations keeps those that it uses"
-    threshold = getattr(module, "v_threshold", None)
-    if isinstance(threshold, float) and not math.isfinite(threshold):
-        return (
-            "it never fires, since its v_threshold is infinite; let the network sum up what the layer before puts out"
-        )
     if isinstance(module, BATCH_NORMS):
         return "a device has no batch normalization; fold it into the layer before it with fold_batch_norm"
     if not has_states(module):
         return None
     kind = type(module)
-    if not has_functional_step(kind) and not has_attribute_step(kind):
+    if not (has_functional_step(kind) or has_attribute_step(kind) or has_own_forward(kind)):
         return "it implements neither single_step_functional_forward nor single_step_forward, so has no single step"
     if not getattr(getattr(module, "surrogate_function", None), "spiking", True):
         return "its surrogate_function has spiking=False, so that it puts out no spikes"
-    return None
+    return unreadable_coefficient(module)

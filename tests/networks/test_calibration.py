@@ -162,7 +162,7 @@ def test_what_is_zero_throughout_gets_a_range_around_it(method: RangeMethod) -> 
     specs = specs_of(network, [torch.ones(1, 2)], method)
     for name in ("0.weight", "0.bias", "1.v"):
         assert specs[name].low < 0 < specs[name].high
-        assert specs[name].formats == ()
+        assert [str(fmt) for fmt in specs[name].formats] == [str(specs[name].format(1))]
 
 
 def test_thresholds_and_decays_cover_their_values() -> None:

@@ -1,0 +1,107 @@
+"""Which neurons and filters have a step in fixed point, as far as their class and their coefficients tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spikingjelly.activation_based import base, layer, neuron
+from torch import nn
+
+from qspinn_optuna.networks.constants import constant
+
+
+@dataclass(frozen=True)
+class FixedPointClass:
+    """What the fixed-point step of a class of SpikingJelly's knows.
+
+    Args:
+        states: Names of its states.
+        attributes: Names of the attributes that hold its coefficients.
+    """
+
+    states: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+_NEURON = ("v_threshold", "v_reset", "detach_reset", "surrogate_function")
+_LEAKY = (*_NEURON, "tau", "decay_input")
+
+FIXED_POINT_CLASSES: dict[type[nn.Module], FixedPointClass] = {
+    neuron.IFNode: FixedPointClass(("v",), _NEURON),
+    neuron.SimpleIFNode: FixedPointClass(("v",), _NEURON),
+    neuron.HalfThresholdIFNode: FixedPointClass(("v",), _NEURON),
+    neuron.LIFNode: FixedPointClass(("v",), _LEAKY),
+    neuron.SimpleLIFNode: FixedPointClass(("v",), _LEAKY),
+    neuron.ParametricLIFNode: FixedPointClass(("v",), (*_NEURON, "w", "decay_input")),
+    neuron.TernaryIFNode: FixedPointClass(("v",), _NEURON),
+    neuron.TernaryLIFNode: FixedPointClass(("v",), _LEAKY),
+    neuron.CUBALIFNode: FixedPointClass(("v", "c"), (*_NEURON, "c_decay", "v_decay")),
+    layer.SynapseFilter: FixedPointClass(("out_i",), ("tau", "w", "learnable")),
+}
+"""The classes whose step has a fixed-point twin."""
+
+LEARNED_DECAY = "w"
+"""Attribute of a trained decay 1 - sigmoid(w)."""
+
+_STEP_METHODS = frozenset(
+    {
+        "single_step_functional_forward",
+        "single_step_forward",
+        "multi_step_functional_forward",
+        "multi_step_forward",
+        "materialize_states",
+        "forward",
+        "__call__",
+        "__getattr__",
+        "__getattribute__",
+    }
+)
+_NOT_OF_THE_STEP = frozenset({"store_v_seq", "extra_repr"})
+
+
+def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
+    """The class of :data:`FIXED_POINT_CLASSES` whose step ``kind`` has, if any.
+
+    A subclass has another step if it overrides a method of the step, whatever the known class has beyond a
+    ``MemoryModule``, such as the way it resets, or a coefficient, such as by a property ``tau``.
+    """
+    for number, known in enumerate(kind.__mro__):
+        if known in FIXED_POINT_CLASSES:
+            own = {name for derived in kind.__mro__[:number] for name in vars(derived)}
+            return None if any(_belongs_to_step(name, known) for name in own) else known
+    return None
+
+
+def takes_fixed_point_step(module: Any) -> bool:
+    """Whether a float module can be computed by the fixed-point step of its class.
+
+    It must have that class's states and coefficients and no trained parameter beside the decay, and nothing of the step
+    may be replaced in the module itself.
+    """
+    kind = fixed_point_class(type(module))
+    if kind is None:
+        return False
+    known = FIXED_POINT_CLASSES[kind]
+    trained = {name for name, parameter in module._parameters.items() if parameter is not None}
+    decay = module._parameters.get(LEARNED_DECAY)
+    reset = constant(getattr(module, "v_reset", None))
+    return (
+        tuple(module._memories) == known.states
+        and trained <= {LEARNED_DECAY}
+        and (decay is None or decay.numel() == 1)
+        and (reset is None or reset.ndim == 0)
+        and not any(_is_method(name, kind) for name in module.__dict__)
+    )
+
+
+def _belongs_to_step(name: str, known: type[nn.Module]) -> bool:
+    return _is_method(name, known) or name in FIXED_POINT_CLASSES[known].attributes
+
+
+def _is_method(name: str, known: type[nn.Module]) -> bool:
+    """Whether ``name`` is an attribute of the class that takes part in the step."""
+    if name in _STEP_METHODS:
+        return True
+    beyond = hasattr(known, name) and not hasattr(base.MemoryModule, name)
+    return beyond and name not in _NOT_OF_THE_STEP
