@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, inputs_of
 from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.contributions import contributions
 from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
+from qspinn_optuna.networks.entry_parameters import entry_parameters
+from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.neurons import has_fixed_point_step
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
+from qspinn_optuna.networks.simulable import ExactWidths
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
@@ -30,6 +36,12 @@ DECAY_BITS = 8
 
 _HEADROOM_BITS = 3
 """Digits of an input above those of the membrane."""
+
+_FEW = 4
+"""Samples on which the simulation is compared with float64."""
+
+_KEPT_INPUTS = 5_000
+"""Inputs of each batch of which the formats are made."""
 
 _WIDEST = 16
 _INPUT_BITS = 8
@@ -49,7 +61,14 @@ def calibrate(
     States are watched after every time step. The spikes that delays and recurrent containers keep take one bit and are
     not searched. A parameter that is always 0 gets a range around 0. Widths are limited to what float32 simulates
     exactly (``max_bits``): those of weights by the number of their inputs, those of membranes by the width of the
-    decay. Warns of floating-point buffers, which may be states that cannot be quantized.
+    decay, and all by a run of the quantized network at its widest on a few samples.
+
+    Inputs that are on no grid, such as pixels / 255 or standardised ones, become a parameter "input" of what the device
+    holds of one sample at one time step. Integers times a power of two with at most 16 digits, such as spikes, event
+    counts and pixels / 256, are in fixed point already: they are neither rounded nor counted. Averages over k values, k
+    no power of two, that go into a layer become sums times a stored factor, "reciprocal.k".
+
+    Warns of floating-point buffers, which may be states that cannot be quantized.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
@@ -61,7 +80,7 @@ def calibrate(
     Raises:
         TypeError: If a batch is no tensor.
         ValueError: If a module cannot be quantized, there are no batches, they differ in shape, a value is not finite,
-            or ``percentile`` is outside 50-100.
+            ``percentile`` is outside 50-100, or no width of the parameters is simulated exactly.
     """
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:
@@ -71,15 +90,20 @@ def calibrate(
     weights, constants = synaptic_parameters(network), _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
     watch.run(batches)
-    specs = []
+    exact = computes_in_fixed_point(network)
+    sources = contributions(network, watch.few_samples) if exact else {}
+    sensor = _input_spec(network, watch, method, percentile) if exact and not watch.inputs_on_grid else None
+    entry = entry_parameters(network, sources, sensor)
+    coded = {name: _largest_code(sensor) for name, names in sources.items() if sensor and names == {INPUT}}
+    specs = [*entry.needed]
     for name, family in ((parameter.name, parameter.family) for parameter in parameters):
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
             seen = SeenValues(watch.generator)
             _add(seen, name, weights[name], kept=weights[name].numel())
-            limit = watch.weight_bits(name, weights[name])
-            specs.append(_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
+            limit = watch.weight_bits(name, weights[name], coded)
+            specs.append(calibrated_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
         elif name in watch.states:
             seen, count = watch.states[name], math.prod(watch.shapes[name])
             if _holds_spikes(network, name) and seen.binary:
@@ -87,8 +111,13 @@ def calibrate(
             else:
                 floor = -constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."), math.inf)
                 limit = _state_bits(network, name)
-                specs.append(_spec(name, family, count, seen, limit, method, percentile, floor))
-    return tuple(specs)
+                specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
+    if not exact:
+        return tuple(specs)
+    widths = ExactWidths(network, watch.few_samples, sources)
+    if entry.optional and not widths.passes(specs):
+        specs += entry.optional
+    return widths.limited(specs)
 
 
 class _Watch:
@@ -97,12 +126,20 @@ class _Watch:
     Attributes:
         states: Values of every state.
         shapes: Shape of every state for one sample.
+        inputs_on_grid: Whether all inputs of the network are in fixed point already.
+        inputs: Values of those that are not.
+        first: The first batch.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
         self.generator = generator
         self.states: dict[str, SeenValues] = {}
         self.shapes: dict[str, torch.Size] = {}
+        self.inputs_on_grid = True
+        # A generator of its own, so that the samples of states do not depend on it.
+        self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
+        self.first = torch.empty(0)
+        self._batch_sizes: dict[str, int] = {}
         self._largest_inputs: dict[str, float] = {}
         self._network = watched(network, self._on_state, self._on_input)
         self._fan_in = _fan_in(network)
@@ -115,13 +152,29 @@ class _Watch:
                 self._check_batch_sizes()
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"Batch {number} of shape {tuple(inputs.shape)}: {error}") from error
+            self._see(inputs)
 
-    def weight_bits(self, name: str, weight: Tensor) -> int:
-        """Widest weights whose sums over the largest inputs are exact."""
+    @property
+    def few_samples(self) -> Tensor:
+        """A few of the first inputs, if it is clear which dimension they are counted along, else all."""
+        samples = next(iter(self._batch_sizes.values()), 0)
+        along = [axis for axis in (0, 1) if self.first.ndim > 1 and self.first.shape[axis] == samples]
+        return self.first.narrow(along[0], 0, min(_FEW, samples)) if len(along) == 1 else self.first
+
+    def _see(self, inputs: Tensor) -> None:
+        """Take notice of inputs of the network."""
+        if self.first.numel() == 0:
+            self.first = inputs
+        self.inputs_on_grid = self.inputs_on_grid and on_grid(inputs)
+        if inputs.is_floating_point():
+            self.inputs.add(inputs, kept=_KEPT_INPUTS)
+
+    def weight_bits(self, name: str, weight: Tensor, coded: Mapping[str, int]) -> int:
+        """Widest weights whose sums over the largest inputs, or the largest codes of inputs, are exact."""
         layer_name = name.rpartition(".")[0]
         if layer_name not in self._largest_inputs or weight.ndim < 2:
             return _WIDEST
-        largest_sum = self._fan_in[layer_name] * self._largest_inputs[layer_name]
+        largest_sum = self._fan_in[layer_name] * coded.get(layer_name, self._largest_inputs[layer_name])
         # Codes of b bits are at most 2**(b - 1).
         limit = SIMULATED_BITS + 1 - math.ceil(math.log2(max(largest_sum, 1)))
         if limit < 2:
@@ -181,6 +234,17 @@ def _constants(network: nn.Module) -> dict[str, float]:
     }
 
 
+def _input_spec(network: nn.Module, watch: _Watch, method: RangeMethod, percentile: float) -> ParameterSpec:
+    """The input of the network, which a device holds until its first layers have read it."""
+    count = elements_of_a_step(network, watch.first)
+    return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, _INPUT_BITS, method, percentile)
+
+
+def _largest_code(spec: ParameterSpec) -> int:
+    fmt = spec.format(spec.max_bits)
+    return max(-fmt.min_code, fmt.max_code)
+
+
 def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
@@ -215,27 +279,3 @@ def _constant_spec(name: str, family: Family, value: float) -> ParameterSpec:
         # All bits behind the point, whatever the decay, so that a trained one may change.
         return ParameterSpec(name, family, 1, 0.0, 0.5, max_bits=DECAY_BITS)
     return ParameterSpec(name, family, 1, min(value, 0.0), max(value, 0.0), max_bits=_WIDEST)
-
-
-def _spec(
-    name: str,
-    family: Family,
-    count: int,
-    seen: SeenValues,
-    max_bits: int,
-    method: RangeMethod,
-    percentile: float,
-    floor: float = -math.inf,
-) -> ParameterSpec:
-    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
-    if low == high == 0:
-        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits)
-    if method is RangeMethod.LEAST_SQUARES:
-        # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
-        formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))
-        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats)
-    if method is RangeMethod.PERCENTILE:
-        cut_low, cut_high = seen.percentiles(percentile)
-        if cut_low < 0 or cut_high > 0:
-            low, high = min(cut_low, 0.0), max(cut_high, 0.0)
-    return ParameterSpec(name, family, count, low, high, max_bits=max_bits)

@@ -38,7 +38,9 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
     """
     quantizers = quantizers or {}
     kind: Any = type(module)
-    module.__class__ = _derived_class(mixins, kind, tuple(quantizers))
+    # One class however often a module is derived: pickle finds only classes that are not made here.
+    before, kind, names = _ORIGINS.get(kind, ((), kind, ()))
+    module.__class__ = _derived_class((*mixins, *before), kind, tuple(dict.fromkeys((*names, *quantizers))))
     module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
 
 
@@ -50,8 +52,7 @@ _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
-    bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
-    derived = type(f"Quantized{original.__name__}", bases, body)
+    derived = type(f"Quantized{original.__name__}", (*mixins, Derived, original), body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived
 

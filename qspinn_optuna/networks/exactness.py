@@ -82,17 +82,19 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
     single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
     for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
         if bool(value.isnan().any()):
-            raise InexactError(f"This configuration makes {name} NaN, which fixed point does not have.")
+            raise InexactError.at(name, f"This configuration makes {name} NaN, which fixed point does not have.")
         # Equal infinities have no difference.
         difference = float((value.double() - precise).masked_fill_(value == precise, 0.0).abs().max())
         # Scores may be scaled by anything.
         tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if number == len(single) else 0.0
         if not difference <= tolerance:
-            raise InexactError(
+            raise InexactError.at(
+                name,
                 f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
                 f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits. "
                 "Inputs of the network must be fixed-point numbers too, pixels multiples of 1/256 and not of 1/255, "
-                "and averages those of 2, 4, 8 ... values."
+                "and averages those of 2, 4, 8 ... values: calibrate makes a parameter of inputs and averages that are "
+                "not.",
             )
 
 

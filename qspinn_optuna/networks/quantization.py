@@ -16,8 +16,10 @@ from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
 from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
+from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import fresh_copy, join
@@ -35,7 +37,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     reset ones too. Neurons that are linear between spikes (IF, LIF, parametric, ternary and current-based LIF neurons,
     synapse filters) compute the whole step in fixed point, see :mod:`~qspinn_optuna.networks.integrate_and_fire`;
     others run their own float code, and only the results are rounded. :func:`freeze_network` ends the training: it
-    puts grid values into the parameters.
+    puts grid values into the parameters. The input is rounded where it enters, and averages are sums times a factor,
+    if ``config`` names them; see :func:`calibrate`.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
@@ -72,6 +75,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+    _quantize_entry(network, config, generators)
     functional.invalidate_reset_cache(network)
     return network
 
@@ -143,7 +147,8 @@ class _Generators:
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = find_parameters(network)
-    unknown = sorted(set(config.parameters) - {parameter.name for parameter in found})
+    named = {name for name in config.parameters if name != INPUT and not is_reciprocal(name)}
+    unknown = sorted(named - {parameter.name for parameter in found})
     missing = sorted(
         parameter.name
         for parameter in found
@@ -156,6 +161,23 @@ def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
             f"config must quantize the parameters of this network: {unknown or 'none'} are not in it, "
             f"{missing or 'none'} of it are missing. Make the space of calibrate(network, batches)."
         )
+
+
+def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: _Generators) -> None:
+    """Quantize what belongs to no module: the input of the network, and factors of its averages."""
+    mixins: list[type] = []
+    if INPUT in config.parameters:
+        mixins.append(QuantizedInput)
+        network.__dict__["_input_quantization"] = InputQuantization(config[INPUT], generators.of(INPUT))
+    reciprocals = reciprocal_counts(config.parameters)
+    if reciprocals:
+        mixins.append(FixedPointDivisions)
+        network.__dict__["_reciprocals"] = {
+            count: float(ParameterQuantizer(name, config[name], generators.of(name))(torch.tensor(1 / count)))
+            for count, name in reciprocals.items()
+        }
+    if mixins:
+        derive(network, *mixins)
 
 
 def _quantize_stateful(
