@@ -79,7 +79,8 @@ def check_exact(network: nn.Module, inputs: Tensor) -> None:
     """
     if not bool(inputs.isfinite().all()):
         raise ValueError("inputs must be finite, got NaN or infinities.")
-    single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), inputs.double())
+    precise_inputs = inputs.double() if inputs.is_floating_point() else inputs
+    single, double = _trace(network, inputs), _trace(fresh_copy(network).double(), precise_inputs)
     for number, ((name, value), (_, precise)) in enumerate(zip(single, double, strict=True), start=1):
         if bool(value.isnan().any()):
             raise InexactError.at(name, f"This configuration makes {name} NaN, which fixed point does not have.")

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.networks.coefficients import Coefficient, coefficients
 from qspinn_optuna.networks.contributions import OUTPUT
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.exactness import check_exact
 from qspinn_optuna.networks.inputs import INPUT
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
-from qspinn_optuna.networks.watching import fresh_copy, run
+from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.watching import fresh_copy, join, run
 from qspinn_optuna.parameters import Family, ParameterSpec
 
 _NARROWEST = 2
@@ -41,7 +43,7 @@ class ExactWidths:
         self.network = network
         self.inputs = inputs
         self.contributions = contributions
-        self._parameters = _parameters_of_modules(network)
+        self._terms = _terms_of_modules(network)
 
     def passes(self, specs: Sequence[ParameterSpec]) -> bool:
         """Whether the network at the widest widths is exact."""
@@ -102,27 +104,50 @@ class ExactWidths:
         """The parameter that takes most digits behind the point in the sum ``where``; None if none can be narrower."""
         by_name = {spec.name: spec for spec in specs if spec.name in widths}
         module = where if where in self.contributions else where.rpartition(".")[0]
-        sources = set(self.contributions.get(module, ()))
-        sources |= {source for name in sources for source in self.contributions.get(name, ())} | {module}
-        factors = [tuple(n for n in self._parameters.get(source, (source,)) if n in by_name) for source in sources]
-        products = [product for product in factors if any(widths[name] > _NARROWEST for name in product)]
-        if not products:
+        terms = [
+            tuple(name for name in term if name in by_name)
+            for source in {module, *self.contributions.get(module, ())}
+            for term in self._terms_of(source)
+        ]
+        terms = [term for term in terms if any(widths[name] > _NARROWEST for name in term)]
+        if not terms:
             return None
         digits = {name: spec.format(widths[name]).fraction_bits for name, spec in by_name.items()}
-        finest = max(products, key=lambda names: (sum(digits[name] for name in names), names))
-        return max(finest, key=lambda name: (widths[name], by_name[name].family is not Family.BIAS, name))
+        finest = max(terms, key=lambda term: (sum(digits[name] for name in term), term))
+        return max(finest, key=lambda name: (widths[name], name))
+
+    def _terms_of(self, source: str) -> list[tuple[str, ...]]:
+        """What a module adds to a sum: products of parameters, its own with those that reach it."""
+        if source not in self._terms:
+            return [(source,)]
+        factors = [
+            name
+            for before in sorted(self.contributions.get(source, ()))
+            for name in (self._terms[before][0] if self._terms.get(before) else (before,))
+        ]
+        products, alone = self._terms[source][:1], self._terms[source][1:]
+        return [*((*product, *factors) for product in products), *alone]
 
 
-def _parameters_of_modules(network: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Parameters by their modules: a shared weight is that of each of its modules."""
+def _terms_of_modules(network: nn.Module) -> dict[str, list[tuple[str, ...]]]:
+    """Parameters that are summands, by their modules: of synapses the weight first, of others the states with decays.
+
+    A shared weight is that of each of its modules.
+    """
     names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[tuple[str, ...]]] = {}
     for name, module in network.named_modules():
-        own = [names[id(each)] for each in module.parameters(recurse=False) if id(each) in names]
-        memories = [f"{name}.{state}".lstrip(".") for state in getattr(module, "_memories", ())]
-        decays = [f"{name}.decay".lstrip(".")] if memories else []
-        found[name] = (*own, *memories, *decays)
+        own = [(names[id(each)],) for each in module.parameters(recurse=False) if id(each) in names]
+        decays = [join(name, coefficient.name) for coefficient in _decays(module)]
+        states = [(join(name, state), *decays) for state in getattr(module, "_memories", ())]
+        if own or states:
+            found[name] = [*own, *states]
     return found
+
+
+def _decays(module: nn.Module) -> list[Coefficient]:
+    found = coefficients(module) if has_states(module) else ()
+    return [coefficient for coefficient in found if coefficient.family is Family.DECAY]
 
 
 def _narrowed(spec: ParameterSpec, bits: int) -> ParameterSpec:
