@@ -12,7 +12,20 @@ from qspinn_optuna.vocabulary import Vocabulary
 
 
 class InexactError(ValueError):
-    """A configuration that the simulation cannot carry exactly; a study prunes it."""
+    """A configuration that the simulation cannot carry exactly; a study prunes it.
+
+    Attributes:
+        where: The layer, state or output that is not exact, if it is one.
+    """
+
+    where: str | None = None
+
+    @classmethod
+    def at(cls, where: str, message: str) -> InexactError:
+        """An error of one layer, state or output."""
+        error = cls(message)
+        error.where = where
+        return error
 
 
 class Scheme(Vocabulary):

@@ -24,6 +24,8 @@ class Family(Vocabulary):
     THRESHOLD = "threshold"
     DECAY = "decay"
     TRACE = "trace"
+    INPUT = "input"
+    """What a sensor gives at one time step, if the device has to round it."""
 
 
 class Deployment(Vocabulary):

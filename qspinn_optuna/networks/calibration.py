@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,17 +13,17 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import QFormat
-from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of
+from qspinn_optuna.networks.activity import computes_in_fixed_point
+from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
-from qspinn_optuna.networks.discovery import (
-    NetworkParameter,
-    listed_parameters,
-    synaptic_parameters,
-)
+from qspinn_optuna.networks.contributions import contributions
+from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters, synaptic_parameters
+from qspinn_optuna.networks.entry_parameters import entry_parameters
+from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.neurons import has_fixed_point_step
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
+from qspinn_optuna.networks.simulable import ExactWidths
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
@@ -40,6 +40,12 @@ DECAY_BITS = 8
 
 _HEADROOM_BITS = 3
 """Digits of an input above those of the membrane."""
+
+_FEW = 4
+"""Samples on which the simulation is compared with float64."""
+
+_KEPT_INPUTS = 5_000
+"""Inputs of each batch of which the formats are made."""
 
 _WIDEST = 16
 _INPUT_BITS = 8
@@ -59,7 +65,14 @@ def calibrate(
     States are watched after every time step. The spikes that delays and recurrent containers keep take one bit and are
     not searched. A parameter that is always 0 gets a range around 0. Widths are limited to what float32 simulates
     exactly (``max_bits``): those of weights by the number of their inputs, those of membranes by the width of the
-    decay. Warns of floating-point buffers, which may be states that cannot be quantized.
+    decay, and all by a run of the quantized network at its widest on a few samples.
+
+    Inputs that are on no grid, such as pixels / 255 or standardised ones, become a parameter "input" of what the device
+    holds of one sample at one time step. Integers times a power of two with at most 16 digits, such as spikes, event
+    counts and pixels / 256, are in fixed point already: they are neither rounded nor counted. Averages over k values, k
+    no power of two, that go into a layer become sums times a stored factor, "reciprocal.k".
+
+    Warns of floating-point buffers, which may be states that cannot be quantized.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
@@ -72,7 +85,7 @@ def calibrate(
     Raises:
         TypeError: If a batch is no tensor.
         ValueError: If a module cannot be quantized, there are no batches, they differ in shape, a value is not finite,
-            or ``percentile`` is outside 50-100.
+            ``percentile`` is outside 50-100, or no width of the parameters is simulated exactly.
     """
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:
@@ -86,15 +99,20 @@ def calibrate(
     constants = _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
     watch.run(itertools.chain([(first, labels)], labeled))
-    specs = []
+    exact = computes_in_fixed_point(network)
+    sources = contributions(network, watch.few_samples) if exact else {}
+    sensor = _input_spec(network, watch, method, percentile) if exact and not watch.inputs_on_grid else None
+    entry = entry_parameters(network, sources, sensor)
+    coded = {name: _largest_code(sensor) for name, names in sources.items() if sensor and names == {INPUT}}
+    specs = [*entry.needed]
     for name, family in ((parameter.name, parameter.family) for parameter in parameters):
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
             seen = SeenValues(watch.generator)
             _add(seen, name, weights[name], kept=weights[name].numel())
-            limit = watch.weight_bits(name, weights[name])
-            specs.append(_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
+            limit = watch.weight_bits(name, weights[name], coded)
+            specs.append(calibrated_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
         elif name in watch.states:
             seen, count = watch.states[name], watch.sizes.counts[name]
             if _holds_spikes(network, name) and seen.binary:
@@ -103,8 +121,13 @@ def calibrate(
                 threshold = constants.get(f"{name.rpartition('.')[0]}.threshold".lstrip("."))
                 floor = -math.inf if threshold is None else -float(threshold.max())
                 limit = _state_bits(network, name)
-                specs.append(_spec(name, family, count, seen, limit, method, percentile, floor))
-    return tuple(specs)
+                specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
+    if not exact:
+        return tuple(specs)
+    widths = ExactWidths(network, watch.few_samples, sources)
+    if entry.optional and not widths.passes(specs):
+        specs += entry.optional
+    return widths.limited(specs)
 
 
 class _Watch:
@@ -113,12 +136,19 @@ class _Watch:
     Attributes:
         states: Values of every state.
         sizes: Elements of every state for one sample.
+        inputs_on_grid: Whether all inputs of the network are in fixed point already.
+        inputs: Values of those that are not.
+        first: The first batch.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
         self.generator = generator
         self.states: dict[str, SeenValues] = {}
         self.sizes = StateSizes()
+        self.inputs_on_grid = True
+        # A generator of its own, so that the samples of states do not depend on it.
+        self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
+        self.first: Inputs = torch.empty(0)
         self._largest_inputs: dict[str, float] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
@@ -131,13 +161,28 @@ class _Watch:
                     self.sizes = state_sizes(self._original, inputs, _number_of(labels))
                 self._inputs = inputs
                 run(self._network, inputs)
+                self._see(number, inputs)
 
-    def weight_bits(self, name: str, weight: Tensor) -> int:
-        """Widest weights whose sums over the largest inputs are exact."""
+    @property
+    def few_samples(self) -> Inputs:
+        """A few samples of the first batch."""
+        return self.sizes.first_samples(self.first, _FEW)
+
+    def _see(self, number: int, inputs: Inputs) -> None:
+        """Take notice of inputs of the network."""
+        if number == 0:
+            self.first = inputs
+        for one in tensors(inputs):
+            self.inputs_on_grid = self.inputs_on_grid and on_grid(one)
+            if one.is_floating_point():
+                self.inputs.add(one, kept=_KEPT_INPUTS)
+
+    def weight_bits(self, name: str, weight: Tensor, coded: Mapping[str, int]) -> int:
+        """Widest weights whose sums over the largest inputs, or the largest codes of inputs, are exact."""
         layer_name = name.rpartition(".")[0]
         if layer_name not in self._largest_inputs or weight.ndim < 2:
             return _WIDEST
-        largest_sum = self._fan_in[layer_name] * self._largest_inputs[layer_name]
+        largest_sum = self._fan_in[layer_name] * coded.get(layer_name, self._largest_inputs[layer_name])
         # Codes of b bits are at most 2**(b - 1).
         limit = SIMULATED_BITS + 1 - math.ceil(math.log2(max(largest_sum, 1)))
         if limit < 2:
@@ -219,6 +264,17 @@ def _constants(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def _input_spec(network: nn.Module, watch: _Watch, method: RangeMethod, percentile: float) -> ParameterSpec:
+    """The input of the network, which a device holds until its first layers have read it."""
+    count = elements_of_a_step(network, watch.first)
+    return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, _INPUT_BITS, method, percentile)
+
+
+def _largest_code(spec: ParameterSpec) -> int:
+    fmt = spec.format(spec.max_bits)
+    return max(-fmt.min_code, fmt.max_code)
+
+
 def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
@@ -272,29 +328,3 @@ def _constant_spec(name: str, family: Family, values: Tensor) -> ParameterSpec:
         # All bits behind the point, whatever the decay, so that a trained one may change.
         return ParameterSpec(name, family, count, 0.0, 0.5, max_bits=DECAY_BITS)
     return ParameterSpec(name, family, count, low, high if low < high else 0.5, max_bits=_WIDEST)
-
-
-def _spec(
-    name: str,
-    family: Family,
-    count: int,
-    seen: SeenValues,
-    max_bits: int,
-    method: RangeMethod,
-    percentile: float,
-    floor: float = -math.inf,
-) -> ParameterSpec:
-    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
-    if low == high == 0:
-        # A signed format of one bit has no positive values, so that no such one holds a range around 0.
-        one_bit = QFormat(0, 1, signed=False)
-        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits, formats=(one_bit,))
-    if method is RangeMethod.LEAST_SQUARES:
-        # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
-        formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))
-        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats)
-    if method is RangeMethod.PERCENTILE:
-        cut_low, cut_high = seen.percentiles(percentile)
-        if cut_low < 0 or cut_high > 0:
-            low, high = min(cut_low, 0.0), max(cut_high, 0.0)
-    return ParameterSpec(name, family, count, low, high, max_bits=max_bits)

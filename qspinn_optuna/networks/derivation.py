@@ -64,7 +64,9 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
     """
     quantizers = quantizers or {}
     kind: Any = type(module)
-    module.__class__ = _derived_class(mixins, kind, tuple(quantizers))
+    # One class however often a module is derived: pickle finds only classes that are not made here.
+    before, kind, names = _ORIGINS.get(kind, ((), kind, ()))
+    module.__class__ = _derived_class((*mixins, *before), kind, tuple(dict.fromkeys((*names, *quantizers))))
     module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
 
 
@@ -92,11 +94,10 @@ _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
-    if issubclass(original, Derived):
-        bases = (*mixins, original)
-    else:
-        bases = (*mixins, DerivedMemory if issubclass(original, base.MemoryModule) else Derived, original)
-    derived = type(f"Quantized{original.__name__}", bases, body)
+    own: tuple[type, ...] = ()
+    if not issubclass(original, Derived):
+        own = (DerivedMemory if issubclass(original, base.MemoryModule) else Derived,)
+    derived = type(f"Quantized{original.__name__}", (*mixins, *own, original), body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived
 

@@ -110,7 +110,7 @@ def _compare(single: list[_Seen], double: list[_Seen]) -> None:
     for seen, exact in zip(single, double, strict=True):
         name, value, precise = seen.name or "the output", seen.value.double(), exact.value.double()
         if bool(value.isnan().any()):
-            raise InexactError(f"This configuration makes {name} NaN, which fixed point does not have.")
+            raise InexactError.at(name, f"This configuration makes {name} NaN, which fixed point does not have.")
         if not value.numel():
             continue
         # Equal infinities have no difference.
@@ -118,11 +118,13 @@ def _compare(single: list[_Seen], double: list[_Seen]) -> None:
         # Scores may be scaled by anything.
         tolerance = _OUTPUT_TOLERANCE * float(precise.abs().max()) if seen.name is None else 0.0
         if not difference <= tolerance:
-            raise InexactError(
+            raise InexactError.at(
+                name,
                 f"float32 cannot carry this configuration exactly: {name} differs from its exact value by up to "
                 f"{difference:.3g}. Give what is added up there, its layer's weights above all, fewer bits. "
                 "Inputs of the network must be fixed-point numbers too, pixels multiples of 1/256 and not of 1/255, "
-                "and averages those of 2, 4, 8 ... values."
+                "and averages those of 2, 4, 8 ... values: calibrate makes a parameter of inputs and averages that are "
+                "not.",
             )
 
 

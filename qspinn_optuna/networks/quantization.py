@@ -17,10 +17,12 @@ from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
+from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
 from qspinn_optuna.networks.unreached import guard, missing_names
@@ -42,8 +44,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
     (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
     see :mod:`~qspinn_optuna.networks.integrate_and_fire`; others run their own float code, and only the results are
-    rounded. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then read as
-    they are.
+    rounded. The input is rounded where it enters, and averages are sums times a factor, if ``config`` names them; see
+    :func:`calibrate`. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then
+    read as they are.
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
@@ -85,6 +88,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+    _quantize_entry(network, config, generators)
     mark_passes(network)
     functional.invalidate_reset_cache(network)
     return network
@@ -157,7 +161,8 @@ class _Generators:
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
-    unknown = sorted(set(config.parameters) - {parameter.name for parameter in found})
+    named = {name for name in config.parameters if name != INPUT and not is_reciprocal(name)}
+    unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
     needed = [parameter.name for parameter in found if parameter.family is not Family.TRACE]
     missing = missing_names(network, needed, config.parameters)
@@ -187,6 +192,23 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
     # Delays and the like, whose states have a fixed width, need no name.
     stateful = has_states(module) and ("v" in module._memories or bool(coefficients(module)))
     return stateful or (is_layer(module) and any(True for _ in module.parameters(recurse=False)))
+
+
+def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: _Generators) -> None:
+    """Quantize what belongs to no module: the input of the network, and factors of its averages."""
+    mixins: list[type] = []
+    if INPUT in config.parameters:
+        mixins.append(QuantizedInput)
+        network.__dict__["_input_quantization"] = InputQuantization(config[INPUT], generators.of(INPUT))
+    reciprocals = reciprocal_counts(config.parameters)
+    if reciprocals:
+        mixins.append(FixedPointDivisions)
+        network.__dict__["_reciprocals"] = {
+            count: float(ParameterQuantizer(name, config[name], generators.of(name))(torch.tensor(1 / count)))
+            for count, name in reciprocals.items()
+        }
+    if mixins:
+        derive(network, *mixins)
 
 
 def _quantize_stateful(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
+from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.vocabulary import Vocabulary
 
 _KEPT_VALUES = 20_000
@@ -103,3 +104,39 @@ def _candidates(values: NDArray[np.float64], bits: int) -> Iterator[QFormat]:
 def _squared_error(values: NDArray[np.float64], fmt: QFormat) -> float:
     rounded = quantize(torch.from_numpy(values), fmt, Rounding.NEAREST).numpy()
     return float(np.square(rounded - values).mean())
+
+
+def calibrated_spec(
+    name: str,
+    family: Family,
+    count: int,
+    seen: SeenValues,
+    max_bits: int,
+    method: RangeMethod,
+    percentile: float,
+    floor: float = -math.inf,
+) -> ParameterSpec:
+    """A parameter with the range and the formats of the values that were seen.
+
+    Args:
+        name: Of the parameter.
+        family: Its family.
+        count: Its elements.
+        seen: Its values.
+        max_bits: Widest format.
+        method: How the range is made.
+        percentile: Part of the values that is kept, in percent, if ``method`` is that one.
+        floor: Smaller values are resolved as coarsely as this one, if ``method`` is that of least squares.
+    """
+    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
+    if low == high == 0:
+        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits)
+    if method is RangeMethod.LEAST_SQUARES:
+        # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
+        formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))
+        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats)
+    if method is RangeMethod.PERCENTILE:
+        cut_low, cut_high = seen.percentiles(percentile)
+        if cut_low < 0 or cut_high > 0:
+            low, high = min(cut_low, 0.0), max(cut_high, 0.0)
+    return ParameterSpec(name, family, count, low, high, max_bits=max_bits)

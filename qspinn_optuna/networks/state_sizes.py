@@ -48,6 +48,16 @@ class StateSizes:
         samples = round(lengths[0] / self.rows) if lengths else 1
         return self.counts[name] + self.growth[name] * (samples - 1)
 
+    def first_samples(self, inputs: Inputs, count: int) -> Inputs:
+        """The first ``count`` samples of inputs, or all of them if there are not more."""
+        lengths = [
+            one.shape[dimension]
+            for one, dimension in zip(tensors(inputs), self.dimensions, strict=False)
+            if dimension is not None and dimension < one.ndim
+        ]
+        length = round(count * self.rows)
+        return _resized(inputs, self.dimensions, length) if lengths and length < min(lengths) else inputs
+
 
 class _Runner:
     """Runs a network to see the sizes of its states."""

@@ -343,11 +343,15 @@ def test_an_iterator_that_is_used_up_is_told() -> None:
         workload.test(space_of(workload).uniform(8, Scheme.PTQ, Rounding.NEAREST), 0)
 
 
-def test_off_grid_inputs_are_refused_with_the_reason() -> None:
-    def off_grid(seed: int) -> list[tuple[Tensor, Tensor]]:
-        return [(inputs * (0.1 + torch.rand_like(inputs)), labels) for inputs, labels in toy_batches(seed)]
+def off_grid(seed: int) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        (inputs * (0.1 + torch.rand(inputs.shape, generator=generator)), labels) for inputs, labels in toy_batches(seed)
+    ]
 
-    workload = toy_workload(validation=off_grid(1), calibration=off_grid(0))
+
+def test_inputs_off_the_grid_that_calibration_has_not_shown_are_refused_with_the_reason() -> None:
+    workload = toy_workload(validation=off_grid(1))
     config = QuantizationSpace(workload.parameters, (2, 12)).uniform(12, Scheme.PTQ, Rounding.TRUNCATION)
     with pytest.raises(ValueError, match="Inputs of the network must be fixed-point numbers"):
         counts_of(workload.evaluate(config, 0))
@@ -397,16 +401,14 @@ def test_the_check_for_exactness_takes_whole_sequences() -> None:
 
 
 def test_a_configuration_that_cannot_be_carried_is_pruned_and_the_study_goes_on() -> None:
-    class Averaged(ToyNetwork):
-        def forward(self, spikes: Tensor) -> Any:
-            return super().forward(spikes / 3)
-
-    workload = toy_workload(network=Averaged(), fine_tune=None)
+    workload = toy_workload(validation=off_grid(1), fine_tune=None)
     space = QuantizationSpace(workload.parameters, (2, 8), (Scheme.PTQ,))
     study = open_study("toy", None, space, workload=workload)
     study.optimize(QuantizationObjective(workload, space), n_trials=2)
     assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED"]
     assert "averages those of 2, 4, 8" in study.trials[0].user_attrs["refused"]
+    with pytest.raises(ValueError, match="averages those of 2, 4, 8"):
+        ParetoFront.from_study(study)
 
 
 def test_a_layer_that_was_silent_before_is_not_blamed_on_its_formats(recwarn: pytest.WarningsRecorder) -> None:

@@ -16,6 +16,8 @@ _WIDTHS = {
     Family.TRACE: (2, 8),
     Family.THRESHOLD: (2, 8),
     Family.DECAY: (2, 8),
+    Family.SCALE: (2, 8),
+    Family.INPUT: (2, 8),
 }
 """First and last width of each family, as far as its ``max_bits`` goes."""
 

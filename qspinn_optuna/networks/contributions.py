@@ -1,0 +1,126 @@
+"""What is added up where: the synapses, inputs and factors whose values reach a sum without a spike between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import functional
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.batches import Inputs, call, mapped
+from qspinn_optuna.networks.inputs import INPUT
+from qspinn_optuna.networks.reciprocals import FoundReciprocals, reciprocal_name
+from qspinn_optuna.networks.support import SYNAPSES, has_states
+from qspinn_optuna.networks.watching import fresh_copy
+
+OUTPUT = "the output"
+"""Name of what a network puts out."""
+
+
+def contributions(network: nn.Module, inputs: Inputs) -> Mapping[str, frozenset[str]]:
+    """What reaches every synapse, every module with states, and the output.
+
+    It is read from the graph of a forward pass, so that a part of ``forward`` without gradients hides what it adds.
+
+    Args:
+        network: A supported network, quantized or not.
+        inputs: A few samples.
+
+    Returns:
+        Names of synapses, of reciprocals, and "input", by the names of modules and "the output". Empty if the network
+        cannot run with gradients.
+    """
+    network = fresh_copy(network).eval().requires_grad_()
+    watch = _GraphWatch(network)
+    try:
+        with torch.enable_grad(), watch.divisions:
+            functional.reset_net(network)
+            entered = mapped(inputs, _as_leaf)
+            watch.mark(INPUT, entered)
+            output = call(network, entered)
+    except RuntimeError:
+        # An operation without a gradient, such as a write into a view.
+        return {}
+    watch.look(OUTPUT, output)
+    return watch.found()
+
+
+class _GraphWatch:
+    """Keeps the nodes of the graph that synapses, neurons and divisions make.
+
+    Args:
+        network: It gets hooks.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.divisions = FoundReciprocals()
+        # NOTE: nodes are kept, since a node that is let go is another object when it is found again.
+        self._names: dict[Any, set[str]] = {}
+        self._ends: set[Any] = set()
+        self._looked: list[tuple[str, Any]] = []
+        self._found_before: list[int] = []
+        for name, module in network.named_modules():
+            synapse = isinstance(module, SYNAPSES)
+            if synapse or has_states(module):
+                module.register_forward_pre_hook(lambda _, inputs, name=name: self.look(name, inputs))
+            if has_states(module):
+                module.register_forward_pre_hook(self._enter)
+                module.register_forward_hook(self._leave)
+            elif synapse:
+                module.register_forward_hook(lambda _, __, output, name=name: self.mark(name, output))
+
+    def _enter(self, *_: Any) -> None:
+        self._found_before.append(len(self.divisions.found))
+
+    def _leave(self, _: nn.Module, __: Any, output: Any) -> None:
+        # What a neuron divides within its step, as by a time constant, it does in fixed point by its decay.
+        del self.divisions.found[self._found_before.pop() :]
+        self._ends.update(_nodes(output))
+
+    def mark(self, name: str, value: Any) -> None:
+        """``value`` is what ``name`` contributes."""
+        for node in _nodes(value):
+            self._names.setdefault(node, set()).add(name)
+
+    def look(self, name: str, value: Any) -> None:
+        """``name`` takes ``value``."""
+        self._looked += [(name, node) for node in _nodes(value)]
+
+    def found(self) -> dict[str, frozenset[str]]:
+        """What contributes to all that was looked at."""
+        for count, quotient in self.divisions.found:
+            self.mark(reciprocal_name(count), quotient)
+        found: dict[str, set[str]] = {}
+        for name, node in self._looked:
+            found.setdefault(name, set()).update(self._behind(node))
+        return {name: frozenset(names) for name, names in found.items()}
+
+    def _behind(self, first: Any) -> set[str]:
+        names: set[str] = set()
+        seen: set[Any] = set()
+        pending = [first]
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen or node in self._ends:
+                continue
+            seen.add(node)
+            names |= self._names.get(node, set())
+            pending += [before for before, _ in node.next_functions]
+        return names
+
+
+def _as_leaf(values: Tensor) -> Tensor:
+    """A copy with a gradient, into which a network may write."""
+    values = values.detach().clone()
+    return values.requires_grad_().clone() if values.is_floating_point() else values
+
+
+def _nodes(value: Any) -> list[Any]:
+    """Nodes of the graph that made the tensors of an argument or a result."""
+    if isinstance(value, Tensor):
+        return [] if value.grad_fn is None else [value.grad_fn]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [node for part in value for node in _nodes(part)] if isinstance(value, tuple | list) else []

@@ -1,0 +1,109 @@
+"""The input of a network: whether it is in fixed point already, what a device keeps of it, and its rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.networks.batches import Inputs, mapped, tensors
+from qspinn_optuna.networks.neurons import store_state
+from qspinn_optuna.networks.watching import run, watched
+
+INPUT = "input"
+"""Name of the parameter."""
+
+GRID_BITS = 16
+"""Digits that sensors and counters give at most; inputs of more are real numbers."""
+
+
+def on_grid(values: Tensor, bits: int = GRID_BITS) -> bool:
+    """Whether values are multiples of one power of two, by integers of at most ``bits`` bits and a sign.
+
+    Args:
+        values: Of any shape; integers and booleans are on a grid, whatever their size.
+        bits: Digits of the largest value.
+    """
+    if not values.is_floating_point() or values.numel() == 0:
+        return True
+    largest = float(values.detach().abs().max())
+    if largest == 0 or not math.isfinite(largest):
+        return True
+    codes = values.detach().double() * 2.0 ** (bits - math.frexp(largest)[1])
+    return bool((codes == codes.round()).all())
+
+
+def elements_of_a_step(network: nn.Module, inputs: Inputs) -> int:
+    """Elements of the input that a device holds at a time: those of one sample at one time step.
+
+    A dimension is the batch if twice its length gives states of twice as many samples, and time if it gives more steps.
+
+    Args:
+        network: A supported network.
+        inputs: A batch as the network takes it.
+    """
+    samples, steps = _observed(network, inputs)
+    held = [one for one in tensors(inputs) if one.is_floating_point()]
+    if samples == 0:
+        return sum(one[0].numel() for one in held)
+    counts = [one.numel() for one in held]
+    for dimension in range(2):
+        try:
+            more_samples, more_steps = _observed(network, mapped(inputs, partial(_twice, dimension=dimension)))
+        except Exception:
+            continue
+        if more_samples == 2 * samples or more_steps > steps:
+            pairs = zip(counts, held, strict=True)
+            counts = [count // one.shape[dimension] if dimension < one.ndim else count for count, one in pairs]
+    return sum(counts)
+
+
+def _twice(values: Tensor, dimension: int) -> Tensor:
+    return torch.cat([values, values], dimension) if dimension < values.ndim else values
+
+
+def _observed(network: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    """Samples and time steps of the states of a run; none if there are no states."""
+    seen: dict[str, list[int]] = {}
+    run(watched(network, lambda name, value: seen.setdefault(name, []).append(len(value))), inputs)
+    return max((max(sizes) for sizes in seen.values()), default=0), max(map(len, seen.values()), default=0)
+
+
+def quantize_input(value: Any, quantization: InputQuantization) -> Any:
+    """Arguments of a network with their floating-point tensors on the grid."""
+    if isinstance(value, Tensor):
+        return quantization(value) if value.is_floating_point() else value
+    if isinstance(value, tuple | list):
+        return type(value)(quantize_input(part, quantization) for part in value)
+    return value
+
+
+@dataclass
+class InputQuantization:
+    """Puts inputs on a grid.
+
+    Args:
+        quantization: Format and rounding.
+        generator: Source of the draws of stochastic rounding.
+    """
+
+    quantization: ParameterQuantization
+    generator: torch.Generator
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """``value`` on the grid, saturated, with a gradient straight through."""
+        return store_state(INPUT, value, self.quantization, self.generator)
+
+
+class QuantizedInput:
+    """Mixin of a network whose input is rounded and saturated where it enters."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        quantization: InputQuantization = self.__dict__["_input_quantization"]
+        rounded = {name: quantize_input(value, quantization) for name, value in kwargs.items()}
+        return super().forward(*quantize_input(args, quantization), **rounded)  # type: ignore[misc]

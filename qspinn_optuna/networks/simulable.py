@@ -1,0 +1,157 @@
+"""The widest parameters that float32 simulates exactly, found by running the quantized network before any study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.networks.batches import Inputs
+from qspinn_optuna.networks.coefficients import Coefficient, coefficients
+from qspinn_optuna.networks.contributions import OUTPUT
+from qspinn_optuna.networks.discovery import synaptic_parameters
+from qspinn_optuna.networks.exactness import check_exact
+from qspinn_optuna.networks.inputs import INPUT
+from qspinn_optuna.networks.quantization import freeze_network, quantize_network
+from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.watching import join
+from qspinn_optuna.parameters import Family, ParameterSpec
+
+_NARROWEST = 2
+"""Width to which parameters are limited at most."""
+
+_FINE_STEPS = 10
+"""Width from which limits are found bit by bit."""
+
+_ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
+"""Stochastic rounding has the values of these."""
+
+
+class ExactWidths:
+    """Limits the widths of a network's parameters to what the simulation carries exactly.
+
+    Args:
+        network: Float, without batch normalization.
+        inputs: A few samples.
+        contributions: What is added up where, see :func:`~.contributions.contributions`.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Inputs, contributions: Mapping[str, frozenset[str]]) -> None:
+        self.network = network
+        self.inputs = inputs
+        self.contributions = contributions
+        self._terms = _terms_of_modules(network)
+
+    def passes(self, specs: Sequence[ParameterSpec]) -> bool:
+        """Whether the network at the widest widths is exact."""
+        return self._error(specs, {}) is None
+
+    def limited(self, specs: Sequence[ParameterSpec]) -> tuple[ParameterSpec, ...]:
+        """``specs`` with the ``max_bits`` with which the network is exact.
+
+        What is added up with too many digits loses those behind the point first: of the parameters that reach the sum,
+        the one with the finest grid gets fewer bits, until the sum is exact.
+
+        Raises:
+            ValueError: If not even narrow widths are exact, naming the layer, and what to change.
+        """
+        widths = {spec.name: spec.max_bits for spec in specs if spec.fixed_bits is None}
+        error = self._error(specs, widths)
+        if error is None:
+            return tuple(specs)
+        narrow = {name: min(bits, _NARROWEST) for name, bits in widths.items()}
+        hopeless = self._error(specs, narrow)
+        if hopeless is not None:
+            raise ValueError(_remedy(hopeless)) from hopeless
+        while error is not None:
+            name = self._finest(error.where or OUTPUT, specs, widths)
+            if name is None:
+                # Another layer's digits must be the reason: all become narrower together.
+                most = max(widths.values()) - 1
+                widths = {name: min(bits, most) for name, bits in widths.items()}
+            else:
+                widths[name] -= 2 if widths[name] > _FINE_STEPS else 1
+            error = self._error(specs, widths)
+        return tuple(_narrowed(spec, widths[spec.name]) if spec.name in widths else spec for spec in specs)
+
+    def _error(self, specs: Sequence[ParameterSpec], widths: Mapping[str, int]) -> InexactError | None:
+        """Why the network is not exact; None if it is."""
+        formats = {
+            spec.name: spec.format(widths.get(spec.name, spec.max_bits)) for spec in specs if spec.fixed_bits is None
+        }
+        for rounding in _ROUNDINGS:
+            quantizations = {name: ParameterQuantization(fmt, rounding) for name, fmt in formats.items()}
+            network = quantize_network(self.network, QuantizationConfig(Scheme.PTQ, quantizations))
+            try:
+                check_exact(freeze_network(network).eval(), self.inputs)
+            except InexactError as error:
+                return error
+        return None
+
+    def _finest(self, where: str, specs: Sequence[ParameterSpec], widths: Mapping[str, int]) -> str | None:
+        """The parameter that takes most digits behind the point in the sum ``where``; None if none can be narrower."""
+        by_name = {spec.name: spec for spec in specs if spec.name in widths}
+        module = where if where in self.contributions else where.rpartition(".")[0]
+        terms = [
+            tuple(name for name in term if name in by_name)
+            for source in {module, *self.contributions.get(module, ())}
+            for term in self._terms_of(source)
+        ]
+        terms = [term for term in terms if any(widths[name] > _NARROWEST for name in term)]
+        if not terms:
+            return None
+        digits = {name: spec.format(widths[name]).fraction_bits for name, spec in by_name.items()}
+        finest = max(terms, key=lambda term: (sum(digits[name] for name in term), term))
+        return max(finest, key=lambda name: (widths[name], name))
+
+    def _terms_of(self, source: str) -> list[tuple[str, ...]]:
+        """What a module adds to a sum: products of parameters, its own with those that reach it."""
+        if source not in self._terms:
+            return [(source,)]
+        factors = [
+            name
+            for before in sorted(self.contributions.get(source, ()))
+            for name in (self._terms[before][0] if self._terms.get(before) else (before,))
+        ]
+        products, alone = self._terms[source][:1], self._terms[source][1:]
+        return [*((*product, *factors) for product in products), *alone]
+
+
+def _terms_of_modules(network: nn.Module) -> dict[str, list[tuple[str, ...]]]:
+    """Parameters that are summands, by their modules: of synapses the weight first, of others the states with decays.
+
+    A shared weight is that of each of its modules.
+    """
+    names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for name, module in network.named_modules():
+        own = [(names[id(each)],) for each in module.parameters(recurse=False) if id(each) in names]
+        decays = [join(name, coefficient.name) for coefficient in _decays(module)]
+        states = [(join(name, state), *decays) for state in getattr(module, "_memories", ())]
+        if own or states:
+            found[name] = [*own, *states]
+    return found
+
+
+def _decays(module: nn.Module) -> list[Coefficient]:
+    found = coefficients(module) if has_states(module) else ()
+    return [coefficient for coefficient in found if coefficient.family is Family.DECAY]
+
+
+def _narrowed(spec: ParameterSpec, bits: int) -> ParameterSpec:
+    if bits == spec.max_bits:
+        return spec
+    return replace(spec, max_bits=bits, formats=tuple(fmt for fmt in spec.formats if fmt.bits <= bits))
+
+
+def _remedy(error: InexactError) -> str:
+    what = str(error).partition(". ")[0]
+    return (
+        f"{error.where} cannot be simulated exactly, whatever the widths: with {_NARROWEST} bits a parameter, {what}. "
+        "All that reaches it must be sums and products of fixed-point numbers. In forward, multiply by powers of two, "
+        "divide by whole numbers, and leave the normalization of inputs to the data, whose values then are the "
+        f"parameter {INPUT!r}."
+    )

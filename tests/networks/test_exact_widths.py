@@ -1,0 +1,132 @@
+"""Widths that cannot be simulated exactly are left out before a study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.config import InexactError, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
+from qspinn_optuna.networks.contributions import contributions
+from qspinn_optuna.parameters import ParameterSpec
+from qspinn_optuna.space import QuantizationSpace
+from tests.networks.builders import eighths
+
+
+class MembraneShortcut(nn.Module):
+    """Adds what two synapses put out, one of them large, before the neuron."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.stem, self.inner = nn.Linear(6, 8), nn.Linear(8, 8)
+        self.first, self.second = neuron.LIFNode(v_threshold=0.5), neuron.LIFNode(v_threshold=0.5)
+        self.head = nn.Linear(8, 3)
+        nn.init.uniform_(self.stem.weight, -400, 400)
+
+    def forward(self, x: Tensor) -> Any:
+        current = self.stem(x)
+        return self.head(self.second(current + self.inner(self.first(current))))
+
+
+def limits(specs: tuple[ParameterSpec, ...]) -> dict[str, int]:
+    return {spec.name: spec.max_bits for spec in specs}
+
+
+INPUTS = torch.randn((12, 6), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.TRUNCATION])
+def test_a_fine_bias_beside_large_weights_gets_fewer_bits(rounding: Rounding) -> None:
+    specs = calibrate(MembraneShortcut(), [INPUTS])
+    config = QuantizationSpace(specs, (2, 24)).uniform(24, Scheme.PTQ, rounding)
+    assert config.bits == limits(specs)
+    check_exact(freeze_network(quantize_network(MembraneShortcut(), config)), INPUTS)
+    assert config.bits["stem.bias"] < config.bits["inner.bias"] == 16
+    wider = ParameterQuantization(QFormat.covering(-0.4, 0.4, 16), rounding)
+    too_fine = replace(config, parameters={**config.parameters, "stem.bias": wider})
+    with pytest.raises(InexactError, match="stem differs"):
+        check_exact(freeze_network(quantize_network(MembraneShortcut(), too_fine)), INPUTS)
+
+
+def test_contributions_end_at_neurons() -> None:
+    found = contributions(MembraneShortcut(), INPUTS)
+    assert found == {
+        "stem": {"input"},
+        "first": {"stem", "input"},
+        "inner": frozenset(),
+        "second": {"stem", "inner", "input"},
+        "head": frozenset(),
+        "the output": {"head"},
+    }
+
+
+class Repeats(nn.Module):
+    """A loop over time with an average of 3 that goes into a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.neuron, self.head = nn.Linear(6, 9), neuron.IFNode(), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        steps = [self.head(self.neuron(self.hidden(x)).unflatten(1, (3, 3)).mean(2)) for _ in range(3)]
+        return torch.stack(steps).mean(0)
+
+
+def test_contributions_of_loops_are_those_of_a_step() -> None:
+    found = contributions(Repeats(), INPUTS)
+    assert found["head"] == {"reciprocal.3"}
+    assert found["neuron"] == {"hidden", "input"}
+    assert found["the output"] == {"head", "reciprocal.3"}
+
+
+def test_networks_without_gradients_have_no_known_contributions() -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.from_numpy(x.numpy())
+
+    assert contributions(InPlace(), INPUTS) == {}
+
+
+def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
+    class Normalized(MembraneShortcut):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward((x - 0.1307) * 3.246)
+
+    with pytest.raises(ValueError, match=r"^stem cannot be simulated exactly, whatever the widths.*powers of two"):
+        calibrate(Normalized(), [eighths(12, 6)])
+
+
+def test_networks_that_draw_are_left_to_the_study() -> None:
+    class Noisy(MembraneShortcut):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(x + torch.rand(x.shape, dtype=x.dtype))
+
+    assert limits(calibrate(Noisy(), [eighths(12, 6)]))["head.weight"] > 8
+
+
+def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        layer.Linear(6, 8), neuron.LIFNode(v_threshold=0.5), layer.Linear(8, 4), neuron.IFNode(v_threshold=0.5)
+    )
+    functional.set_step_mode(network, "m")
+    found = limits(calibrate(network, [eighths(3, 4, 6)]))
+    # 24 bits less those of 6 sums of 12 eighths; a membrane leaves room for its decay.
+    assert found == {
+        "0.weight": 16,
+        "0.bias": 16,
+        "1.v": 12,
+        "1.threshold": 16,
+        "1.decay": 8,
+        "2.weight": 16,
+        "2.bias": 16,
+        "3.v": 16,
+        "3.threshold": 16,
+    }
