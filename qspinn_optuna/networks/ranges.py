@@ -130,7 +130,9 @@ def calibrated_spec(
     """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
     if low == high == 0:
-        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits)
+        # A signed format of one bit has no positive values, so that no such one holds a range around 0.
+        one_bit = QFormat(0, 1, signed=False)
+        return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits, formats=(one_bit,))
     if method is RangeMethod.LEAST_SQUARES:
         # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
         formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))

@@ -103,12 +103,21 @@ def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
         calibrate(Normalized(), [eighths(12, 6)])
 
 
-def test_networks_that_draw_are_left_to_the_study() -> None:
+def test_networks_that_draw_spikes_see_the_same_ones_in_both_precisions() -> None:
+    class Drawing(MembraneShortcut):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward((x > torch.rand(x.shape, dtype=x.dtype)).to(x))
+
+    assert limits(calibrate(Drawing(), [eighths(12, 6)]))["head.weight"] > 8
+
+
+def test_noise_that_is_on_no_grid_is_refused_before_the_study() -> None:
     class Noisy(MembraneShortcut):
         def forward(self, x: Tensor) -> Any:
             return super().forward(x + torch.rand(x.shape, dtype=x.dtype))
 
-    assert limits(calibrate(Noisy(), [eighths(12, 6)]))["head.weight"] > 8
+    with pytest.raises(ValueError, match="cannot be simulated exactly"):
+        calibrate(Noisy(), [eighths(12, 6)])
 
 
 def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:
