@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
 from qspinn_optuna.networks.watching import join, run, watched
@@ -49,7 +50,7 @@ def find_parameters(network: nn.Module, sample: Tensor | None = None) -> tuple[N
     for name, module in network.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
             if names.get(id(parameter)) == join(name, own):
-                family = Family.BIAS if own.endswith("bias") else Family.WEIGHT
+                family = Family.BIAS if own.endswith("bias") or _is_offset(module, own) else Family.WEIGHT
                 found.append(NetworkParameter(join(name, own), family, parameter.numel()))
         if has_states(module):
             found += _of_neurons(name, module, sizes)
@@ -79,6 +80,10 @@ def _of_neurons(name: str, module: Any, sizes: dict[str, int]) -> Iterator[Netwo
         yield NetworkParameter(join(name, state), family, sizes.get(join(name, state)))
     for coefficient in coefficients(module):
         yield NetworkParameter(join(name, coefficient.name), coefficient.family, 1)
+
+
+def _is_offset(module: nn.Module, own: str) -> bool:
+    return isinstance(module, ChannelAffine) and own == "offset"
 
 
 def _learns_decay(module: nn.Module) -> bool:
