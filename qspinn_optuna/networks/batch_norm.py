@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
@@ -43,6 +46,8 @@ def fold_batch_norm(network: nn.Module, sample: Any) -> nn.Module:
         ValueError: If a normalization keeps no running statistics or computes something else, or the network draws
             random numbers that no seed of torch's repeats.
     """
+    if isinstance(network, BATCH_NORMS):
+        network = nn.Sequential(network)
     network = fresh_copy(network).eval()
     norms = _find_norms(network)
     if not norms:
@@ -54,17 +59,18 @@ def fold_batch_norm(network: nn.Module, sample: Any) -> nn.Module:
             raise ValueError(f"{name} ({type(norm).__name__}) {error}.") from None
     double = fresh_copy(network).double()
     expected, dataflow = _reference(double, sample, norms)
+    largest = _largest(expected, dataflow.called)
     producers = {
         norm: synapse
         for norm, synapse in dataflow.producers().items()
         if _can_fold(network.get_submodule(synapse), norms[norm])
     }
     while True:
-        candidate = _without_norms(double, dataflow.called, producers)
+        candidate = _without_norms(double, largest, producers)
         difference = _first_difference(candidate, sample, norms, expected)
         if difference is None:
-            return _without_norms(network, dataflow.called, producers)
-        check_repeatable(lambda: (seen.value for seen in _reference(double, sample, norms)[0]))
+            return _without_norms(network, largest, producers)
+        check_repeatable(lambda: (torch.from_numpy(seen.value) for seen in _reference(double, sample, norms)[0]))
         culprit = difference.culprit(expected, producers)
         if culprit is None:
             raise ValueError(difference.message(norms))
@@ -77,11 +83,11 @@ class _Seen:
 
     Args:
         name: Of the normalization that put it out, or of the state.
-        value: The value.
+        value: The value, rounded.
     """
 
     name: str
-    value: Tensor
+    value: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -125,20 +131,21 @@ class _Comparison:
 
     def __call__(self, name: str, value: Tensor) -> None:
         if self.first is None and self._position < len(self._expected):
-            relative = _relative_difference(value, self._expected[self._position].value)
+            relative = _relative_difference(value.numpy(force=True), self._expected[self._position].value)
             if not relative <= _TOLERANCE:
                 self.first = _Difference(self._position, name, relative)
         self._position += 1
 
 
-def _relative_difference(value: Tensor, expected: Tensor) -> float:
+def _relative_difference(value: npt.NDArray[Any], expected: npt.NDArray[np.float32]) -> float:
+    """Largest change, relative to the largest expected value; equal infinities do not differ."""
     if value.shape != expected.shape:
-        return float("inf")
-    if not value.numel():
+        return np.inf
+    value = value.astype(np.float32)
+    if np.array_equal(value, expected):
         return 0.0
-    value, expected = value.double(), expected.double()
-    change = float((value - expected).masked_fill_(value == expected, 0.0).abs().max())
-    return 0.0 if change <= _NOISE else change / max(float(expected.abs().max()), _NOISE)
+    change = float(np.abs(np.subtract(value, expected, where=value != expected, out=np.zeros_like(expected))).max())
+    return 0.0 if change <= _NOISE else change / max(float(np.abs(expected).max()), _NOISE)
 
 
 def _find_norms(network: nn.Module) -> dict[str, nn.Module]:
@@ -153,9 +160,14 @@ def _find_norms(network: nn.Module) -> dict[str, nn.Module]:
 def _reference(network: nn.Module, sample: Any, norms: dict[str, nn.Module]) -> tuple[list[_Seen], Dataflow]:
     """What the original computes in float64, and from where normalizations take their inputs."""
     seen: list[_Seen] = []
-    network = watched(network, lambda name, value: seen.append(_Seen(name, value.clone())))
+
+    def see(name: str, value: Tensor) -> None:
+        # Half of the memory, and enough for the tolerance.
+        seen.append(_Seen(name, value.numpy(force=True).astype(np.float32)))
+
+    network = watched(network, see)
     dataflow = Dataflow(network, norms)
-    _run(network, sample, norms, lambda name, value: seen.append(_Seen(name, value.clone())), dataflow)
+    _run(network, sample, norms, see, dataflow)
     return seen, dataflow
 
 
@@ -183,18 +195,27 @@ def _run(
         see("the output", value)
 
 
-def _without_norms(network: nn.Module, called: set[str], producers: dict[str, str]) -> nn.Module:
+def _largest(seen: list[_Seen], called: set[str]) -> dict[str, float]:
+    """The largest magnitude that each normalization that ran has put out."""
+    found = dict.fromkeys(sorted(called), 0.0)
+    for name, value in ((each.name, each.value) for each in seen if each.value.size):
+        if name in found:
+            found[name] = max(found[name], float(np.abs(value).max()))
+    return found
+
+
+def _without_norms(network: nn.Module, largest: dict[str, float], producers: dict[str, str]) -> nn.Module:
     """A copy in which normalizations that ran are folded into their producers, or affine steps."""
     network = fresh_copy(network)
     trained = any(parameter.requires_grad for parameter in network.parameters())
-    for name in sorted(called):
+    for name, magnitude in largest.items():
         norm: Any = network.get_submodule(name)
         if name in producers:
             _fold(network.get_submodule(producers[name]), *scale_and_offset(norm))
             _replace(network, name, nn.Identity())
         else:
             own = [parameter.requires_grad for parameter in norm.parameters()]
-            _replace(network, name, channel_affine(norm, any(own) if own else trained).eval())
+            _replace(network, name, channel_affine(norm, any(own) if own else trained, magnitude).eval())
     functional.invalidate_reset_cache(network)
     return network
 

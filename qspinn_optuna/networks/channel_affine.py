@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,28 +17,34 @@ BATCH_NORMS: tuple[type[nn.Module], ...] = (
 )
 """Normalizations that are affine steps per channel once they are trained; those of tdBN and TEBN are subclasses."""
 
-ACCUMULATOR_FRACTION_BITS = 12
-"""Of what a quantized :class:`ChannelAffine` puts out."""
+ACCUMULATOR_BITS = 24
+"""Width of what a quantized :class:`ChannelAffine` puts out: what float32 holds exactly."""
 
-_LARGEST = 2.0**11
+_PRECISION_BITS = 11
+"""Bits of the magnitude of the largest output that was seen; the others of the accumulator are headroom."""
 
 
 class ChannelAffine(nn.Module):
     """``scale * x + offset`` per channel, the second dimension of the input (the third in step mode 'm').
 
-    In fixed point the device forms the product with all its digits, adds the offset, rounds once to multiples of
-    ``2**-12`` (ties up), and saturates at 2**11: an accumulator of 24 bits, which float32 holds exactly.
+    In fixed point the device forms the product with all its digits, adds the offset, and rounds once (ties up) to an
+    accumulator of 24 bits, which saturates.
 
     Args:
         scale: Factors, [channels].
         offset: Added after the product, [channels].
         trained: Whether the two are trained.
+        fraction_bits: Of the accumulator; see :func:`accumulator_fraction_bits`.
     """
 
-    def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True) -> None:
+    def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12) -> None:
         super().__init__()
+        self._set(scale, offset, trained, fraction_bits)
+
+    def _set(self, scale: Tensor, offset: Tensor, trained: bool, fraction_bits: int) -> None:
         self.scale = nn.Parameter(scale, trained)
         self.offset = nn.Parameter(offset, trained)
+        self.fraction_bits = fraction_bits
         self.in_fixed_point = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,14 +66,17 @@ class ChannelAffine(nn.Module):
         if not self.in_fixed_point:
             return x * scale + offset
         # Products of two 24-bit numbers have 48 digits.
-        return _accumulated(x.double() * scale.double() + offset.double()).to(x.dtype)
+        exact = x.double() * scale.double() + offset.double()
+        return _accumulated(exact, self.fraction_bits).to(x.dtype)
 
 
 class SteppedChannelAffine(ChannelAffine, base.StepModule):  # type: ignore[misc]
     """A :class:`ChannelAffine` with SpikingJelly's step modes."""
 
-    def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True, step_mode: str = "s") -> None:
-        super().__init__(scale, offset, trained)
+    def __init__(
+        self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12, step_mode: str = "s"
+    ) -> None:
+        super().__init__(scale, offset, trained, fraction_bits)
         self.step_mode = step_mode
 
 
@@ -76,11 +86,11 @@ class TemporalChannelAffine(ChannelAffine, base.MemoryModule):  # type: ignore[m
     It counts steps as the loop of a device does, which stores no further number for it.
     """
 
-    def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True, step_mode: str = "m") -> None:
+    def __init__(
+        self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12, step_mode: str = "m"
+    ) -> None:
         base.MemoryModule.__init__(self)
-        self.scale = nn.Parameter(scale, trained)
-        self.offset = nn.Parameter(offset, trained)
-        self.in_fixed_point = False
+        self._set(scale, offset, trained, fraction_bits)
         base.MemoryModule.register_memory(self, "step", 0)
         self.step_mode = step_mode
 
@@ -127,22 +137,35 @@ def scale_and_offset(norm: Any) -> tuple[Tensor, Tensor]:
     return scale, offset
 
 
-def channel_affine(norm: Any, trained: bool) -> ChannelAffine:
-    """The affine step that does what a trained normalization does, of the type of its statistics."""
+def accumulator_fraction_bits(largest: float) -> int:
+    """Fraction bits with which the magnitude of ``largest`` has 11 bits: as precise as states are, which come next."""
+    return _PRECISION_BITS - math.ceil(math.log2(largest)) if 0 < largest < math.inf else _PRECISION_BITS
+
+
+def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
+    """The affine step that does what a trained normalization does, of the type of its statistics.
+
+    Args:
+        norm: The normalization.
+        trained: Whether scale and offset are trained.
+        largest: Largest magnitude that it has put out.
+    """
+    bits = accumulator_fraction_bits(largest)
     scale, offset = scale_and_offset(norm)
     dtype = norm.bn_list[0].running_mean.dtype if hasattr(norm, "bn_list") else norm.running_mean.dtype
     scale, offset = scale.to(dtype), offset.to(dtype)
     step_mode = getattr(norm, "step_mode", None)
     if scale.ndim > 1:
-        return TemporalChannelAffine(scale, offset, trained, norm.step_mode)
+        return TemporalChannelAffine(scale, offset, trained, bits, norm.step_mode)
     if step_mode is None:
-        return ChannelAffine(scale, offset, trained)
-    return SteppedChannelAffine(scale, offset, trained, step_mode)
+        return ChannelAffine(scale, offset, trained, bits)
+    return SteppedChannelAffine(scale, offset, trained, bits, step_mode)
 
 
-def _accumulated(y: Tensor) -> Tensor:
+def _accumulated(y: Tensor, fraction_bits: int) -> Tensor:
     """On the grid of the accumulator, with gradients straight through where it does not saturate."""
-    resolution = 2.0**-ACCUMULATOR_FRACTION_BITS
-    inside = y.clamp(-_LARGEST, _LARGEST - resolution)
+    resolution = 2.0**-fraction_bits
+    largest = resolution * 2.0 ** (ACCUMULATOR_BITS - 1)
+    inside = y.clamp(-largest, largest - resolution)
     grid = torch.floor(inside.detach() / resolution + 0.5) * resolution
     return grid + (inside - inside.detach())

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import check_exact, find_parameters, fold_batch_norm, freeze_network, quantize_network
-from qspinn_optuna.networks.channel_affine import ChannelAffine, SteppedChannelAffine, TemporalChannelAffine
+from qspinn_optuna.networks.channel_affine import (
+    ChannelAffine,
+    SteppedChannelAffine,
+    TemporalChannelAffine,
+    accumulator_fraction_bits,
+)
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, run_multi, run_single
 
@@ -91,6 +96,17 @@ def test_fixed_point_is_that_of_integers(rounding: Rounding) -> None:
     assert output.dtype == torch.float32
     assert np.array_equal(np.ldexp(output.detach().double().numpy(), 12).astype(np.int64), expected)
     assert (expected == 2**23 - 1).any()
+
+
+def test_the_accumulator_suits_the_largest_output() -> None:
+    """11 bits for it, whatever its scale; 12 more are headroom."""
+    for largest, bits in ((1.0, 11), (1.5, 10), (4.0, 9), (1 / 64, 17), (3000.0, -1), (0.0, 11)):
+        assert accumulator_fraction_bits(largest) == bits
+        assert largest * 2**bits <= 2**11
+    network = nn.Sequential(nn.ReLU(), nn.BatchNorm1d(3))
+    network.get_parameter("1.weight").data.fill_(0.01)
+    folded: Any = fold_batch_norm(network, torch.tensor([[0.0, 1.0, 3.0]]))
+    assert folded[1].fraction_bits == 11 + 5  # 0.03 is under 1/32.
 
 
 @pytest.mark.parametrize("rounding", Rounding)
