@@ -1,129 +1,248 @@
-"""Fold batch normalization into the layers before it."""
+"""Fold batch normalization into the layers before it, or make it an affine step of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from qspinn_optuna.networks.batches import Inputs, as_inputs, mapped, widened
+from qspinn_optuna.networks.batches import Inputs, as_inputs
+from qspinn_optuna.networks.channel_affine import BATCH_NORMS, channel_affine, scale_and_offset
+from qspinn_optuna.networks.dataflow import Dataflow
 from qspinn_optuna.networks.nested import tensors_in
-from qspinn_optuna.networks.reach import reach_of
-from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
-from qspinn_optuna.networks.watching import fresh_copy, run, watched
+from qspinn_optuna.networks.precision import run_in_double
+from qspinn_optuna.networks.randomness import check_repeatable, same_draws
+from qspinn_optuna.networks.watching import fresh_copy, watched
 
 _TOLERANCE = 1e-6
-"""Largest change of a state or output, in float64, that folding may cause."""
+"""Largest change, relative to the largest value of a state or an output in float64, that folding may cause."""
+
+_NOISE = 1e-12
+"""Absolute change of what would be zero, were it not for rounding in float64."""
 
 
 def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     """A copy of ``network`` without batch normalization, folded into the weights and biases before it.
 
-    A run of ``sample`` shows which layer precedes a normalization; the order of the modules does not matter. The
-    outputs and states of the folded network are compared with the original ones.
+    A run of ``sample`` shows which layer precedes a normalization; the order of the modules does not matter, and
+    reshapes, transposes, dropout and averages may come between. A normalization that follows no such layer, such as
+    one before a neuron, after an addition, or with statistics of each time step, becomes a
+    :class:`~qspinn_optuna.networks.channel_affine.ChannelAffine`: a scale and an offset per channel, which are
+    parameters of the network, quantized and counted.
+
+    Folding is computed in float64. Outputs, states and what stands for a normalization are compared with the original
+    ones in float64: a layer whose folding changes them is left as it is, its normalization an affine step.
 
     Args:
         network: Any network; one without batch normalization is just copied.
-        sample: A batch as the network takes it; a tuple for several inputs.
+        sample: A batch as the network takes it; a tuple for several inputs. Normalization that it does not reach stays.
 
     Raises:
-        ValueError: If a normalization does not follow a convolution or linear layer directly, that layer is used
-            elsewhere too, it keeps no running statistics, or folding changes the output.
+        ValueError: If a normalization keeps no running statistics or computes something else, or the network draws
+            random numbers that no seed of torch's repeats.
     """
+    if isinstance(network, BATCH_NORMS):
+        network = nn.Sequential(network)
     network = fresh_copy(network).eval()
-    norms = {name: module for name, module in network.named_modules() if isinstance(module, BATCH_NORMS)}
+    norms = _find_norms(network)
     if not norms:
         return network
     sample = as_inputs(sample)
-    # Those that the sample does not reach stay as they are.
-    reached = reach_of(network, sample).modules
-    norms = {name: module for name, module in norms.items() if name in reached}
-    before = _precise_trace(network, sample)
-    producers = _find_producers(network, sample)
     for name, norm in norms.items():
-        synapse = producers.get(name)
-        if synapse is None:
-            raise ValueError(
-                f"{name} ({type(norm).__name__}) does not directly follow a convolution or linear layer that nothing "
-                "else uses, so it cannot be folded: move it there."
+        try:
+            scale_and_offset(norm)
+        except ValueError as error:
+            raise ValueError(f"{name} ({type(norm).__name__}) {error}.") from None
+    double = fresh_copy(network).double()
+    expected, dataflow = _reference(double, sample, norms)
+    largest = _largest(expected, dataflow.called)
+    producers = {
+        norm: synapse
+        for norm, synapse in dataflow.producers().items()
+        if _can_fold(network.get_submodule(synapse), norms[norm])
+    }
+    while True:
+        candidate = _without_norms(double, largest, producers)
+        difference = _first_difference(candidate, sample, norms, expected)
+        if difference is None:
+            return _without_norms(network, largest, producers)
+        check_repeatable(lambda: (torch.from_numpy(seen.value) for seen in _reference(double, sample, norms)[0]))
+        culprit = difference.culprit(expected, producers)
+        if culprit is None:
+            raise ValueError(difference.message(norms))
+        del producers[culprit]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A value of a run.
+
+    Args:
+        name: Of the normalization that put it out, or of the state.
+        value: The value, rounded.
+    """
+
+    name: str
+    value: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """The first value that folding changed.
+
+    Args:
+        position: In the run.
+        name: Of the value.
+        relative: Change, relative to the largest value.
+    """
+
+    position: int
+    name: str
+    relative: float
+
+    def culprit(self, expected: list[_Seen], producers: dict[str, str]) -> str | None:
+        """The folded normalization that it is put down to: the one that shows it, or the last one before."""
+        before = [seen.name for seen in expected[: self.position]]
+        return next((name for name in (self.name, *reversed(before)) if name in producers), None)
+
+    def message(self, norms: dict[str, nn.Module]) -> str:
+        if self.name in norms:
+            return (
+                f"{self.name} ({type(norms[self.name]).__name__}) computes something else than batch normalization: "
+                f"its output is off by {self.relative:.3g} of its largest value if it is a scale and an offset."
             )
-        _fold(name, network.get_submodule(synapse), norm)
-        _replace(network, name, nn.Identity())
-    functional.invalidate_reset_cache(network)
-    after = _precise_trace(network, sample)
-    unchanged = all(
-        torch.allclose(new, old, rtol=_TOLERANCE, atol=_TOLERANCE) for new, old in zip(after, before, strict=True)
-    )
-    if not unchanged:
-        raise ValueError(
-            "Folding batch normalization changed what the network computes: it uses the output of one of the layers "
-            f"{sorted(producers[name] for name in norms)} elsewhere too, or that is not finite."
+        return (
+            f"Without batch normalization {self.name} is off by {self.relative:.3g} of its largest value, although "
+            "every normalization before it is not: does something read the parameters or statistics of one?"
         )
+
+
+class _Comparison:
+    """Compares the values of a run, as they come, with those of another."""
+
+    def __init__(self, expected: list[_Seen]) -> None:
+        self._expected = expected
+        self._position = 0
+        self.first: _Difference | None = None
+
+    def __call__(self, name: str, value: Tensor) -> None:
+        if self.first is None and self._position < len(self._expected):
+            relative = _relative_difference(value.numpy(force=True), self._expected[self._position].value)
+            if not relative <= _TOLERANCE:
+                self.first = _Difference(self._position, name, relative)
+        self._position += 1
+
+
+def _relative_difference(value: npt.NDArray[Any], expected: npt.NDArray[np.float32]) -> float:
+    """Largest change, relative to the largest expected value; equal infinities do not differ."""
+    if value.shape != expected.shape:
+        return np.inf
+    value = value.astype(np.float32)
+    if np.array_equal(value, expected):
+        return 0.0
+    change = float(np.abs(np.subtract(value, expected, where=value != expected, out=np.zeros_like(expected))).max())
+    return 0.0 if change <= _NOISE else change / max(float(np.abs(expected).max()), _NOISE)
+
+
+def _find_norms(network: nn.Module) -> dict[str, nn.Module]:
+    """Normalizations by name, without those within another."""
+    found: dict[str, nn.Module] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, BATCH_NORMS) and not any(name.startswith(f"{outer}.") for outer in found):
+            found[name] = module
+    return found
+
+
+def _reference(network: nn.Module, sample: Any, norms: dict[str, nn.Module]) -> tuple[list[_Seen], Dataflow]:
+    """What the original computes in float64, and from where normalizations take their inputs."""
+    seen: list[_Seen] = []
+
+    def see(name: str, value: Tensor) -> None:
+        # Half of the memory, and enough for the tolerance.
+        seen.append(_Seen(name, value.numpy(force=True).astype(np.float32)))
+
+    network = watched(network, see)
+    dataflow = Dataflow(network, norms)
+    _run(network, sample, norms, see, dataflow)
+    return seen, dataflow
+
+
+def _first_difference(
+    network: nn.Module, sample: Any, norms: dict[str, nn.Module], expected: list[_Seen]
+) -> _Difference | None:
+    comparison = _Comparison(expected)
+    _run(watched(network, comparison), sample, norms, comparison, nullcontext())
+    return comparison.first
+
+
+def _run(
+    network: nn.Module, sample: Any, norms: dict[str, nn.Module], see: Any, context: AbstractContextManager[Any]
+) -> None:
+    """Run ``network`` in float64; ``see`` gets what stands for each normalization puts out, and the outputs."""
+
+    def hook(name: str) -> Any:
+        return lambda _, __, output: see(name, output.detach())
+
+    for name in norms:
+        network.get_submodule(name).register_forward_hook(hook(name))
+    with same_draws(), context:
+        output = run_in_double(network, sample)
+    for value in tensors_in(output):
+        see("the output", value)
+
+
+def _largest(seen: list[_Seen], called: set[str]) -> dict[str, float]:
+    """The largest magnitude that each normalization that ran has put out."""
+    found = dict.fromkeys(sorted(called), 0.0)
+    for name, value in ((each.name, each.value) for each in seen if each.value.size):
+        if name in found:
+            found[name] = max(found[name], float(np.abs(value).max()))
+    return found
+
+
+def _without_norms(network: nn.Module, largest: dict[str, float], producers: dict[str, str]) -> nn.Module:
+    """A copy in which normalizations that ran are folded into their producers, or affine steps."""
+    network = fresh_copy(network)
+    trained = any(parameter.requires_grad for parameter in network.parameters())
+    for name, magnitude in largest.items():
+        norm: Any = network.get_submodule(name)
+        if name in producers:
+            _fold(network.get_submodule(producers[name]), *scale_and_offset(norm))
+            _replace(network, name, nn.Identity())
+        else:
+            own = [parameter.requires_grad for parameter in norm.parameters()]
+            _replace(network, name, channel_affine(norm, any(own) if own else trained, magnitude).eval())
+    functional.invalidate_reset_cache(network)
     return network
 
 
-def _precise_trace(network: nn.Module, sample: Inputs) -> list[Tensor]:
-    """Every state after every step, and the output, in float64, where no spike flips for another order of sums."""
-    seen: list[Tensor] = []
-    output = run(watched(network, lambda _, value: seen.append(value.clone())).double(), mapped(sample, widened))
-    return [*seen, *tensors_in(output)]
+def _can_fold(synapse: nn.Module, norm: nn.Module) -> bool:
+    """Whether channels may match, and weights can be replaced: not those that other parameters are computed into."""
+    scale, _ = scale_and_offset(norm)
+    channels = getattr(synapse, "out_channels", getattr(synapse, "out_features", None))
+    return scale.ndim == 1 and len(scale) == channels and isinstance(synapse._parameters.get("weight"), nn.Parameter)
 
 
-def _find_producers(network: nn.Module, sample: Inputs) -> dict[str, str]:
-    """The synapse whose output each normalization takes, if nothing else takes it."""
-    made: dict[int, str] = {}
-    alive: list[Tensor] = []  # so that no two outputs have the same id
-    takers: dict[str, set[str]] = {}
-
-    def after(name: str, module: nn.Module) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if isinstance(module, SYNAPSES):
-                made[id(output)] = name
-                alive.append(output)
-
-        return hook
-
-    def before(name: str) -> Callable[[nn.Module, Any], None]:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            for value in inputs:
-                if id(value) in made:
-                    takers.setdefault(made[id(value)], set()).add(name)
-
-        return hook
-
-    handles = []
-    for name, module in network.named_modules():
-        if not any(module.children()):
-            handles.append(module.register_forward_hook(after(name, module)))
-            handles.append(module.register_forward_pre_hook(before(name)))
-    run(network, sample)
-    for handle in handles:
-        handle.remove()
-    return {next(iter(names)): synapse for synapse, names in takers.items() if len(names) == 1}
-
-
-def _fold(name: str, synapse: Any, norm: Any) -> None:
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError(f"{name} ({type(norm).__name__}) keeps no running statistics, so it cannot be folded.")
-    scale = torch.ones_like(norm.running_mean) if norm.weight is None else norm.weight
-    shift = torch.zeros_like(norm.running_mean) if norm.bias is None else norm.bias
-    statistics = (norm.running_mean, norm.running_var, norm.eps, scale, shift)
-    if isinstance(synapse, nn.Linear):
-        synapse.weight, synapse.bias = fuse_linear_bn_weights(synapse.weight, synapse.bias, *statistics)
-    elif isinstance(synapse, nn.modules.conv._ConvTransposeNd):
-        # [in, out / groups, ...] to [in / groups, out, ...] and back: a group has output channels of its own.
-        trained, groups = synapse.weight.requires_grad, synapse.groups
-        grouped = nn.Parameter(torch.cat(synapse.weight.detach().chunk(groups), dim=1), trained)
-        weight, synapse.bias = fuse_conv_bn_weights(grouped, synapse.bias, *statistics, transpose=True)
-        synapse.weight = nn.Parameter(torch.cat(weight.detach().chunk(groups, dim=1)), trained)
+def _fold(synapse: Any, scale: Tensor, offset: Tensor) -> None:
+    weight: Tensor = synapse.weight.detach().double()
+    if isinstance(synapse, nn.modules.conv._ConvTransposeNd):
+        # [in, out / groups, ...]: a group of inputs has output channels of its own.
+        grouped = weight.reshape(synapse.groups, -1, *weight.shape[1:])
+        factors = scale.reshape(synapse.groups, 1, -1, *[1] * (weight.ndim - 2))
+        weight = (grouped * factors).flatten(0, 1)
     else:
-        synapse.weight, synapse.bias = fuse_conv_bn_weights(synapse.weight, synapse.bias, *statistics)
+        weight = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    bias = offset if synapse.bias is None else synapse.bias.detach().double() * scale + offset
+    dtype, trained = synapse.weight.dtype, synapse.weight.requires_grad
     # Without a bias before, the new one would be a constant.
-    synapse.bias.requires_grad_(synapse.weight.requires_grad)
+    synapse.weight = nn.Parameter(weight.to(dtype), trained)
+    synapse.bias = nn.Parameter(bias.to(dtype), trained)
 
 
 def _replace(network: nn.Module, name: str, module: nn.Module) -> None:

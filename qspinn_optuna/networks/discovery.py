@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
+from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
@@ -78,7 +79,7 @@ def listed_parameters(network: nn.Module, reach: Reach | None = None) -> tuple[N
         for own, parameter in module.named_parameters(recurse=False):
             counts = reached is None or id(parameter) in reached
             if counts and names.get(id(parameter)) == join(name, own):
-                family = Family.BIAS if own.endswith("bias") else Family.WEIGHT
+                family = Family.BIAS if own.endswith("bias") or _is_offset(module, own) else Family.WEIGHT
                 _check_filled(join(name, own), parameter)
                 found.append(NetworkParameter(join(name, own), family, parameter.numel()))
         if has_states(module) and (reach is None or name in reach.modules):
@@ -112,6 +113,10 @@ def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
         yield NetworkParameter(join(name, state), family, None)
     for coefficient in coefficients(module):
         yield NetworkParameter(join(name, coefficient.name), coefficient.family, coefficient.values.numel())
+
+
+def _is_offset(module: nn.Module, own: str) -> bool:
+    return isinstance(module, ChannelAffine) and own == "offset"
 
 
 def _learns_decay(module: nn.Module) -> bool:

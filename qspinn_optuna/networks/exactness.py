@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, copied, same_draws
@@ -20,6 +21,10 @@ from qspinn_optuna.networks.watching import run, watched
 
 _OUTPUT_TOLERANCE = 1e-5
 """Relative difference of scores, which are compared with each other only."""
+
+
+_ADDING: tuple[type[nn.Module], ...] = (*SYNAPSES, ChannelAffine)
+"""Layers whose outputs are compared."""
 
 
 class _SharedContext:
@@ -98,7 +103,7 @@ class _Seen:
     """A value of a run.
 
     Args:
-        name: Of the synapse that put it out, or of the state; None for an output of the network.
+        name: Of the layer that put it out, or of the state; None for an output of the network.
         value: The value.
     """
 
@@ -129,11 +134,11 @@ def _compare(single: list[_Seen], double: list[_Seen]) -> None:
 
 
 def _trace(network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any], Any]) -> list[_Seen]:
-    """What every synapse puts out, and every state after every step, as it is computed; then the outputs."""
+    """What synapses and affine steps put out, and states after every step, as they are computed; then the outputs."""
     seen: list[_Seen] = []
     network = watched(network, lambda name, value: seen.append(_Seen(name, value.clone())))
     for name, module in network.named_modules():
-        if isinstance(module, SYNAPSES):
+        if isinstance(module, _ADDING):
             module.register_forward_hook(lambda _, __, output, name=name: seen.append(_Seen(name, output)))
     with same_draws():
         output = run_once(network, inputs)

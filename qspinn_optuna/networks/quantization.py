@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
@@ -88,6 +89,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+        if isinstance(module, ChannelAffine):
+            module.in_fixed_point = True
     _quantize_entry(network, config, generators)
     mark_passes(network)
     functional.invalidate_reset_cache(network)

@@ -8,6 +8,7 @@ from spikingjelly.activation_based import base, layer, learning, neuron, rnn, su
 from torch import nn
 from torch.nn.utils import parametrize
 
+from qspinn_optuna.networks.channel_affine import BATCH_NORMS, TemporalChannelAffine
 from qspinn_optuna.networks.coefficients import unreadable_coefficient
 from qspinn_optuna.networks.states import has_attribute_step, has_functional_step, has_own_forward
 
@@ -21,9 +22,6 @@ SYNAPSES: tuple[type[nn.Module], ...] = (
     nn.ConvTranspose3d,
 )
 """Layers that add up weights, which fixed point does exactly; SpikingJelly's are subclasses."""
-
-BATCH_NORMS: tuple[type[nn.Module], ...] = (nn.modules.batchnorm._BatchNorm,)
-"""Normalizations that a preceding synapse can take in."""
 
 _NO_STATE = "it keeps no state between time steps that could be quantized"
 _OWN_LOOP = "it keeps its states in local variables of a loop over time, out of reach"
@@ -48,12 +46,6 @@ _REFUSED: dict[type[nn.Module], str] = {
     neuron.NoisyBaseNode: "its membrane is noisy by design, and its states are out of reach",
     neuron.NoisyNonSpikingBaseNode: "its membrane is noisy by design, and its states are out of reach",
     neuron.FewSpikeNode: _TABLES,
-    layer.BatchNormThroughTime1d: _NORMALIZES,
-    layer.BatchNormThroughTime2d: _NORMALIZES,
-    layer.BatchNormThroughTime3d: _NORMALIZES,
-    layer.TemporalEffectiveBatchNorm1d: _NORMALIZES,
-    layer.TemporalEffectiveBatchNorm2d: _NORMALIZES,
-    layer.TemporalEffectiveBatchNorm3d: _NORMALIZES,
     nn.GroupNorm: _NORMALIZES,
     nn.LayerNorm: _NORMALIZES,
     nn.modules.instancenorm._InstanceNorm: _NORMALIZES,
@@ -73,8 +65,8 @@ _REFUSED: dict[type[nn.Module], str] = {
     learning.MSTDPETLearner: _LEARNER,
 }
 
-_WITHOUT_STATE_ON_DEVICE: tuple[type[nn.Module], ...] = (layer.Dropout,)
-"""Memory modules that only training gives a state."""
+_WITHOUT_STATE_ON_DEVICE: tuple[type[nn.Module], ...] = (layer.Dropout, TemporalChannelAffine)
+"""Memory modules that only training gives a state, or that count time steps."""
 
 
 def has_states(module: nn.Module) -> bool:
@@ -114,7 +106,7 @@ def reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
     if parametrize.is_parametrized(module):
         return _FLOAT_WEIGHTS + "; torch.nn.utils.parametrize.remove_parametrizations keeps those that it uses"
     if isinstance(module, BATCH_NORMS):
-        return "a device has no batch normalization; fold it into the layer before it with fold_batch_norm"
+        return "a device has no batch normalization; fold_batch_norm takes it into the layer before it"
     if not has_states(module):
         return None
     kind = type(module)

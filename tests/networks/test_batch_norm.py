@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks import find_parameters, fold_batch_norm, quantize_network
+from qspinn_optuna.networks.channel_affine import ChannelAffine
+from qspinn_optuna.parameters import Family
 from tests.networks.builders import config_of
 
 STEPS = 4
@@ -211,7 +214,122 @@ def test_networks_without_normalization_are_copied() -> None:
     assert torch.equal(folded.get_parameter("0.weight"), network.get_parameter("0.weight"))
 
 
-# Refused ------------------------------------------------------------------------------------------------------------
+# Through what is in between -----------------------------------------------------------------------------------------
+
+
+class Between(nn.Module):
+    """Functions of the user's between layer and normalization, and after it."""
+
+    def __init__(
+        self,
+        synapse: nn.Module,
+        norm: nn.Module,
+        before: Callable[[Tensor], Tensor],
+        after: Callable[[Tensor], Tensor] = lambda x: x,
+    ) -> None:
+        super().__init__()
+        self.synapse, self.norm, self.before, self.after = synapse, norm, before, after
+        self.node = neuron.IFNode(v_threshold=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes: Tensor = self.node(self.after(self.norm(self.before(self.synapse(x)))))
+        return spikes
+
+
+class Steps(nn.Module):
+    """A layer in a loop over time, and one normalization of all its outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm, self.node = nn.Linear(4, 3), nn.BatchNorm1d(3), neuron.LIFNode(step_mode="m")
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        currents = torch.stack([self.linear(x) for x in x_seq], dim=1)
+        spikes: Tensor = self.node(self.norm(currents.flatten(0, 1)).reshape(len(x_seq), -1, 3))
+        return spikes
+
+
+def tokens(x: Tensor) -> Tensor:
+    """[N, C, H, W] to [H W N, C]."""
+    return x.flatten(2).permute(2, 0, 1).reshape(-1, x.shape[1])
+
+
+THROUGH: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "transposes": (
+        lambda: Between(
+            nn.Linear(4, 6), nn.BatchNorm1d(6), lambda x: x.transpose(-1, -2), lambda x: x.transpose(-1, -2)
+        ),
+        (3, 5, 4),
+    ),
+    "tokens": (lambda: Between(nn.Conv2d(1, 6, 3), nn.BatchNorm1d(6), tokens), (2, 1, 5, 5)),
+    "time first": (
+        lambda: Between(
+            nn.Conv2d(1, 6, 3),
+            nn.BatchNorm3d(6),
+            lambda x: x.reshape(STEPS, -1, *x.shape[1:]).movedim(0, 2),
+            lambda x: x.movedim(2, 0),
+        ),
+        (STEPS * 2, 1, 5, 5),
+    ),
+    "means": (lambda: Between(nn.Conv2d(1, 6, 3), nn.BatchNorm1d(6), lambda x: x.mean((2, 3))), (4, 1, 5, 5)),
+    "dropout": (lambda: nn.Sequential(nn.Linear(4, 6), nn.Dropout(), nn.Identity(), nn.BatchNorm1d(6)), (3, 4)),
+    "pools": (lambda: nn.Sequential(nn.Conv2d(1, 6, 2), nn.AvgPool2d(3), nn.BatchNorm2d(6)), (2, 1, 7, 7)),
+    "flattened": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 6, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(6), neuron.IFNode()
+        ),
+        (2, 1, 4, 4),
+    ),
+    "containers": (
+        lambda: nn.Sequential(
+            layer.SeqToANNContainer(nn.Conv2d(1, 6, 2)), layer.MultiStepContainer(nn.BatchNorm2d(6), neuron.IFNode())
+        ),
+        (STEPS, 2, 1, 4, 4),
+    ),
+    "a loop": (Steps, (STEPS, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_folding_goes_through_what_leaves_channels_alone(name: str) -> None:
+    torch.manual_seed(12)
+    make, shape = THROUGH[name]
+    network, sample = statistics(make()), 3 * torch.randn(shape)
+    folded = fold_batch_norm(network, sample)
+    check_same(network, folded, sample)
+    assert affine_steps(folded) == []
+
+
+def affine_steps(network: nn.Module) -> list[str]:
+    return [name for name, module in network.named_modules() if isinstance(module, ChannelAffine)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_in_large_networks_is_no_difference(seed: int) -> None:
+    """Many sums, many steps and inputs of all digits: folded in float32, some spike would flip."""
+    torch.manual_seed(seed)
+    blocks = [
+        (layer.Conv2d(n, 32, 3, padding=1, bias=False), layer.BatchNorm2d(32), neuron.IFNode()) for n in (2, 32, 32)
+    ]
+    network = modes(statistics(nn.Sequential(*(module for block in blocks for module in block)), seed), "m")
+    sample = torch.randn(8, 2, 2, 10, 10)
+    folded = fold_batch_norm(network, sample)
+    assert affine_steps(folded) == []
+
+
+def test_weights_are_folded_in_float64() -> None:
+    torch.manual_seed(13)
+    network: Any = statistics(nn.Sequential(nn.Linear(30, 40), nn.BatchNorm1d(40)))
+    folded = fold_batch_norm(network, torch.randn(2, 30))
+    linear, norm = network[0], network[1]
+    scale = norm.weight.double().numpy(force=True) / np.sqrt(norm.running_var.double().numpy(force=True) + norm.eps)
+    weight = linear.weight.double().numpy(force=True) * scale[:, None]
+    bias = (linear.bias - norm.running_mean).double().numpy(force=True) * scale + norm.bias.double().numpy(force=True)
+    assert np.array_equal(folded.get_parameter("0.weight").numpy(force=True), weight.astype(np.float32))
+    np.testing.assert_allclose(folded.get_parameter("0.bias").numpy(force=True), bias, rtol=1e-6, atol=1e-7)
+
+
+# Affine steps of their own ------------------------------------------------------------------------------------------
 
 
 class Residual(nn.Module):
@@ -262,29 +380,129 @@ class Functional(nn.Module):
         return y
 
 
-@pytest.mark.parametrize("make", [Residual, Reused])
-def test_outputs_that_are_used_elsewhere_are_refused(make: Callable[[], nn.Module]) -> None:
+class Preactivated(nn.Module):
+    """Normalization of a sum of two branches, before the neurons."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv = layer.Conv2d(1, 3, 3, padding=1), layer.Conv2d(3, 3, 3, padding=1)
+        self.inner, self.outer = layer.BatchNorm2d(3), layer.BatchNorm2d(3)
+        self.first, self.second = neuron.LIFNode(), neuron.IFNode()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)
+        y = y + self.inner(self.conv(self.first(y)))
+        spikes: Tensor = self.second(self.outer(y))
+        return spikes
+
+
+AFFINE: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
+    "past it": (Residual, ["bn"]),
+    "two of one": (Twice, ["one", "two"]),
+    "used again": (Reused, ["bn"]),
+    "a function": (Functional, ["bn"]),
+    "first": (lambda: nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3)), ["0"]),
+    "a module": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)), ["2"]),
+    "a neuron": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), neuron.IFNode(), nn.BatchNorm2d(2)), ["2"]),
+    "padded pools": (
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2, padding=1), nn.BatchNorm2d(2)),
+        ["2"],
+    ),
+    "other channels": (
+        lambda: Between(nn.Conv2d(1, 4, 2), nn.BatchNorm1d(4), lambda x: x.flatten(2).transpose(1, 2)),
+        ["norm"],
+    ),
+    "a sum": (Preactivated, ["outer"]),
+}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_what_cannot_be_folded_is_an_affine_step(name: str) -> None:
     torch.manual_seed(11)
-    with pytest.raises(ValueError, match=r"changed what the network computes: .*\['conv'\] elsewhere too"):
-        fold_batch_norm(statistics(make()), torch.randn(2, 1, 5, 5))
+    make, steps = AFFINE[name]
+    network, sample = (
+        statistics(make()),
+        torch.randn(2, 1, 3, 3) if name == "other channels" else 3 * torch.randn(2, 1, 5, 5),
+    )
+    folded = fold_batch_norm(network, sample)
+    check_same(network, folded, sample)
+    assert affine_steps(folded) == steps
+    families = {parameter.name: (parameter.family, parameter.count) for parameter in find_parameters(folded)}
+    for step in steps:
+        channels = len(folded.get_parameter(f"{step}.scale"))
+        assert families[f"{step}.scale"] == (Family.WEIGHT, channels)
+        assert families[f"{step}.offset"] == (Family.BIAS, channels)
 
 
-@pytest.mark.parametrize(
-    ("make", "name"),
-    [
-        (Twice, "one"),
-        (Functional, "bn"),
-        (lambda: nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3)), "0"),
-        (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)), "2"),
-        (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), neuron.IFNode(), nn.BatchNorm2d(2)), "2"),
-    ],
-)
-def test_normalization_that_follows_no_synapse_is_refused(make: Callable[[], nn.Module], name: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{name} \(BatchNorm2d\) does not directly follow"):
-        fold_batch_norm(statistics(make()), torch.randn(2, 1, 5, 5))
+def test_a_wrong_proposal_is_taken_back() -> None:
+    """The pool pads with zeros, so that the offset cannot come before; the other normalization is folded."""
+    torch.manual_seed(14)
+    network = statistics(
+        nn.Sequential(
+            nn.Conv2d(1, 2, 3), nn.AvgPool2d(2, padding=1), nn.BatchNorm2d(2), neuron.IFNode(v_threshold=0.1),
+            nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), neuron.IFNode(v_threshold=0.1),
+        )
+    )  # fmt: skip
+    sample = 3 * torch.randn(4, 1, 6, 6)
+    folded = fold_batch_norm(network, sample)
+    check_same(network, folded, sample)
+    assert affine_steps(folded) == ["2"]
+
+
+def test_normalization_that_no_sample_reaches_stays() -> None:
+    class Auxiliary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.norm, self.unused = nn.Linear(4, 3), nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.norm(self.linear(x))
+            return y
+
+    folded: Any = fold_batch_norm(statistics(Auxiliary()), torch.randn(2, 4))
+    assert isinstance(folded.unused, nn.BatchNorm1d)
+    assert isinstance(folded.norm, nn.Identity)
+
+
+def test_outputs_of_any_structure_and_random_encoders() -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.norm, self.node = nn.Linear(4, 3), nn.BatchNorm1d(3), neuron.LIFNode()
+
+        def forward(self, x: Tensor) -> dict[str, Any]:
+            drive = self.norm(self.linear((torch.rand_like(x) < x).to(torch.float32)).float())
+            return {"scores": drive, "rest": (self.node(drive), [drive.sum()])}
+
+    folded = fold_batch_norm(statistics(Several()), torch.rand(5, 4))
+    assert affine_steps(folded) == []
+
+
+# Refused ------------------------------------------------------------------------------------------------------------
 
 
 def test_normalization_without_running_statistics_is_refused() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
     with pytest.raises(ValueError, match=r"^1 \(BatchNorm1d\) keeps no running statistics"):
         fold_batch_norm(network, torch.randn(5, 3))
+
+
+class Clipped(nn.BatchNorm1d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).clamp(-0.5, 0.5)
+
+
+def test_normalization_of_the_users_is_refused_by_name() -> None:
+    network = statistics(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), neuron.IFNode(), Clipped(4)))
+    with pytest.raises(ValueError, match=r"^3 \(Clipped\) computes something else .* off by \d"):
+        fold_batch_norm(network, 3 * torch.randn(5, 3))
+
+
+def test_draws_of_numpy_are_refused_by_name() -> None:
+    class Jittered(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = super().forward(x * float(np.random.rand()))  # type: ignore[no-untyped-call]  # noqa: NPY002
+            return y
+
+    with pytest.raises(ValueError, match=r"^network draws differently .* numpy\.random"):
+        fold_batch_norm(statistics(Jittered(nn.Linear(3, 4), nn.BatchNorm1d(4))), torch.randn(5, 3))

@@ -178,6 +178,24 @@ QUANTIZED: dict[type, Case] = {
         3,
         modes="m",
     ),
+    layer.BatchNormThroughTime1d: folded(
+        lambda: layer.Conv1d(2, 3, 3), lambda: layer.BatchNormThroughTime1d(STEPS, 3), 2, 2, 6
+    ),
+    layer.BatchNormThroughTime2d: folded(
+        lambda: layer.Conv2d(2, 3, 3), lambda: layer.BatchNormThroughTime2d(STEPS, 3), 2, 2, 5, 4
+    ),
+    layer.BatchNormThroughTime3d: folded(
+        lambda: layer.Conv3d(1, 3, 2), lambda: layer.BatchNormThroughTime3d(STEPS, 3), 2, 1, 3, 3, 3
+    ),
+    layer.TemporalEffectiveBatchNorm1d: folded(
+        lambda: layer.Conv1d(2, 3, 3), lambda: layer.TemporalEffectiveBatchNorm1d(STEPS, 3), 2, 2, 6
+    ),
+    layer.TemporalEffectiveBatchNorm2d: folded(
+        lambda: layer.Conv2d(2, 3, 3), lambda: layer.TemporalEffectiveBatchNorm2d(STEPS, 3), 2, 2, 5, 4
+    ),
+    layer.TemporalEffectiveBatchNorm3d: folded(
+        lambda: layer.Conv3d(1, 3, 2), lambda: layer.TemporalEffectiveBatchNorm3d(STEPS, 3), 2, 1, 3, 3, 3
+    ),
     layer.MultiStepContainer: Case(
         lambda: layer.MultiStepContainer(nn.Linear(4, 5), neuron.LIFNode(v_threshold=0.3)), modes="m"
     ),
@@ -275,12 +293,6 @@ REFUSED: dict[type, tuple[Maker, str]] = {
     neuron.FewSpikeNode: (lambda: neuron.FewSpikeNode(TABLE), TABLES),
     neuron.HGNode: (lambda: neuron.HGNode([TABLE, TABLE], [0.5]), TABLES),
     neuron.OutlierAwareThresholdNode: (lambda: neuron.OutlierAwareThresholdNode(TABLE, TABLE, 0.5), TABLES),
-    layer.BatchNormThroughTime1d: (lambda: layer.BatchNormThroughTime1d(STEPS, 3), NORM),
-    layer.BatchNormThroughTime2d: (lambda: layer.BatchNormThroughTime2d(STEPS, 3), NORM),
-    layer.BatchNormThroughTime3d: (lambda: layer.BatchNormThroughTime3d(STEPS, 3), NORM),
-    layer.TemporalEffectiveBatchNorm1d: (lambda: layer.TemporalEffectiveBatchNorm1d(STEPS, 3), NORM),
-    layer.TemporalEffectiveBatchNorm2d: (lambda: layer.TemporalEffectiveBatchNorm2d(STEPS, 3), NORM),
-    layer.TemporalEffectiveBatchNorm3d: (lambda: layer.TemporalEffectiveBatchNorm3d(STEPS, 3), NORM),
     layer.GroupNorm: (lambda: layer.GroupNorm(1, 3), NORM),
     layer.NeuNorm: (lambda: layer.NeuNorm(3, 4, 4), NORM),
     layer.WSConv2d: (lambda: layer.WSConv2d(2, 3, 3), "standardized ones into a Conv2d"),

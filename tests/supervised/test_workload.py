@@ -195,9 +195,14 @@ def test_batch_norm_is_folded_before_anything_is_measured() -> None:
     assert given(workload.test_baseline) > 0.9
 
 
-def test_batch_norm_that_cannot_be_folded_is_named() -> None:
-    with pytest.raises(ValueError, match=r"norm \(BatchNorm1d\) does not directly follow"):
-        assert toy_workload(network=Normalized(detour=True)).parameters
+@pytest.mark.parametrize("scheme", Scheme)
+def test_batch_norm_that_cannot_be_folded_is_searched(scheme: Scheme) -> None:
+    workload = toy_workload(network=Normalized(detour=True))
+    counts = {parameter.name: parameter.count for parameter in workload.parameters}
+    assert counts["norm.scale"] == counts["norm.offset"] == 12
+    config = space_of(workload).uniform(8, scheme, Rounding.NEAREST)
+    right, seen = counts_of(workload.evaluate(config, 0))[-1]
+    assert right / seen > 0.8
 
 
 def test_a_deleted_state_is_a_control_of_its_own(workload: SupervisedWorkload) -> None:

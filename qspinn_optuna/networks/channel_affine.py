@@ -1,0 +1,171 @@
+"""A scale and an offset per channel: batch normalization that no layer can take in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import base, layer
+from torch import Tensor, nn
+
+BATCH_NORMS: tuple[type[nn.Module], ...] = (
+    nn.modules.batchnorm._BatchNorm,
+    layer.BatchNormThroughTime1d,
+    layer.BatchNormThroughTime2d,
+    layer.BatchNormThroughTime3d,
+)
+"""Normalizations that are affine steps per channel once they are trained; those of tdBN and TEBN are subclasses."""
+
+ACCUMULATOR_BITS = 24
+"""Width of what a quantized :class:`ChannelAffine` puts out: what float32 holds exactly."""
+
+_PRECISION_BITS = 11
+"""Bits of the magnitude of the largest output that was seen; the others of the accumulator are headroom."""
+
+
+class ChannelAffine(nn.Module):
+    """``scale * x + offset`` per channel, the second dimension of the input (the third in step mode 'm').
+
+    In fixed point the device forms the product with all its digits, adds the offset, and rounds once (ties up) to an
+    accumulator of 24 bits, which saturates.
+
+    Args:
+        scale: Factors, [channels].
+        offset: Added after the product, [channels].
+        trained: Whether the two are trained.
+        fraction_bits: Of the accumulator; see :func:`accumulator_fraction_bits`.
+    """
+
+    def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12) -> None:
+        super().__init__()
+        self._set(scale, offset, trained, fraction_bits)
+
+    def _set(self, scale: Tensor, offset: Tensor, trained: bool, fraction_bits: int) -> None:
+        self.scale = nn.Parameter(scale, trained)
+        self.offset = nn.Parameter(offset, trained)
+        self.fraction_bits = fraction_bits
+        self.in_fixed_point = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift ``x``, [batch, channels, ...], or [steps, batch, channels, ...] in step mode 'm'."""
+        multi_step = getattr(self, "step_mode", "s") == "m"
+        return self._affine(x, self.scale, self.offset, 2 if multi_step else 1)
+
+    def extra_repr(self) -> str:
+        """The number of channels, for ``print``."""
+        return f"channels={self.scale.shape[-1]}"
+
+    def _affine(self, x: Tensor, scale: Tensor, offset: Tensor, channel: int) -> Tensor:
+        """With ``scale`` and ``offset`` of [channels], or [steps, channels]."""
+        shape = [1] * x.ndim
+        shape[channel] = scale.shape[-1]
+        if scale.ndim > 1:
+            shape[0] = len(scale)
+        scale, offset = scale.reshape(shape), offset.reshape(shape)
+        if not self.in_fixed_point:
+            return x * scale + offset
+        # Products of two 24-bit numbers have 48 digits.
+        exact = x.double() * scale.double() + offset.double()
+        return _accumulated(exact, self.fraction_bits).to(x.dtype)
+
+
+class SteppedChannelAffine(ChannelAffine, base.StepModule):  # type: ignore[misc]
+    """A :class:`ChannelAffine` with SpikingJelly's step modes."""
+
+    def __init__(
+        self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12, step_mode: str = "s"
+    ) -> None:
+        super().__init__(scale, offset, trained, fraction_bits)
+        self.step_mode = step_mode
+
+
+class TemporalChannelAffine(ChannelAffine, base.MemoryModule):  # type: ignore[misc]
+    """A :class:`ChannelAffine` with a scale and an offset for every time step, [steps, channels].
+
+    It counts steps as the loop of a device does, which stores no further number for it.
+    """
+
+    def __init__(
+        self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12, step_mode: str = "m"
+    ) -> None:
+        base.MemoryModule.__init__(self)
+        self._set(scale, offset, trained, fraction_bits)
+        base.MemoryModule.register_memory(self, "step", 0)
+        self.step_mode = step_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As before; the next step follows until SpikingJelly's ``reset_net``.
+
+        Raises:
+            ValueError: If there are more steps than it has scales.
+        """
+        first: int = self.step  # type: ignore[has-type]
+        last = first + (len(x) if self.step_mode == "m" else 1)
+        if last > len(self.scale):
+            raise ValueError(
+                f"The network runs for {last} time steps, but its normalization through time has {len(self.scale)}: "
+                "give it as many, or reset_net(network) before each sequence."
+            )
+        self.step = last
+        if self.step_mode == "m":
+            return self._affine(x, self.scale[first:last], self.offset[first:last], 2)
+        return self._affine(x, self.scale[first], self.offset[first], 1)
+
+
+def scale_and_offset(norm: Any) -> tuple[Tensor, Tensor]:
+    """The affine step of a trained normalization in float64, [channels], or [steps, channels] if steps differ.
+
+    Raises:
+        ValueError: If it keeps no running statistics.
+    """
+    if hasattr(norm, "bn_list"):
+        scales, offsets = zip(*map(scale_and_offset, norm.bn_list), strict=True)
+        return torch.stack(scales), torch.stack(offsets)
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("keeps no running statistics, so it is no affine step: make it with track_running_stats=True")
+    scale = (norm.running_var.detach().double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.detach().double()
+    offset = -norm.running_mean.detach().double() * scale
+    if norm.bias is not None:
+        offset = offset + norm.bias.detach().double()
+    of_steps = getattr(norm, "scale", None)
+    if of_steps is not None:  # Temporal effective batch normalization.
+        factors = of_steps.detach().double().reshape(-1, 1)
+        return factors * scale, factors * offset
+    return scale, offset
+
+
+def accumulator_fraction_bits(largest: float) -> int:
+    """Fraction bits with which the magnitude of ``largest`` has 11 bits: as precise as states are, which come next."""
+    return _PRECISION_BITS - math.ceil(math.log2(largest)) if 0 < largest < math.inf else _PRECISION_BITS
+
+
+def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
+    """The affine step that does what a trained normalization does, of the type of its statistics.
+
+    Args:
+        norm: The normalization.
+        trained: Whether scale and offset are trained.
+        largest: Largest magnitude that it has put out.
+    """
+    bits = accumulator_fraction_bits(largest)
+    scale, offset = scale_and_offset(norm)
+    dtype = norm.bn_list[0].running_mean.dtype if hasattr(norm, "bn_list") else norm.running_mean.dtype
+    scale, offset = scale.to(dtype), offset.to(dtype)
+    step_mode = getattr(norm, "step_mode", None)
+    if scale.ndim > 1:
+        return TemporalChannelAffine(scale, offset, trained, bits, norm.step_mode)
+    if step_mode is None:
+        return ChannelAffine(scale, offset, trained, bits)
+    return SteppedChannelAffine(scale, offset, trained, bits, step_mode)
+
+
+def _accumulated(y: Tensor, fraction_bits: int) -> Tensor:
+    """On the grid of the accumulator, with gradients straight through where it does not saturate."""
+    resolution = 2.0**-fraction_bits
+    largest = resolution * 2.0 ** (ACCUMULATOR_BITS - 1)
+    inside = y.clamp(-largest, largest - resolution)
+    grid = torch.floor(inside.detach() / resolution + 0.5) * resolution
+    return grid + (inside - inside.detach())
