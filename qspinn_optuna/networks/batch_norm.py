@@ -10,6 +10,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
 from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
@@ -31,7 +32,7 @@ def fold_batch_norm(network: nn.Module, sample: Tensor) -> nn.Module:
         ValueError: If a normalization does not follow a convolution or linear layer directly, that layer is used
             elsewhere too, it keeps no running statistics, or folding changes the output.
     """
-    network = fresh_copy(network).eval()
+    network = fresh_copy(with_plain_parameters(network)).eval()
     norms = {name: module for name, module in network.named_modules() if isinstance(module, BATCH_NORMS)}
     if not norms:
         return network

@@ -15,6 +15,7 @@ from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
@@ -51,6 +52,9 @@ def calibrate(
     exactly (``max_bits``): those of weights by the number of their inputs, those of membranes by the width of the
     decay. Warns of floating-point buffers, which may be states that cannot be quantized.
 
+    Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
+    arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
+
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
         batches: Inputs of the network; states must have the batch as their first dimension.
@@ -66,6 +70,7 @@ def calibrate(
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:
         raise ValueError(f"percentile must be between 50 and 100, got {percentile}.")
+    network = with_plain_parameters(network)
     parameters = find_parameters(network)
     _warn_of_buffers(network)
     weights, constants = synaptic_parameters(network), _constants(network)

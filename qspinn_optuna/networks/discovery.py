@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family
@@ -41,6 +42,7 @@ def find_parameters(network: nn.Module, sample: Tensor | None = None) -> tuple[N
         TypeError: If ``network`` is no module.
         ValueError: If a module cannot be quantized, or there is nothing to quantize.
     """
+    network = with_plain_parameters(network)
     check_supported(network)
     sizes = {} if sample is None else _state_sizes(network, sample)
     found: list[NetworkParameter] = []

@@ -19,6 +19,7 @@ from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.reparametrization import settle_pruned, with_plain_parameters
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import fresh_copy, join
@@ -45,6 +46,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
 
+    Weights that the network computes from others (pruned ones, weight and spectral normalization, any
+    parametrization) are baked: the copy stores, and trains, those that are used. Pruned ones stay zero.
+
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
         config: How each of its parameters is quantized. States that it does not name stay as they are.
@@ -55,6 +59,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         TypeError: If ``network`` is no module, or is quantized already.
         ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
     """
+    network = with_plain_parameters(network)
     check_supported(network)
     if is_quantized(network):
         raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
@@ -103,6 +108,7 @@ def freeze_network(network: nn.Module) -> nn.Module:
     if not derived:
         raise ValueError("network must be quantized, see quantize_network; got one that is not.")
     unmark_passes(network)
+    settle_pruned(network)
     for module in derived:
         derive_on_grid(module)
         quantization = module.__dict__.get("_quantization")

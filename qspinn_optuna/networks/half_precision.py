@@ -1,0 +1,42 @@
+"""Networks of float16 or bfloat16, which are computed in float32."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.support import SYNAPSES
+from qspinn_optuna.networks.watching import fresh_copy
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def in_float32(network: nn.Module) -> nn.Module:
+    """``network`` itself, or if it is of half precision a copy that computes in float32 whatever it is given.
+
+    The sums of fixed-point values have more digits than half precision holds. A warning tells.
+    """
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    if all(tensor.dtype not in _HALF for tensor in tensors):
+        return network
+    warnings.warn(
+        "The network is of float16 or bfloat16, which hold too few digits to simulate fixed point: it is computed in "
+        "float32.",
+        stacklevel=2,
+    )
+    network = fresh_copy(network)._apply(lambda tensor: tensor.float() if tensor.dtype in _HALF else tensor)
+    for module in network.modules():
+        # Layers too, since networks may cast within their forward.
+        if module is network or isinstance(module, SYNAPSES):
+            module.register_forward_pre_hook(_cast)
+    return network
+
+
+def _cast(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    # To float64 in the checks, which run the network in that.
+    dtype = next((parameter.dtype for parameter in module.parameters()), torch.float32)
+    return tuple(value.to(dtype) if isinstance(value, Tensor) and value.dtype in _HALF else value for value in inputs)
