@@ -10,10 +10,8 @@ import functools
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import base
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.passes import PASSES
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 
 
@@ -29,15 +27,6 @@ class Derived:
             state["_memories"] = {name: _detached(value) for name, value in state["_memories"].items()}
         state["v_seq"] = _detached(state.get("v_seq"))
         return _rebuild, _ORIGINS[type(self)], state
-
-
-class DerivedMemory(Derived):
-    """Mixin of derived classes with states."""
-
-    def reset(self) -> None:
-        """As the original; parameters are compared once afterwards."""
-        PASSES.count_reset()
-        super().reset()  # type: ignore[misc]
 
 
 class OnGrid:
@@ -91,10 +80,7 @@ _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
-    if issubclass(original, Derived):
-        bases = (*mixins, original)
-    else:
-        bases = (*mixins, DerivedMemory if issubclass(original, base.MemoryModule) else Derived, original)
+    bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
     derived = type(f"Quantized{original.__name__}", bases, body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived

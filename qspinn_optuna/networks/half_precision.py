@@ -28,15 +28,16 @@ def in_float32(network: nn.Module) -> nn.Module:
         "float32.",
         stacklevel=2,
     )
-    network = fresh_copy(network)._apply(lambda tensor: tensor.float() if tensor.dtype in _HALF else tensor)
+    network = fresh_copy(network)
+    network._apply(lambda tensor: tensor.float() if tensor.dtype in _HALF else tensor)  # type: ignore[no-untyped-call]
     for module in network.modules():
         # Layers too, since networks may cast within their forward.
         if module is network or isinstance(module, SYNAPSES):
-            module.register_forward_pre_hook(_cast)
+            module.register_forward_pre_hook(cast_inputs)
     return network
 
 
-def _cast(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    # To float64 in the checks, which run the network in that.
+def cast_inputs(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs of half precision in the type of the module's parameters: float64 in checks, which compute in that."""
     dtype = next((parameter.dtype for parameter in module.parameters()), torch.float32)
     return tuple(value.to(dtype) if isinstance(value, Tensor) and value.dtype in _HALF else value for value in inputs)

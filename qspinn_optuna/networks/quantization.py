@@ -16,6 +16,7 @@ from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
+from qspinn_optuna.networks.half_precision import cast_inputs
 from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
@@ -33,9 +34,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
     The parameters of the copy are still float, so that an optimizer can train them (``network.parameters()``), but a
-    read of ``layer.weight`` gives grid values, with gradients straight through. Within a forward pass they are computed
-    once an update. Write into parameters under ``torch.no_grad()``: what is written by way of ``.data`` in the middle
-    of a sequence is noticed only once its states are reset, or a gradient has come back.
+    read of ``layer.weight`` gives grid values, with gradients straight through. They are computed once an
+    update, and compared once a forward pass; what is written by way of ``.data`` in the middle of a pass is noticed by
+    the next one.
 
     States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
     (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
@@ -121,9 +122,15 @@ def freeze_network(network: nn.Module) -> nn.Module:
 
 
 class _Synapse:
-    """A synapse whose sums are exact."""
+    """A synapse whose sums are exact, and computed in float32 within ``torch.autocast`` too."""
+
+    _parameters: dict[str, Tensor]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        device = self._parameters["weight"].device.type
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self.forward(*cast_inputs(self, args), **kwargs)
         with exact_sums():
             return super().forward(*args, **kwargs)  # type: ignore[misc]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
-from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
 
 from qspinn_optuna.fixed_point.values import is_exporting
@@ -82,7 +82,7 @@ def _bake(module: Any) -> None:
         trained = any(module._parameters[own].requires_grad for own in stored if own in module._parameters)
         if isinstance(hook, prune.BasePruningMethod):
             pruned = getattr(module, f"{name}_mask") == 0
-            prune.remove(module, name)
+            prune.remove(module, name)  # type: ignore[no-untyped-call]
             module.register_forward_pre_hook(KeepPruned(name, pruned))
         elif isinstance(hook, WeightNorm):
             remove_weight_norm(module, name)
@@ -91,10 +91,21 @@ def _bake(module: Any) -> None:
         module._parameters[name].requires_grad_(trained)
     if parametrize.is_parametrized(module):
         _bake_parametrizations(module)
+    _forget_loading(module)
     # In the order of other modules: a weight comes before its bias.
     module._parameters = dict(sorted(module._parameters.items(), key=lambda entry: entry[0] != "weight"))
     for hook in _hooks(module, KeepPruned):
         hook(module)
+
+
+def _forget_loading(module: Any) -> None:
+    """Remove what loads the stored parameters of a normalization that is gone."""
+    # NOTE: torch wraps these hooks, so that it does not find them when it removes a normalization.
+    for key, wrapped in list(module._load_state_dict_pre_hooks.items()):
+        hook = getattr(wrapped, "hook", wrapped)
+        of_new_one = getattr(hook, "__module__", None) == "torch.nn.utils.parametrizations"
+        if of_new_one or isinstance(hook, SpectralNormLoadStateDictPreHook):
+            del module._load_state_dict_pre_hooks[key]
 
 
 def _bake_parametrizations(module: Any) -> None:

@@ -6,7 +6,6 @@ import math
 
 from spikingjelly.activation_based import base, layer, learning, neuron, rnn, surrogate
 from torch import nn
-from torch.nn.utils import parametrize
 
 from qspinn_optuna.networks.states import has_attribute_step, has_functional_step
 
@@ -105,8 +104,6 @@ def _reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
     for kind in type(module).__mro__:
         if kind in _REFUSED:
             return _REFUSED[kind]
-    if parametrize.is_parametrized(module):
-        return _FLOAT_WEIGHTS + "; torch.nn.utils.parametrize.remove_parametrizations keeps those that it uses"
     threshold = getattr(module, "v_threshold", None)
     if isinstance(threshold, float) and not math.isfinite(threshold):
         return (

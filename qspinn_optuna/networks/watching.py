@@ -58,12 +58,12 @@ def fresh_copy(network: nn.Module) -> nn.Module:
         if isinstance(value, Tensor) and not value.is_leaf
     ]
     try:
+        for attributes, name, value in computed:
+            attributes[name] = value.detach()
         for module in stateful:
             module.__dict__["_memories"] = copy.deepcopy(module._memories_rv)
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = None
-        for attributes, name, value in computed:
-            attributes[name] = value.detach()
         return copy.deepcopy(network)
     finally:
         for attributes, name, value in computed:

@@ -6,7 +6,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -31,13 +31,13 @@ NAMES = ["0.weight", "0.bias", "1.v", "1.threshold", "2.weight", "3.v", "3.thres
 
 
 def pruned(module: nn.Module) -> None:
-    prune.ln_structured(module, "weight", amount=0.5, n=1, dim=1)
-    prune.random_unstructured(module, "bias", amount=2)
+    prune.ln_structured(module, "weight", amount=0.5, n=1, dim=1)  # type: ignore[no-untyped-call]
+    prune.random_unstructured(module, "bias", amount=2)  # type: ignore[no-untyped-call]
 
 
 def pruned_again(module: nn.Module) -> None:
-    prune.l1_unstructured(module, "weight", amount=0.3)
-    prune.l1_unstructured(module, "weight", amount=0.3)
+    prune.l1_unstructured(module, "weight", amount=0.3)  # type: ignore[no-untyped-call]
+    prune.l1_unstructured(module, "weight", amount=0.3)  # type: ignore[no-untyped-call]
 
 
 def centred(module: nn.Module) -> None:
@@ -110,7 +110,7 @@ def test_the_weights_that_are_used_are_quantized(kind: str) -> None:
     assert any(value.grad is not None for name, value in network[0].named_parameters() if name != "bias")
 
 
-@pytest.mark.parametrize("kind", ["pruned", "weight norm", "spectral norm, new"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_copies_are_trained_and_copied(kind: str) -> None:
     network = make_network(kind)
     copied = quantize_network(network, config_of(network))
@@ -125,7 +125,9 @@ def test_copies_are_trained_and_copied(kind: str) -> None:
     after = copied(INPUTS)
     functional.reset_net(copied)
     assert before.shape == after.shape
-    for again in (copy.deepcopy(copied), pickle.loads(pickle.dumps(copied)), freeze_network(copied)):
+    loaded = quantize_network(network, config_of(network))
+    loaded.load_state_dict(copied.state_dict())
+    for again in (loaded, copy.deepcopy(copied), pickle.loads(pickle.dumps(copied)), freeze_network(copied)):
         assert torch.equal(again(INPUTS), after)
 
 
@@ -140,15 +142,15 @@ def trained(network: Any, rate: float = 0.3) -> None:
 
 @pytest.mark.parametrize("folded_first", [False, True])
 def test_pruned_weights_stay_zero_through_training(folded_first: bool) -> None:
-    network = make_network("pruned")
+    network: Any = make_network("pruned")
     zero, zero_bias = network[0].weight == 0, network[0].bias == 0
     assert int(zero.sum()) == 15
     assert int(zero_bias.sum()) == 2
     if folded_first:
-        network = fold_batch_norm(network, INPUTS)
-        before = network[0].weight.detach().clone()
+        network = folded = cast(Any, fold_batch_norm(network, INPUTS))
+        before = folded[0].weight.detach().clone()
         trained(network)
-        assert not torch.equal(network[0].weight, before)
+        assert not torch.equal(folded[0].weight, before)
     copied = quantize_network(network, config_of(network))
     masters: Any = copied.get_submodule("0")
     before = masters._parameters["weight"].detach().clone()
@@ -232,3 +234,17 @@ def frozen_twin(network: nn.Module, config: Any) -> nn.Module:
     twin = Plain()
     twin.load_state_dict(network.state_dict())
     return freeze_network(quantize_network(twin, config)).eval()
+
+
+@pytest.mark.parametrize("make", [neuron.LIFNode, neuron.KLIFNode, neuron.CUBALIFNode])
+def test_autocast_does_not_reach_quantized_layers(make: Callable[..., nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(layer.Linear(6, 5), make(v_threshold=0.25), layer.Linear(5, 3))
+    copied = quantize_network(network, config_of(network))
+    expected = copied(INPUTS)
+    functional.reset_net(copied)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = copied(INPUTS)
+    assert output.dtype == torch.float32
+    assert torch.equal(output, expected)
+    output.sum().backward()
