@@ -18,7 +18,9 @@ from qspinn_optuna.networks.dataflow import Dataflow
 from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, same_draws
-from qspinn_optuna.networks.watching import fresh_copy, watched
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
+from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
+from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
 _TOLERANCE = 1e-6
 """Largest change, relative to the largest value of a state or an output in float64, that folding may cause."""
@@ -49,7 +51,7 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     """
     if isinstance(network, BATCH_NORMS):
         network = nn.Sequential(network)
-    network = fresh_copy(network).eval()
+    network = fresh_copy(with_plain_parameters(network)).eval()
     norms = _find_norms(network)
     if not norms:
         return network

@@ -21,8 +21,9 @@ from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.neurons import has_fixed_point_step
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec, least_squares_formats
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.simulable import ExactWidths
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
@@ -74,6 +75,9 @@ def calibrate(
 
     Warns of floating-point buffers, which may be states that cannot be quantized.
 
+    Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
+    arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
+
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
         batches: Inputs of the network, or tuples of inputs and at last the label. Parameters and states are those that
@@ -90,6 +94,7 @@ def calibrate(
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:
         raise ValueError(f"percentile must be between 50 and 100, got {percentile}.")
+    network = with_plain_parameters(network)
     labeled = labeled_inputs_of(batches)
     first, labels = next(labeled)
     weights = synaptic_parameters(network)

@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from spikingjelly.activation_based import base
-from torch import nn
+from torch import Tensor, nn
 
-from qspinn_optuna.networks.passes import PASSES
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.truncation import detached
 
@@ -30,15 +29,6 @@ class Derived:
             state["_memories"] = {name: detached(value) for name, value in state["_memories"].items()}
         state["v_seq"] = detached(state.get("v_seq"))
         return _rebuild, _ORIGINS[type(self)], state
-
-
-class DerivedMemory(Derived):
-    """Mixin of derived classes with states."""
-
-    def reset(self) -> None:
-        """As the original; parameters are compared once afterwards."""
-        PASSES.count_reset()
-        super().reset()  # type: ignore[misc]
 
 
 class OnGrid:
@@ -94,10 +84,8 @@ _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
 def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, ...]) -> type:
     body: dict[str, Any] = {name: property(functools.partial(_read_quantized, name=name)) for name in names}
     body["__module__"] = __name__
-    own: tuple[type, ...] = ()
-    if not issubclass(original, Derived):
-        own = (DerivedMemory if issubclass(original, base.MemoryModule) else Derived,)
-    derived = type(f"Quantized{original.__name__}", (*mixins, *own, original), body)
+    bases = (*mixins, original) if issubclass(original, Derived) else (*mixins, Derived, original)
+    derived = type(f"Quantized{original.__name__}", bases, body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived
 

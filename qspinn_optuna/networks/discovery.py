@@ -10,9 +10,10 @@ from torch import nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
 from qspinn_optuna.networks.channel_affine import ChannelAffine
-from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
+from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.state_sizes import state_sizes
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
 from qspinn_optuna.networks.watching import join
@@ -48,6 +49,7 @@ def find_parameters(network: nn.Module, sample: Inputs | None = None) -> tuple[N
         ValueError: If a module cannot be quantized, a parameter has no elements, ``sample`` is empty or the network
             does not take it, or there is nothing to quantize.
     """
+    network = with_plain_parameters(network)
     if sample is None:
         check_supported(network)
         return listed_parameters(network)

@@ -1,7 +1,8 @@
-"""Forward passes of quantized networks, within which parameters are read without comparing their values."""
+"""Forward passes of quantized networks, within which the values of a parameter are compared once."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
@@ -9,21 +10,19 @@ from torch import nn
 
 
 class _Passes(threading.local):
-    """What runs in a thread, and how often the states of any quantized network were reset.
+    """What runs in a thread.
 
     Attributes:
-        running: Forward passes of this thread that are not over, one within the other.
-        resets: Resets so far, of all threads: after one of them, parameters are compared once.
+        depth: Forward passes that are not over, one within the other.
+        number: Of the outermost one; no two passes of any threads have the same.
     """
 
-    running = 0
-    resets = 0
-
-    def count_reset(self) -> None:
-        type(self).resets += 1
+    depth = 0
+    number = 0
 
 
 PASSES = _Passes()
+_NUMBERS = itertools.count(1)
 
 
 def mark_passes(network: nn.Module) -> None:
@@ -41,9 +40,11 @@ def unmark_passes(network: nn.Module) -> None:
 
 
 def _begin(*_: Any) -> None:
-    PASSES.running += 1
+    if PASSES.depth == 0:
+        PASSES.number = next(_NUMBERS)
+    PASSES.depth += 1
 
 
 def _end(*_: Any) -> None:
     # NOTE: torch calls it also where another hook before _begin has failed.
-    PASSES.running = max(PASSES.running - 1, 0)
+    PASSES.depth = max(PASSES.depth - 1, 0)

@@ -18,12 +18,14 @@ from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.half_precision import cast_inputs
 from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput
-from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
+from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
 from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
+from qspinn_optuna.networks.reparametrization import settle_pruned, with_plain_parameters
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
 from qspinn_optuna.networks.unreached import guard, missing_names
@@ -38,9 +40,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     """A copy of ``network`` whose weights and states are on the grids of ``config`` at every time step.
 
     The parameters of the copy are still float, so that an optimizer can train them (``network.parameters()``), but a
-    read of ``layer.weight`` gives grid values, with gradients straight through. Within a forward pass they are computed
-    once an update. Write into parameters under ``torch.no_grad()``: what is written by way of ``.data`` in the middle
-    of a sequence is noticed only once its states are reset, or a gradient has come back.
+    read of ``layer.weight`` gives grid values, with gradients straight through. They are computed once an
+    update, and compared once a forward pass; what is written by way of ``.data`` in the middle of a pass is noticed by
+    the next one.
 
     States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
     (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
@@ -51,6 +53,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
 
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
+
+    Weights that the network computes from others (pruned ones, weight and spectral normalization, any
+    parametrization) are baked: the copy stores, and trains, those that are used. Pruned ones stay zero.
 
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
@@ -63,6 +68,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         TypeError: If ``network`` is no module, or is quantized already.
         ValueError: If a module cannot be quantized, or ``config`` names other parameters than the network has.
     """
+    network = with_plain_parameters(network)
     check_supported(network, ())
     if is_quantized(network):
         raise TypeError("network is quantized already: quantize the original, or freeze_network(network).")
@@ -118,6 +124,7 @@ def freeze_network(network: nn.Module) -> nn.Module:
     if not derived:
         raise ValueError("network must be quantized, see quantize_network; got one that is not.")
     unmark_passes(network)
+    settle_pruned(network)
     for module in derived:
         derive_on_grid(module)
         quantization = module.__dict__.get("_quantization")
@@ -130,9 +137,15 @@ def freeze_network(network: nn.Module) -> nn.Module:
 
 
 class _Synapse:
-    """A synapse whose sums are exact."""
+    """A synapse whose sums are exact, and computed in float32 within ``torch.autocast`` too."""
+
+    _parameters: dict[str, Tensor]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        device = self._parameters["weight"].device.type
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self.forward(*cast_inputs(self, args), **kwargs)
         with exact_sums():
             return super().forward(*args, **kwargs)  # type: ignore[misc]
 

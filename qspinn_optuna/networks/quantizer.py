@@ -9,17 +9,16 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.config import InexactError
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.networks.passes import PASSES
 
 
 class ParameterQuantizer:
     """Puts a parameter on the grid of a format; the same value gives the same result.
 
-    Stochastic rounding therefore draws once for each update of the parameter, not at each of its uses. Within a
-    forward pass a parameter is taken as unchanged if torch has written nothing into it (its version counter), no
-    gradient has come back to it, and no states were reset: nothing is computed, compared or copied then. At all other
-    reads its values are compared, which finds updates by way of ``.data`` too.
+    Stochastic rounding therefore draws once for each update of the parameter, not at each of its uses. In a forward
+    pass the first read compares the values, which finds updates by way of ``.data`` too. Later reads compute, compare
+    and copy nothing, unless torch has written into the parameter in between (its version counter).
 
     Args:
         name: Of the parameter, for errors.
@@ -40,7 +39,7 @@ class ParameterQuantizer:
             InexactError: If a value is not finite, such as after a training that diverged.
         """
         known = self._known
-        running = PASSES.running > 0
+        running = PASSES.depth > 0
         if known is None or not (running and known.is_current(original)):
             known = self._updated(original)
         if not (torch.is_grad_enabled() and original.requires_grad):
@@ -60,7 +59,9 @@ class ParameterQuantizer:
         """What is known of ``original``, which may be new."""
         values = original.detach()
         known = self._known
-        if known is None or not known.has_seen(values):
+        draws = self.quantization.rounding is Rounding.STOCHASTIC
+        # What torch has written into is new, nearly always: comparing would take longer than it saves.
+        if known is None or (not draws and known.is_overwritten(original)) or not known.has_seen(values):
             # Draws are made on the CPU, so that they are the same for every device.
             try:
                 grid = quantize(values.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
@@ -81,6 +82,10 @@ class _Known:
         fmt: Beyond its range there is no gradient.
     """
 
+    _source: weakref.ref[Tensor] | None
+    _key: tuple[int, ...] | None
+    _attached: Tensor | None
+
     def __init__(self, values: Tensor, grid: Tensor, fmt: QFormat) -> None:
         self.grid = grid
         self._seen = values.clone()
@@ -94,8 +99,13 @@ class _Known:
             and self._source() is original
             and self._key is not None
             and self._key == _key(original, self.grid)
-            and not self._trained.seen
         )
+
+    def is_overwritten(self, original: Tensor) -> bool:
+        """Whether torch knows that something was written into ``original`` since it was confirmed."""
+        if self._source is None or self._source() is not original or self._key is None or original.is_inference():
+            return False
+        return self._key[0] != original._version
 
     def has_seen(self, values: Tensor) -> bool:
         """Whether these are the values, and nobody has written into the grid's."""
@@ -110,21 +120,20 @@ class _Known:
             self._attached = None
         self._source = weakref.ref(original)
         self._key = _key(original, self.grid)
-        self._trained.seen = False
 
     def attached_to(self, original: Tensor) -> Tensor:
         """The grid values with the gradient of ``original``, a leaf: one operation for all reads of a value."""
-        if self._attached is None:
-            attached: Tensor = _StraightThrough.apply(original, self.grid, self._inside, self._trained)  # type: ignore[no-untyped-call]
+        attached = self._attached
+        if attached is None:
+            attached = _StraightThrough.apply(original, self.grid, self._inside)  # type: ignore[no-untyped-call]
             self._attached = attached
-        return self._attached
+        return attached
 
     def _forget_source(self) -> None:
-        self._source: weakref.ref[Tensor] | None = None
-        self._key: tuple[int, ...] | None = None
+        self._source = None
+        self._key = None
         self._grid_version = self.grid._version
-        self._attached: Tensor | None = None
-        self._trained = _Gradients()
+        self._attached = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies are of other tensors, and what has a history can be neither copied nor pickled.
@@ -135,12 +144,6 @@ class _Known:
         self._forget_source()
 
 
-class _Gradients:
-    """Whether a gradient has come back to a parameter since it was confirmed: an update may follow."""
-
-    seen = False
-
-
 class _StraightThrough(torch.autograd.Function):
     """Forward: the grid values. Backward: the identity within the range of the format, zero outside.
 
@@ -148,26 +151,25 @@ class _StraightThrough(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, _: Tensor, grid: Tensor, inside: Tensor | None, gradients: _Gradients) -> Tensor:
-        ctx.inside, ctx.gradients = inside, gradients
+    def forward(ctx: Any, _: Tensor, grid: Tensor, inside: Tensor | None) -> Tensor:
+        ctx.inside = inside
         return grid.view_as(grid)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        ctx.gradients.seen = True
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = gradients
         if ctx.inside is not None:
             gradient = torch.where(ctx.inside, gradient, 0.0)
-        return gradient, None, None, None
+        return gradient, None, None
 
 
 class _Read(Tensor):
     """A read of a trained parameter outside of a forward pass, which tells an optimizer to take the parameter."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @property
-    def retains_grad(self) -> bool:
+    def retains_grad(self) -> bool:  # type: ignore[override]
         raise TypeError(
             "params must be parameters of the network, got grid values that were computed from one: give the optimizer "
             "network.parameters(), or those of network.named_parameters() with the names you want."
@@ -195,4 +197,4 @@ def _key(original: Tensor, grid: Tensor) -> tuple[int, ...] | None:
     """What changes with most updates of ``original``; None where torch does not count them."""
     if original.is_inference():
         return None
-    return original._version, original.data_ptr(), grid._version, PASSES.resets
+    return original._version, original.data_ptr(), grid._version, PASSES.number

@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from spikingjelly.activation_based import base, layer, learning, neuron, rnn, surrogate
 from torch import nn
-from torch.nn.utils import parametrize
 
 from qspinn_optuna.networks.channel_affine import BATCH_NORMS, TemporalChannelAffine
 from qspinn_optuna.networks.coefficients import unreadable_coefficient
@@ -103,8 +102,6 @@ def reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
     for kind in type(module).__mro__:
         if kind in _REFUSED:
             return _REFUSED[kind]
-    if parametrize.is_parametrized(module):
-        return _FLOAT_WEIGHTS + "; torch.nn.utils.parametrize.remove_parametrizations keeps those that it uses"
     if isinstance(module, BATCH_NORMS):
         return "a device has no batch normalization; fold_batch_norm takes it into the layer before it"
     if not has_states(module):

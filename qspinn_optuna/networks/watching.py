@@ -52,13 +52,24 @@ def fresh_copy(network: nn.Module) -> nn.Module:
     """A copy of ``network`` with states as before the first step; ``network`` keeps its own, gradients included."""
     stateful = [module for module in network.modules() if isinstance(module, base.MemoryModule)]
     kept = [(module, module._memories, module.__dict__.get("v_seq")) for module in stateful]
+    # Such as pruned weights, which their modules compute again before they use them.
+    computed = [
+        (module.__dict__, name, value)
+        for module in network.modules()
+        for name, value in module.__dict__.items()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
     try:
+        for attributes, name, value in computed:
+            attributes[name] = value.detach()
         for module in stateful:
             module.__dict__["_memories"] = copy.deepcopy(module._memories_rv)
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = None
         return copy.deepcopy(network)
     finally:
+        for attributes, name, value in computed:
+            attributes[name] = value
         for module, memories, v_seq in kept:
             module.__dict__["_memories"] = memories
             if "v_seq" in module.__dict__:

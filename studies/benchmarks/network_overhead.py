@@ -53,7 +53,13 @@ class EveryStep(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sum of the outputs over time."""
-        return torch.stack([super(EveryStep, self).forward(step) for step in x.unbind(1)]).sum(0)
+        outputs = []
+        for step in x.unbind(1):
+            output = step
+            for module in self:
+                output = module(output)
+            outputs.append(output)
+        return torch.stack(outputs).sum(0)
 
 
 def shapes(batch: int) -> dict[str, tuple[nn.Module, Tensor]]:

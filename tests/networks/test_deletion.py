@@ -8,7 +8,6 @@ import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from qspinn_optuna.networks import calibrate, find_parameters
 from qspinn_optuna.networks.deletion import delete_states
@@ -75,15 +74,3 @@ def test_buffers_are_told() -> None:
     network.register_buffer("projection", torch.rand(3))
     with pytest.warns(UserWarning, match=r"The buffers \['projection'\] are neither quantized nor counted"):
         calibrate(network, [spikes(2, 4)])
-
-
-class Halved(nn.Module):
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight / 2
-
-
-def test_weights_that_are_computed_are_refused() -> None:
-    network = nn.Sequential(nn.Linear(4, 8))
-    parametrize.register_parametrization(network[0], "weight", Halved())
-    with pytest.raises(ValueError, match="remove_parametrizations"):
-        find_parameters(network)

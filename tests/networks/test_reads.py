@@ -12,7 +12,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point import Rounding, quantize
 from qspinn_optuna.networks import freeze_network, quantize_network, quantizer
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, on_grid
@@ -55,7 +55,7 @@ def run(network: nn.Module) -> Tensor:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of the parameters that were put on their grids."""
     shapes: list[tuple[int, ...]] = []
-    original = quantizer.quantize
+    original = quantize
 
     def counting(values: Tensor, *arguments: Any) -> Tensor:
         shapes.append(tuple(values.shape))
@@ -80,7 +80,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_frozen_network_computes_and_compares_nothing(computed: list[Any], compared: list[int]) -> None:
-    frozen = freeze_network(loop())
+    frozen: Any = freeze_network(loop())
     computed.clear()
     compared.clear()
     run(frozen)
@@ -138,10 +138,10 @@ def test_updates_are_noticed_by_the_next_sequence(update: Callable[[Tensor], Non
     assert not torch.equal(after, before)
 
 
-def test_an_update_by_data_after_a_gradient_is_noticed_within_the_sequence() -> None:
-    network = nn.Sequential(nn.Linear(2, 2, bias=False))
+def test_an_update_by_data_is_noticed_within_the_sequence() -> None:
+    network: Any = nn.Sequential(nn.Linear(2, 2, bias=False))
     copied: Any = quantize_network(network, config_of(network))
-    copied(torch.ones(1, 2)).sum().backward()
+    copied(torch.ones(1, 2))
     by_data(copied[0]._parameters["weight"])
     output = copied(torch.tensor([[0.0, 1.0]]))
     assert torch.equal(output[0], copied[0].weight[:, 1])
@@ -203,7 +203,7 @@ def test_copies_do_not_share_what_was_computed() -> None:
     run(network).sum().backward()  # type: ignore[no-untyped-call]
     copied = copy.deepcopy(network)
     copied.zero_grad()
-    run(copied).sum().backward()
+    run(copied).sum().backward()  # type: ignore[no-untyped-call]
     expected = network.first._parameters["weight"].grad
     assert torch.equal(copied.first._parameters["weight"].grad, expected)
 
@@ -217,7 +217,8 @@ def test_a_failing_pass_is_over_too() -> None:
 
 
 def test_parameters_are_trained_once_frozen_values_are_loaded() -> None:
-    source, target = loop(), freeze_network(loop())
+    source = loop()
+    target: Any = freeze_network(loop())
     with torch.no_grad():
         source.first._parameters["weight"].mul_(0.7)
     expected = run(source)
@@ -231,7 +232,8 @@ def test_optimizers_are_told_to_take_parameters() -> None:
     network = loop()
     with pytest.raises(TypeError, match=r"network\.parameters\(\)"):
         torch.optim.SGD([network.first.weight], lr=0.1)
-    torch.optim.SGD([freeze_network(network).first.weight], lr=0.1)
+    frozen: Any = freeze_network(network)
+    torch.optim.SGD([frozen.first.weight], lr=0.1)
 
 
 def frozen_neurons(make: Callable[..., nn.Module], mode: str) -> tuple[nn.Module, Tensor]:

@@ -44,6 +44,8 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
         update(known.encode())
     elif value is None or isinstance(value, bool | int | float | complex | str | bytes | Enum | Path):
         update(repr(value).encode())
+    elif isinstance(value, Tensor) and value.dtype == torch.bfloat16:
+        _feed(update, value.float(), depth)  # numpy does not know the type.
     elif isinstance(value, Tensor | np.ndarray):
         array = value.detach().cpu().contiguous().numpy() if isinstance(value, Tensor) else np.ascontiguousarray(value)
         update(repr((array.dtype.str, array.shape)).encode())
