@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.networks.batches import Batches, inputs_of
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
-from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters
+from qspinn_optuna.networks.discovery import find_parameters, per_sample, synaptic_parameters, unread_coefficients
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
 from qspinn_optuna.networks.support import SYNAPSES, has_states
@@ -72,8 +72,11 @@ def calibrate(
     weights, constants = synaptic_parameters(network), _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
     watch.run(batches)
+    unread = unread_coefficients(network, watch.first)
     specs = []
-    for name, family in ((parameter.name, parameter.family) for parameter in parameters):
+    for name, family in (
+        (parameter.name, parameter.family) for parameter in parameters if parameter.name not in unread
+    ):
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
@@ -99,6 +102,7 @@ class _Watch:
     Attributes:
         states: Values of every state.
         shapes: Shape of every state for one sample.
+        first: The first batch.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
@@ -111,6 +115,7 @@ class _Watch:
 
     def run(self, batches: Batches) -> None:
         for number, inputs in enumerate(inputs_of(batches)):
+            self.first = inputs if number == 0 else self.first
             self._batch_sizes: dict[str, int] = {}
             try:
                 run(self._network, inputs)

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.coefficients import coefficients
-from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
+from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.recording import coefficient_attributes, reads
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family
@@ -44,6 +45,7 @@ def find_parameters(network: nn.Module, sample: Tensor | None = None) -> tuple[N
     """
     check_supported(network)
     sizes = {} if sample is None else _state_sizes(network, sample)
+    unread = set() if sample is None else unread_coefficients(network, sample)
     found: list[NetworkParameter] = []
     weights = synaptic_parameters(network)
     names = {id(parameter): name for name, parameter in weights.items()}
@@ -56,7 +58,23 @@ def find_parameters(network: nn.Module, sample: Tensor | None = None) -> tuple[N
             found += _of_neurons(name, module, sizes)
     if not found:
         raise ValueError("The network has nothing to quantize: no weights, and no neurons of SpikingJelly's.")
-    return tuple(found)
+    return tuple(parameter for parameter in found if parameter.name not in unread)
+
+
+def unread_coefficients(network: nn.Module, sample: Tensor) -> set[str]:
+    """Thresholds and decays that the network has and does not read, such as those of a ``forward`` of the user's."""
+    own_steps = optional_coefficients(network)
+    return own_steps - reads(network, coefficient_attributes(network), sample) if own_steps else set()
+
+
+def optional_coefficients(network: nn.Module) -> set[str]:
+    """Thresholds and decays of neurons with steps of their own, which may not read them."""
+    return {
+        join(name, coefficient.name)
+        for name, module in network.named_modules()
+        if has_states(module) and not takes_fixed_point_step(module)
+        for coefficient in coefficients(module)
+    }
 
 
 def synaptic_parameters(network: nn.Module) -> dict[str, nn.Parameter]:

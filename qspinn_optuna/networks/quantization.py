@@ -14,7 +14,7 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.derivation import Derived, derive
-from qspinn_optuna.networks.discovery import find_parameters, synaptic_parameters
+from qspinn_optuna.networks.discovery import find_parameters, optional_coefficients, synaptic_parameters
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
@@ -144,6 +144,7 @@ class _Generators:
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = find_parameters(network)
+    optional = optional_coefficients(network)
     unknown = sorted(set(config.parameters) - {parameter.name for parameter in found})
     missing = sorted(
         parameter.name
@@ -151,6 +152,8 @@ def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
         if parameter.name not in config.parameters
         # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
         and parameter.family is not Family.TRACE
+        # Nor constants that a step of the user's may not read.
+        and parameter.name not in optional
     )
     if unknown or missing:
         raise ValueError(

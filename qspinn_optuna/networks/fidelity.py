@@ -1,0 +1,41 @@
+"""Before a search: is the quantized network the float one, and does every width that is searched change it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.networks.quantization import freeze_network, quantize_network
+from qspinn_optuna.networks.reads import check_reads
+from qspinn_optuna.networks.similarity import check_similar
+from qspinn_optuna.parameters import ParameterSpec
+
+
+def check_fidelity(network: nn.Module, specs: Iterable[ParameterSpec], inputs: Tensor) -> None:
+    """Quantize a network by its widest formats, and refuse it if it is another one then, or does not read them all.
+
+    Args:
+        network: The float network; it is left as it is.
+        specs: Its calibrated parameters.
+        inputs: A batch as the network takes it, which is run twice.
+
+    Raises:
+        ValueError: Naming the parameters that are never read, or the first neurons that differ.
+    """
+    config = widest_config(specs)
+    quantized = freeze_network(quantize_network(network, config))
+    check_reads(quantized, config.parameters, inputs)
+    check_similar(network, quantized, config, inputs)
+
+
+def widest_config(specs: Iterable[ParameterSpec]) -> QuantizationConfig:
+    """Every parameter that has no fixed width as wide as it can be simulated, rounded to nearest."""
+    parameters = {
+        spec.name: ParameterQuantization(spec.format(spec.max_bits), Rounding.NEAREST)
+        for spec in specs
+        if spec.fixed_bits is None
+    }
+    return QuantizationConfig(Scheme.PTQ, parameters)
