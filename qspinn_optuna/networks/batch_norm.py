@@ -19,8 +19,7 @@ from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, same_draws
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
-from qspinn_optuna.networks.support import BATCH_NORMS, SYNAPSES
-from qspinn_optuna.networks.watching import fresh_copy, run, watched
+from qspinn_optuna.networks.watching import fresh_copy, watched
 
 _TOLERANCE = 1e-6
 """Largest change, relative to the largest value of a state or an output in float64, that folding may cause."""

@@ -17,11 +17,16 @@ from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.contributions import contributions
-from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters, synaptic_parameters
+from qspinn_optuna.networks.discovery import (
+    NetworkParameter,
+    listed_parameters,
+    synaptic_parameters,
+    unread_coefficients,
+)
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.neurons import has_fixed_point_step
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec, least_squares_formats
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.simulable import ExactWidths
@@ -109,8 +114,11 @@ def calibrate(
     sensor = _input_spec(network, watch, method, percentile) if exact and not watch.inputs_on_grid else None
     entry = entry_parameters(network, sources, sensor)
     coded = {name: _largest_code(sensor) for name, names in sources.items() if sensor and names == {INPUT}}
+    unread = unread_coefficients(network, watch.first)
     specs = [*entry.needed]
-    for name, family in ((parameter.name, parameter.family) for parameter in parameters):
+    for name, family in (
+        (parameter.name, parameter.family) for parameter in parameters if parameter.name not in unread
+    ):
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:

@@ -55,9 +55,9 @@ def coefficients(module: nn.Module) -> tuple[Coefficient, ...]:
             decay = _held(module, name)
             if decay is not None:
                 found.append(Coefficient(name, Family.DECAY, decay, name, write=partial(_set, name)))
-    elif isinstance(module._parameters.get(LEARNED_DECAY), Tensor):
+    elif (trained := module._parameters.get(LEARNED_DECAY)) is not None:
         if _has_learned_decay(module):
-            decay = torch.tensor(1 - float(module.w.detach().sigmoid()), dtype=torch.float64)
+            decay = torch.tensor(1 - float(trained.detach().sigmoid()), dtype=torch.float64)
             found.append(Coefficient("decay", Family.DECAY, decay, LEARNED_DECAY, learned=True))
     elif isinstance(module, _WITH_TIME_CONSTANT):
         tau = _held(module, "tau")

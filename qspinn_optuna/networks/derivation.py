@@ -10,8 +10,7 @@ import functools
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import base
-from torch import Tensor, nn
+from torch import nn
 
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.truncation import detached

@@ -10,9 +10,10 @@ from torch import nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
 from qspinn_optuna.networks.channel_affine import ChannelAffine
-from qspinn_optuna.networks.coefficients import LEARNED_DECAY, coefficients
-from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY
+from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
+from qspinn_optuna.networks.recording import coefficient_attributes, reads
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.state_sizes import state_sizes
 from qspinn_optuna.networks.support import check_supported, has_parameters, has_states
@@ -58,8 +59,11 @@ def find_parameters(network: nn.Module, sample: Inputs | None = None) -> tuple[N
     check_supported(network, reach.modules)
     warn_of_unreached(network, reach, stacklevel=2)
     sizes = state_sizes(network, inputs).counts
+    unread = unread_coefficients(network, inputs)
     return tuple(
-        replace(found, count=sizes.get(found.name, found.count)) for found in listed_parameters(network, reach)
+        replace(found, count=sizes.get(found.name, found.count))
+        for found in listed_parameters(network, reach)
+        if found.name not in unread
     )
 
 
@@ -92,6 +96,22 @@ def listed_parameters(network: nn.Module, reach: Reach | None = None) -> tuple[N
             + ("." if reach is None else ", that the sample reaches.")
         )
     return tuple(found)
+
+
+def unread_coefficients(network: nn.Module, sample: Inputs) -> set[str]:
+    """Thresholds and decays that the network has and does not read, such as those of a ``forward`` of the user's."""
+    own_steps = optional_coefficients(network)
+    return own_steps - reads(network, coefficient_attributes(network), sample) if own_steps else set()
+
+
+def optional_coefficients(network: nn.Module) -> set[str]:
+    """Thresholds and decays of neurons with steps of their own, which may not read them."""
+    return {
+        join(name, coefficient.name)
+        for name, module in network.named_modules()
+        if has_states(module) and not takes_fixed_point_step(module)
+        for coefficient in coefficients(module)
+    }
 
 
 def synaptic_parameters(network: nn.Module) -> dict[str, nn.Parameter]:

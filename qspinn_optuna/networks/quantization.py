@@ -15,12 +15,16 @@ from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
-from qspinn_optuna.networks.discovery import listed_parameters, synaptic_parameters
+from qspinn_optuna.networks.discovery import (
+    listed_parameters,
+    optional_coefficients,
+    synaptic_parameters,
+)
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.half_precision import cast_inputs
 from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput
-from qspinn_optuna.networks.neurons import NeuronQuantization, fixed_point_class, quantize_neuron, store_state
+from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
@@ -177,10 +181,14 @@ class _Generators:
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
+    optional = optional_coefficients(network)
     named = {name for name in config.parameters if name != INPUT and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
-    # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored.
-    needed = [parameter.name for parameter in found if parameter.family is not Family.TRACE]
+    # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
+    # constants that a step of the user's may not read.
+    needed = [
+        parameter.name for parameter in found if parameter.family is not Family.TRACE and parameter.name not in optional
+    ]
     missing = missing_names(network, needed, config.parameters)
     if unknown or missing:
         raise ValueError(

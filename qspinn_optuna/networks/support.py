@@ -97,7 +97,7 @@ def check_supported(network: nn.Module, modules: Collection[str] | None = None) 
             raise ValueError(f"{name or 'The network'} ({type(module).__name__}) cannot be quantized: {reason}.")
 
 
-def reason_against(module: nn.Module) -> str | None:  # noqa: PLR0911
+def reason_against(module: nn.Module) -> str | None:
     """Why a module cannot be quantized; None if it can."""
     for kind in type(module).__mro__:
         if kind in _REFUSED:

@@ -9,8 +9,10 @@ import torch
 from spikingjelly.activation_based import base, functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
-from qspinn_optuna.networks import calibrate, find_parameters, quantize_network
+from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.networks import calibrate, find_parameters, freeze_network, quantize_network
 from qspinn_optuna.networks.neurons import has_fixed_point_step
+from qspinn_optuna.networks.reads import check_reads
 from tests.networks.builders import config_of, eighths, run_single
 
 
@@ -116,3 +118,68 @@ def test_loops_over_time_in_an_own_forward_are_refused_by_name(kind: Any) -> Non
 @pytest.mark.parametrize("node", [OwnReset(2.0, True), OwnHardReset(), OwnForward(), Scaled()])
 def test_overridden_methods_keep_the_neurons_own_step(node: nn.Module) -> None:
     assert not has_fixed_point_step(node)
+
+
+def test_coefficients_that_no_step_reads_are_not_searched() -> None:
+    network = nn.Sequential(layer.Linear(4, 4), OwnForward(), neuron.LIFNode())
+    sample = eighths(3, 4)
+    names = {spec.name for spec in calibrate(network, [sample])}
+    assert names == {"0.weight", "0.bias", "1.v", "1.threshold", "2.v", "2.threshold", "2.decay"}
+    assert {parameter.name for parameter in find_parameters(network, sample)} == names
+    config = config_of(network)
+    parameters = {name: config[name] for name in names}
+    quantized = quantize_network(network, QuantizationConfig(config.scheme, parameters))
+    check_reads(quantized, names, sample)
+    check_reads(freeze_network(quantized), names, sample)
+    with pytest.raises(ValueError, match=r"\['1\.decay'\]"):
+        check_reads(quantize_network(network, config), list(config.parameters), sample)
+
+
+class Unused(nn.Module):
+    """An own parameter, a shared weight that is read elsewhere, and a head that is not reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(4))
+        self.encode, self.decode = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+        self.decode.weight = self.encode.weight
+        self.node, self.head = neuron.ParametricLIFNode(), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes: Tensor = self.node(self.decode(x))
+        return spikes
+
+
+def test_parameters_that_nothing_reads_are_named() -> None:
+    network = Unused()
+    config = config_of(network)
+    quantized = quantize_network(network, config)
+    before = type(quantized.encode)
+    with pytest.raises(ValueError, match=r"\['gain', 'head\.bias', 'head\.weight'\]"):
+        check_reads(quantized, list(config.parameters), eighths(3, 4))
+    assert type(quantized.encode) is before
+    functional.reset_net(quantized)
+
+
+NODES = [
+    neuron.LIFNode(),
+    neuron.ParametricLIFNode(),
+    neuron.SimpleLIFNode(2.0, True),
+    neuron.TernaryLIFNode(),
+    neuron.CUBALIFNode(),
+    neuron.KLIFNode(),
+    neuron.IzhikevichNode(a=0.5, b=0.3),
+    layer.SynapseFilter(4.0),
+    layer.SynapseFilter(4.0, learnable=True),
+]
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("node", NODES, ids=lambda node: type(node).__name__)
+def test_every_parameter_of_spikingjellys_neurons_is_read(node: nn.Module, step_mode: str) -> None:
+    network = nn.Sequential(layer.Linear(4, 4), node)
+    functional.set_step_mode(network, step_mode)
+    config = config_of(network)
+    sample = eighths(3, 4) if step_mode == "s" else eighths(5, 3, 4)
+    check_reads(quantize_network(network, config), list(config.parameters), sample)
+    assert len(find_parameters(network, sample)) == len(config.parameters)

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
-from spikingjelly.activation_based import functional, layer
+from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -536,3 +536,37 @@ def test_what_a_workload_lacks_is_named_without_training() -> None:
         "evaluate",
         "describe",
     )
+
+
+class WithoutUse(ToyNetwork):
+    """A trained gain that forward forgets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(3))
+
+
+class Twofold(neuron.LIFNode):  # type: ignore[misc]
+    """A leaky neuron with a decay of its own in an overridden step."""
+
+    def single_step_functional_forward(self, inputs: Any, states: Any, **_: Any) -> Any:
+        v = 0.25 * states[0] + inputs[0]
+        spike = self.surrogate_function(v - self.v_threshold)
+        return (spike,), (v * (1 - spike),)
+
+    def multi_step_forward(self, x_seq: Tensor, *_: Any, **__: Any) -> Any:
+        return neuron.BaseNode.multi_step_forward(self, x_seq)
+
+
+def test_parameters_that_nothing_reads_are_refused_before_the_study() -> None:
+    with pytest.raises(ValueError, match=r"\['gain'\]"):
+        _ = toy_workload(network=WithoutUse(), train=None, fine_tune=None).parameters
+
+
+def test_decays_of_overridden_steps_are_not_searched() -> None:
+    network = ToyNetwork()
+    network.lif = Twofold()
+    functional.set_step_mode(network, "m")
+    names = {spec.name for spec in toy_workload(network=network, train=None, fine_tune=None).parameters}
+    assert "lif.threshold" in names
+    assert "lif.decay" not in names

@@ -14,6 +14,7 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.activity import silent_layers
 from qspinn_optuna.networks.batches import inputs_of
+from qspinn_optuna.networks.fidelity import check_fidelity
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
@@ -130,8 +131,15 @@ class SupervisedWorkload:
 
     @made_once
     def parameters(self) -> tuple[ParameterSpec, ...]:
-        """The parameters that the device stores, with the ranges of the baseline on the calibration batches."""
-        return calibrate(self.baseline_network, self.calibration, self.range_method, seed=self.seed)
+        """The parameters that the device stores, with the ranges of the baseline on the calibration batches.
+
+        Raises:
+            ValueError: If the baseline cannot be calibrated, or fixed point makes it another network.
+        """
+        specs = calibrate(self.baseline_network, self.calibration, self.range_method, seed=self.seed)
+        with seeded(self.seed):
+            check_fidelity(self.baseline_network, specs, next(inputs_of(self.calibration)))
+        return specs
 
     @made_once
     def baseline(self) -> float:
