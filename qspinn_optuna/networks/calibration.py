@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of
 from qspinn_optuna.networks.coefficients import coefficients
+from qspinn_optuna.networks.dependence import check_dependent
 from qspinn_optuna.networks.discovery import NetworkParameter, listed_parameters, synaptic_parameters
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, least_squares_formats
@@ -177,7 +178,9 @@ def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[NetworkPara
         reach = reach_of(network, inputs)
     check_supported(network, reach.modules)
     warn_of_unreached(network, reach, stacklevel=3)
-    return listed_parameters(network, reach)
+    found = listed_parameters(network, reach)
+    check_dependent(network, inputs)
+    return found
 
 
 def _check_finite(weights: dict[str, nn.Parameter], names: set[str]) -> None:
