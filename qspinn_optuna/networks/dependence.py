@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Inputs, mapped
+from qspinn_optuna.networks.batches import Inputs, cloned, mapped
 from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
@@ -49,7 +49,7 @@ def _all_equal(
 def _outputs(network: nn.Module, inputs: Inputs) -> list[Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return list(tensors_in(run(fresh_copy(network).eval(), inputs)))
+        return list(tensors_in(run(fresh_copy(network).eval(), cloned(inputs))))
 
 
 def _states_and_outputs(network: nn.Module, inputs: Inputs) -> list[Tensor]:

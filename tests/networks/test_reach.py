@@ -165,6 +165,17 @@ def test_looking_draws_nothing_and_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), drawn)
 
 
+def test_a_network_that_changes_its_inputs_in_place_leaves_the_samples() -> None:
+    class InPlace(WithLeftovers):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(x.mul_(2))
+
+    sample = SAMPLE.clone()
+    with pytest.warns(UserWarning, match="No sample reaches"):
+        find_parameters(InPlace(), sample)
+    assert torch.equal(sample, SAMPLE)
+
+
 def test_parameters_without_elements_are_refused_by_name() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

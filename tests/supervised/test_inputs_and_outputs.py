@@ -183,3 +183,12 @@ def test_batches_that_are_empty_or_have_no_labels_are_refused(batch: Any, messag
         fit(ToyNetwork(), 0, batches=batches, epochs=1, learning_rate=0.1, progress=False)
     with pytest.raises(ValueError, match=message):
         toy_workload(train=None, fine_tune=None, validation=batches).baseline  # noqa: B018
+
+
+def test_inputs_of_another_type_are_told_by_every_use() -> None:
+    inputs, labels = toy_batches(0)[0]
+    double = [(inputs.double(), labels)]
+    with pytest.raises(ValueError, match=r"inputs are float64, the network is float32"):
+        fit(ToyNetwork(), 0, batches=double, epochs=1, learning_rate=0.1, progress=False)
+    with pytest.raises(ValueError, match=r"inputs are float64, the network is float32"):
+        toy_workload(train=None, fine_tune=None, validation=double).baseline  # noqa: B018
