@@ -80,8 +80,23 @@ def shape_of(inputs: Inputs) -> tuple[Any, ...]:
 
 
 def call(network: nn.Module, inputs: Inputs) -> Any:
-    """What the network puts out for its inputs."""
-    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+    """What the network puts out for its inputs.
+
+    Raises:
+        ValueError: If the network fails on inputs of another type or device than its own.
+    """
+    try:
+        return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+    except (RuntimeError, TypeError) as error:
+        remark = _mismatch(network, inputs)
+        if remark:
+            raise ValueError(f"The network does not take these inputs: {remark} The error was: {error}") from error
+        raise
+
+
+def cloned(inputs: Inputs) -> Inputs:
+    """Inputs that a network may change in place."""
+    return mapped(inputs, torch.clone)
 
 
 def as_inputs(sample: Any, name: str = "sample") -> Inputs:
@@ -118,7 +133,7 @@ def check_filled(values: Tensor, message: str) -> None:
         )
 
 
-def mismatch(network: nn.Module, inputs: Inputs) -> str:
+def _mismatch(network: nn.Module, inputs: Inputs) -> str:
     """A remark on inputs of another type or device than the parameters of a network, for errors; may be empty."""
     own = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), None)
     if own is None:

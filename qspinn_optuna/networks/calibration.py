@@ -17,6 +17,7 @@ from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.contributions import contributions
+from qspinn_optuna.networks.dependence import check_dependent
 from qspinn_optuna.networks.discovery import (
     NetworkParameter,
     listed_parameters,
@@ -241,7 +242,9 @@ def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[NetworkPara
         reach = reach_of(network, inputs)
     check_supported(network, reach.modules)
     warn_of_unreached(network, reach, stacklevel=3)
-    return listed_parameters(network, reach)
+    found = listed_parameters(network, reach)
+    check_dependent(network, inputs)
+    return found
 
 
 def _check_finite(weights: dict[str, nn.Parameter], names: set[str]) -> None:

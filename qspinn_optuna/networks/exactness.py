@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.batches import as_inputs
 from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.precision import run_in_double
@@ -82,12 +83,15 @@ def check_exact(network: nn.Module, inputs: Any) -> None:
 
     Args:
         network: Quantized and frozen; see :func:`freeze_network`.
-        inputs: A batch as the network takes it.
+        inputs: A batch as the network takes it; a tuple for several inputs.
 
     Raises:
-        ValueError: If ``inputs`` are not finite, or the network draws random numbers that no seed of torch's repeats.
+        TypeError: If ``inputs`` are no tensors.
+        ValueError: If ``inputs`` are empty or not finite, or the network draws random numbers that no seed of torch's
+            repeats.
         InexactError: Naming the first layer or state that float32 cannot carry, or that is not finite.
     """
+    inputs = as_inputs(inputs, "inputs")
     if not all(bool(value.isfinite().all()) for value in tensors_in(inputs)):
         raise ValueError("inputs must be finite, got NaN or infinities.")
     single, double = _trace(network, copied(inputs), run), _trace(network, inputs, run_in_double)

@@ -15,7 +15,7 @@ from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from qspinn_optuna.networks.batches import Inputs
+from qspinn_optuna.networks.batches import Inputs, cloned
 from qspinn_optuna.networks.support import has_parameters, has_states
 from qspinn_optuna.networks.watching import fresh_copy, join, run
 
@@ -70,7 +70,7 @@ def reach_of(network: nn.Module, inputs: Inputs) -> Reach:
     network.register_forward_hook(changed)
     reads = _Reads(network)
     with torch.random.fork_rng(), reads:
-        run(network, inputs)
+        run(network, cloned(inputs))
     owners = {name.rpartition(".")[0] for name in reads.names}
     return Reach(frozenset(called | changed.names | owners), frozenset(reads.names))
 
@@ -131,7 +131,7 @@ class _Changes:
                 self.names.add(name)
 
 
-class _Reads(TorchDispatchMode):
+class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the parameters of a network that operations take.
 
     Attributes:
@@ -139,7 +139,7 @@ class _Reads(TorchDispatchMode):
     """
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
         self._names_of: dict[int, list[str]] = {}
         for name, parameter in network.named_parameters(remove_duplicate=False):

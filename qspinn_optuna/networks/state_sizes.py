@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Inputs, tensors
+from qspinn_optuna.networks.batches import Inputs, cloned, tensors
 from qspinn_optuna.networks.watching import run, watched
 
 _Dimensions = tuple[int | None, ...]
@@ -70,7 +70,7 @@ class _Runner:
         """The largest value of every state, on no device."""
         self._largest = {}
         with torch.random.fork_rng():
-            run(self._network, inputs)
+            run(self._network, cloned(inputs))
         return self._largest
 
     def _measure(self, name: str, value: Tensor) -> None:

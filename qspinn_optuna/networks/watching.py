@@ -11,7 +11,7 @@ import torch
 from spikingjelly.activation_based import base, functional
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Inputs, call, mismatch
+from qspinn_optuna.networks.batches import Inputs, call
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 
@@ -78,19 +78,9 @@ def fresh_copy(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def run(network: nn.Module, inputs: Inputs) -> Any:
-    """One forward pass from fresh states; what the network puts out.
-
-    Raises:
-        ValueError: If the network fails on inputs of another type or device than its own.
-    """
+    """One forward pass from fresh states; what the network puts out. Errors as in :func:`~.batches.call`."""
     functional.reset_net(network)
-    try:
-        output = call(network, inputs)
-    except (RuntimeError, TypeError) as error:
-        remark = mismatch(network, inputs)
-        if remark:
-            raise ValueError(f"The network does not take these inputs: {remark} The error was: {error}") from error
-        raise
+    output = call(network, inputs)
     functional.reset_net(network)
     return output
 

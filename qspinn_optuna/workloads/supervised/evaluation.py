@@ -14,7 +14,7 @@ from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks import freeze_network
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.workloads.progress import TrainingProgress
-from qspinn_optuna.workloads.supervised.training import Batches, check_batch, class_scores
+from qspinn_optuna.workloads.supervised.training import Batches, Scores, check_batch, class_scores, labeled
 
 Accuracy = Callable[[Tensor, Tensor], float]
 """The part of class scores, [batch, classes], that is right by labels, [batch]: between 0 and 1."""
@@ -24,39 +24,43 @@ _RUNG_SAMPLES = 256
 
 
 @torch.no_grad()
-def count_correct(network: nn.Module, batches: Batches, accuracy: Accuracy) -> Iterator[tuple[int, int]]:
+def count_correct(
+    network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None = None
+) -> Iterator[tuple[int, int]]:
     """Count correct answers, batch by batch.
 
     Args:
         network: Put into evaluation mode; its states are reset before each batch and at the end.
         batches: Inputs and labels.
         accuracy: The part of a batch that is right.
+        scores: Takes class scores out of the network's output; None if that is what it puts out.
 
     Yields:
         (correct, seen) so far, after every batch.
 
     Raises:
         InexactError: If ``accuracy`` gives no fraction since scores are not finite.
-        TypeError: If ``accuracy`` gives no number.
+        TypeError: If ``accuracy`` gives no number, or the network, or ``scores``, no tensor.
         ValueError: If ``accuracy`` gives a number outside 0-1, or there are not as many scores as labels.
     """
     correct, seen = 0, 0
     network.eval()
-    for inputs, labels in batches:
+    for batch in batches:
+        inputs, labels = labeled(batch)
         functional.reset_net(network)
-        part = _part_correct(class_scores(network, inputs), labels, accuracy)
+        part = _part_correct(class_scores(network, inputs, scores), labels, accuracy)
         correct, seen = correct + round(part * len(labels)), seen + len(labels)
         yield correct, seen
     functional.reset_net(network)
 
 
-def total_accuracy(network: nn.Module, batches: Batches, accuracy: Accuracy) -> float:
+def total_accuracy(network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None = None) -> float:
     """The part of all samples that a network gets right; arguments and errors as in :func:`count_correct`.
 
     Raises:
         ValueError: Also if there are no samples.
     """
-    correct, seen = _counted(network, batches, accuracy)
+    correct, seen = _counted(network, batches, accuracy, scores)
     if seen == 0:
         raise ValueError("The batches hold no samples: an iterator may be used up; give a list or a DataLoader.")
     return correct / seen
@@ -67,6 +71,7 @@ def evaluate_at_rungs(
     rungs: Sequence[float],
     batches: Batches,
     accuracy: Accuracy,
+    scores: Scores | None = None,
 ) -> Generator[TrainingProgress, None, nn.Module]:
     """Run a training of a quantized network, and evaluate a copy of the network at each rung.
 
@@ -75,6 +80,7 @@ def evaluate_at_rungs(
         rungs: Fractions, rising; each is evaluated at the first pause that has reached it, unless that is the end.
         batches: The first of them are counted.
         accuracy: The part of a batch that is right.
+        scores: Takes class scores out of the network's output.
 
     Yields:
         The accuracy at every rung.
@@ -91,14 +97,17 @@ def evaluate_at_rungs(
                 trained: nn.Module = end.value
                 return trained
             while pending and pending[0] <= done < 1:
-                correct, seen = _counted(freeze_network(fresh_copy(network)), batches, accuracy, _RUNG_SAMPLES)
+                frozen = freeze_network(fresh_copy(network))
+                correct, seen = _counted(frozen, batches, accuracy, scores, _RUNG_SAMPLES)
                 yield TrainingProgress(pending.pop(0), correct, seen)
 
 
-def _counted(network: nn.Module, batches: Batches, accuracy: Accuracy, enough: float = math.inf) -> tuple[int, int]:
+def _counted(
+    network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None, enough: float = math.inf
+) -> tuple[int, int]:
     """The counts of all batches, or of the first that hold ``enough`` samples."""
     counts = (0, 0)
-    for counts in count_correct(network, batches, accuracy):
+    for counts in count_correct(network, batches, accuracy, scores):
         if counts[1] >= enough:
             break
     return counts

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import check_exact, freeze_network, quantize_network
 from qspinn_optuna.networks.activity import computes_in_fixed_point
+from qspinn_optuna.networks.batches import Inputs, tensors
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, evaluate_at_rungs
 from qspinn_optuna.workloads.supervised.trained_networks import TrainedNetworks
-from qspinn_optuna.workloads.supervised.training import Batches
+from qspinn_optuna.workloads.supervised.training import Batches, Scores, labeled
 from qspinn_optuna.workloads.supervised.turns import made_once
 
 _CHECKED_SAMPLES = 4
@@ -30,12 +31,16 @@ class QuantizedNetworks:
         trained: The float networks, and those that are quantized in training.
         validation: Batches at rungs of a training; the first samples of all are checked for exactness.
         accuracy: The part of a batch that is right.
+        scores: Takes class scores out of the networks' outputs.
     """
 
-    def __init__(self, trained: TrainedNetworks, validation: Batches, accuracy: Accuracy) -> None:
+    def __init__(
+        self, trained: TrainedNetworks, validation: Batches, accuracy: Accuracy, scores: Scores | None = None
+    ) -> None:
         self._trained = trained
         self._validation = validation
         self._accuracy = accuracy
+        self._scores = scores
         self._recent = RecentNetworks(_RECENT_NETWORKS)
 
     def quantize(
@@ -64,7 +69,7 @@ class QuantizedNetworks:
             network = freeze_network(quantize_network(self._trained.baseline_network, config, seed=seed))
         else:
             training = self._trained.quantized_in_training(config, seed)
-            network = yield from evaluate_at_rungs(training, rungs, self._validation, self._accuracy)
+            network = yield from evaluate_at_rungs(training, rungs, self._validation, self._accuracy, self._scores)
         network.eval()
         if computes_in_fixed_point(network):
             check_exact(network, self._checked_samples)
@@ -72,8 +77,18 @@ class QuantizedNetworks:
         return network
 
     @made_once
-    def _checked_samples(self) -> Tensor:
+    def _checked_samples(self) -> Inputs:
         """A few of the first samples, if it is clear which dimension they are counted along, else all."""
-        inputs, labels = next(iter(self._validation))
-        along = [dimension for dimension in (0, 1) if inputs.ndim > 1 and inputs.shape[dimension] == len(labels)]
-        return inputs.narrow(along[0], 0, min(_CHECKED_SAMPLES, len(labels))) if len(along) == 1 else inputs
+        inputs, labels = labeled(next(iter(self._validation)))
+        count = len(labels)
+        along = [_sample_dimensions(one, count) for one in tensors(inputs)]
+        if any(len(dimensions) != 1 for dimensions in along):
+            return inputs
+        few = min(_CHECKED_SAMPLES, count)
+        made = tuple(one.narrow(found[0], 0, few) for one, found in zip(tensors(inputs), along, strict=True))
+        return made if isinstance(inputs, tuple) else made[0]
+
+
+def _sample_dimensions(values: Tensor, count: int) -> list[int]:
+    """Which of the first two dimensions may count the samples; of one dimension alone it is not known."""
+    return [dimension for dimension in (0, 1) if values.ndim > 1 and values.shape[dimension] == count]

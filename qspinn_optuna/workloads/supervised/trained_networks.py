@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.networks import fold_batch_norm, freeze_network, quantize_network
+from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.networks.watching import fresh_copy
@@ -40,7 +41,7 @@ class TrainedNetworks:
         untrained: nn.Module,
         train: Train | None,
         fine_tune: Train | TrainInParts | None,
-        sample: Tensor,
+        sample: Inputs,
         cache: NetworkCache | None,
         seed: int,
     ) -> None:
@@ -75,7 +76,7 @@ class TrainedNetworks:
         ``train`` does it, from the weights of the network: after a few epochs of fine-tuning only, the network would
         be far below what is possible without states. ``fine_tune`` does it if there is no ``train``.
         """
-        without = delete_states(self.network)
+        without = delete_states(self.network, self._sample)
         if self.train is not None:
             key = fingerprint("states deleted, trained", self._network_key)
             return self._trained(key, without, "train", self.train)

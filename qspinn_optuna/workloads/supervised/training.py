@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +12,18 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from qspinn_optuna.networks.batches import Inputs, as_inputs, call, split
 from qspinn_optuna.workloads.supervised.turns import Draws, in_turns, seeded
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""Inputs as the network takes them and labels, int64 [batch]; iterated many times, as a ``DataLoader`` is."""
+Batches = Iterable[tuple[Any, ...] | list[Any]]
+"""Inputs as a network takes them, one or several, and labels, int64 [batch]: for (a, b, labels) the network is called
+with a and b. They are iterated many times, as a ``DataLoader`` is."""
 
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""The value to minimize, of a network, inputs and labels."""
+Loss = Callable[[nn.Module, Any, Tensor], Tensor]
+"""The value to minimize, of a network, its inputs, a tuple if there are several, and labels."""
+
+Scores = Callable[[Any], Tensor]
+"""Takes class scores out of what a network puts out, such as a tuple or a dict."""
 
 Train = Callable[[nn.Module, int], nn.Module]
 """Trains a network, given a seed, and returns it."""
@@ -26,11 +32,11 @@ TrainInParts = Callable[[nn.Module, int], Generator[float, None, None]]
 """Trains a network in place, given a seed; yields the fraction that is done whenever the network may be evaluated."""
 
 
-def cross_entropy(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of the class scores."""
-    scores = class_scores(network, inputs)
-    check_batch(scores, labels)
-    return nn.functional.cross_entropy(scores, labels)
+def cross_entropy(network: nn.Module, inputs: Inputs, labels: Tensor, scores: Scores | None = None) -> Tensor:
+    """Cross entropy of the class scores; see :func:`class_scores`."""
+    found = class_scores(network, inputs, scores)
+    check_batch(found, labels)
+    return nn.functional.cross_entropy(found, labels)
 
 
 def fit(
@@ -41,6 +47,7 @@ def fit(
     epochs: int,
     learning_rate: float,
     loss: Loss = cross_entropy,
+    scores: Scores | None = None,
     progress: bool = True,
 ) -> nn.Module:
     """Train with Adam and a cosine schedule; with :func:`functools.partial` a training function of a workload.
@@ -52,17 +59,18 @@ def fit(
         epochs: Passes over it.
         learning_rate: At the start.
         loss: The value to minimize.
+        scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
         progress: Whether to show a progress bar.
 
     Returns:
         ``network``.
 
     Raises:
-        ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, or an epoch has no batches.
+        ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, an epoch or a batch is empty, or there
+            are ``scores`` beside a ``loss``.
     """
-    for _ in fit_by_epochs(
-        network, seed, batches=batches, epochs=epochs, learning_rate=learning_rate, loss=loss, progress=progress
-    ):
+    settings: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "loss": loss, "scores": scores}
+    for _ in fit_by_epochs(network, seed, batches=batches, progress=progress, **settings):
         pass
     return network.eval()
 
@@ -75,6 +83,7 @@ def fit_by_epochs(
     epochs: int,
     learning_rate: float,
     loss: Loss = cross_entropy,
+    scores: Scores | None = None,
     progress: bool = True,
 ) -> Generator[float, None, None]:
     """Train as :func:`fit` does, to the same weights, and pause after every epoch, so that a copy can be evaluated.
@@ -88,6 +97,7 @@ def fit_by_epochs(
         epochs: Passes over it.
         learning_rate: At the start.
         loss: The value to minimize.
+        scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
         progress: Whether to show a progress bar.
 
     Yields:
@@ -100,6 +110,10 @@ def fit_by_epochs(
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
+    if scores is not None:
+        if loss is not cross_entropy:
+            raise ValueError("scores are for the cross entropy: your loss must take them out of the output itself.")
+        loss = partial(cross_entropy, scores=scores)
     optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     draws = Draws(seed)
@@ -108,7 +122,8 @@ def fit_by_epochs(
         for epoch in bar:
             loss_sum, seen = 0.0, 0
             with draws.resumed():
-                for inputs, labels in batches:
+                for batch in batches:
+                    inputs, labels = labeled(batch)
                     functional.reset_net(network)
                     value = loss(network, inputs, labels)
                     optimizer.zero_grad()
@@ -168,26 +183,57 @@ def finish(training: Generator[object, None, nn.Module]) -> nn.Module:
             return network
 
 
-def class_scores(network: nn.Module, inputs: Tensor) -> Tensor:
+def labeled(batch: Any) -> tuple[Inputs, Tensor]:
+    """Inputs and labels of a batch.
+
+    Raises:
+        ValueError: If it is no sequence of inputs and labels, or is empty.
+    """
+    inputs, labels = split(batch)
+    if not isinstance(labels, Tensor):
+        raise ValueError(
+            f"A batch must be (inputs, labels) or (a, b, labels), tensors each, got {type(batch).__name__}."
+        )
+    return as_inputs(inputs, "The inputs of a batch"), labels
+
+
+def class_scores(network: nn.Module, inputs: Inputs, scores: Scores | None = None) -> Tensor:
     """Class scores of a batch.
 
     Args:
         network: Returns scores, [batch, classes], or those of every time step, [steps, batch, classes].
-        inputs: As the network takes them.
+        inputs: As the network takes them; a tuple for several.
+        scores: Takes such scores out of what the network returns, if that is something else.
 
     Returns:
         Scores, [batch, classes], the mean over time steps.
 
     Raises:
-        ValueError: If the output has another number of dimensions.
+        TypeError: If the output, or what ``scores`` makes of it, is no tensor.
+        ValueError: If it has another number of dimensions.
     """
-    output: Tensor = network(inputs)
+    output = call(network, inputs)
+    if scores is not None:
+        output = scores(output)
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"scores must be a function that gives a tensor of class scores, got {type(output).__name__}."
+            if scores is not None
+            else f"The network returns {_described(output)}, no tensor: give SupervisedWorkload, and fit, scores=, a "
+            "function that takes the class scores out of it, such as `lambda output: output[0]`."
+        )
     if output.ndim not in (2, 3):
         raise ValueError(
             "The network must return [batch, classes] or [steps, batch, classes], got the shape "
             f"{tuple(output.shape)}: add a layer or a sum to its forward."
         )
     return output.mean(0) if output.ndim == 3 else output
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Mapping):
+        return f"{type(output).__name__} with the keys {list(output)}"
+    return f"{type(output).__name__} of {len(output)}" if isinstance(output, tuple | list) else type(output).__name__
 
 
 def check_batch(scores: Tensor, labels: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.activity import silent_layers
-from qspinn_optuna.networks.batches import inputs_of
+from qspinn_optuna.networks.batches import Inputs, inputs_of, tensors
 from qspinn_optuna.networks.fidelity import check_fidelity
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
@@ -24,7 +24,7 @@ from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
 from qspinn_optuna.workloads.supervised.silence import warn_of_silence
 from qspinn_optuna.workloads.supervised.trained_networks import TrainedNetworks
-from qspinn_optuna.workloads.supervised.training import Batches, Train, TrainInParts, finish
+from qspinn_optuna.workloads.supervised.training import Batches, Scores, Train, TrainInParts, finish
 from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 
 
@@ -46,15 +46,18 @@ class SupervisedWorkload:
     Args:
         network: A network, which is left untouched, or a class or function that makes it, which is called with
             ``seed`` as torch's global seed, so that a later run begins with the same weights. It returns class scores
-            for a batch; see :func:`~.training.class_scores`.
+            for a batch, see :func:`~.training.class_scores`, or what ``scores`` takes them from.
         train: Trains it from scratch; None if it is trained already.
         fine_tune: Trains a trained network further, at a lower rate and for fewer epochs: the float one for the
             baseline, quantized ones in training. None for post-training quantization only. A generator function, such
             as a partial :func:`~.training.fit_by_epochs`, can be evaluated at ``rungs``.
-        calibration: Batches, such as (inputs, labels), on which ranges are measured.
+        calibration: Batches, such as (inputs, labels), on which ranges are measured. A network of several inputs is
+            called with a and b of (a, b, labels).
         validation: Batches (inputs, labels) held out of training, on which accuracies are measured.
         test: Batches for the final figures.
         accuracy: The part of a batch that is right.
+        scores: Takes the class scores, [batch, classes] or [steps, batch, classes], out of what the network returns,
+            such as a tuple or a dict; give it to :func:`~.training.fit`, too. None if it returns the scores.
         range_method: How ranges are made of values.
         cache: Folder in which trained networks are kept. Later runs find them, as long as nothing that
             :func:`~.fingerprints.fingerprint` sees has changed. The folder is made if it does not exist.
@@ -64,8 +67,8 @@ class SupervisedWorkload:
             result.
 
     Raises:
-        TypeError: If ``network`` neither is nor makes a module, or ``train`` or ``fine_tune`` cannot be called, or
-            there are ``rungs`` and ``fine_tune`` is no generator function.
+        TypeError: If ``network`` neither is nor makes a module, ``train``, ``fine_tune`` or ``scores`` cannot be
+            called, or there are ``rungs`` and ``fine_tune`` is no generator function.
         ValueError: If ``rungs`` are no rising fractions, or ``validation`` or ``calibration`` has no batches, or
             other ones when it is iterated again.
     """
@@ -82,6 +85,7 @@ class SupervisedWorkload:
         validation: Batches,
         test: Batches | None = None,
         accuracy: Accuracy = top1,
+        scores: Scores | None = None,
         range_method: RangeMethod = RangeMethod.LEAST_SQUARES,
         cache: Path | str | None = None,
         seed: int = 0,
@@ -91,6 +95,8 @@ class SupervisedWorkload:
         for name, function in (("train", train), ("fine_tune", fine_tune)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
+        if scores is not None and not callable(scores):
+            raise TypeError(f"scores must be a function of the network's output, got {scores!r}.")
         self.rungs = check_rungs(tuple(rungs))
         if self.rungs and not inspect.isgeneratorfunction(fine_tune):
             raise TypeError(
@@ -100,6 +106,7 @@ class SupervisedWorkload:
         self.validation = validation
         self._test = test
         self._accuracy = accuracy
+        self._scores = scores
         self.range_method = RangeMethod(range_method)
         self.seed = seed
         with seeded(seed):
@@ -107,7 +114,7 @@ class SupervisedWorkload:
             _repeated_inputs(validation, "validation")
         files = None if cache is None else NetworkCache(Path(cache))
         self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed)
-        self._quantized = QuantizedNetworks(self._trained, validation, accuracy)
+        self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:
@@ -193,7 +200,7 @@ class SupervisedWorkload:
     def accuracy_of(self, network: nn.Module, batches: Batches) -> float:
         """The part of all samples that a network gets right."""
         with seeded(self.seed):
-            return total_accuracy(network, batches, self._accuracy)
+            return total_accuracy(network, batches, self._accuracy, self._scores)
 
     def describe(self) -> dict[str, Any]:
         """Digests of what accuracies depend on: network, training, data, seed; see :mod:`~.fingerprints`."""
@@ -215,7 +222,7 @@ class SupervisedWorkload:
     ) -> Generator[TrainingProgress | tuple[int, int], None, None]:
         network = yield from self._quantized.quantize(config, seed, self.rungs)
         warn_of_silence(network, config, self.calibration, self._silent_in_float)
-        yield from count_correct(network, self.validation, self._accuracy)
+        yield from count_correct(network, self.validation, self._accuracy, self._scores)
 
     @made_once
     def _description(self) -> dict[str, Any]:
@@ -228,7 +235,7 @@ class SupervisedWorkload:
             "accuracy": fingerprint(self._accuracy),
             "range_method": self.range_method.value,
             "seed": self.seed,
-        }
+        } | ({} if self._scores is None else {"scores": fingerprint(self._scores)})
 
     @made_once
     def _silent_in_float(self) -> set[str]:
@@ -245,9 +252,10 @@ def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
     return fresh_copy(network)
 
 
-def _repeated_inputs(batches: Iterable[Any], name: str) -> Tensor:
+def _repeated_inputs(batches: Iterable[Any], name: str) -> Inputs:
     """The first inputs, which must be the same each time."""
     first, again = (next(inputs_of(batches, name)) for _ in range(2))
-    if not torch.equal(first, again):
+    pairs = zip(tensors(first), tensors(again), strict=True)
+    if not all(torch.equal(one, other) for one, other in pairs):
         raise ValueError(f"{name} must give the same batches each time: without shuffling and augmentation.")
     return first
