@@ -146,7 +146,7 @@ class _Watch:
 
     def run(self, batches: Batches) -> None:
         for number, inputs in enumerate(inputs_of(batches)):
-            self._batch_sizes: dict[str, int] = {}
+            self._batch_sizes = {}
             try:
                 run(self._network, inputs)
                 self._check_batch_sizes()
@@ -236,7 +236,7 @@ def _constants(network: nn.Module) -> dict[str, float]:
 
 def _input_spec(network: nn.Module, watch: _Watch, method: RangeMethod, percentile: float) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
-    count = elements_of_a_step(network, watch.first)
+    count = elements_of_a_step(network, watch.few_samples)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, _INPUT_BITS, method, percentile)
 
 
