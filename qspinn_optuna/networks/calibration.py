@@ -282,7 +282,7 @@ def _constants(network: nn.Module) -> dict[str, Tensor]:
 
 def _input_spec(network: nn.Module, watch: _Watch, method: RangeMethod, percentile: float) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
-    count = elements_of_a_step(network, watch.first)
+    count = elements_of_a_step(network, watch.few_samples)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, _INPUT_BITS, method, percentile)
 
 

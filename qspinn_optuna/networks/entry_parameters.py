@@ -22,7 +22,8 @@ class EntryParameters(NamedTuple):
 
     Attributes:
         needed: The input, and factors whose products are multiplied by weights: never exact without.
-        optional: Factors whose products only neurons take, which round what they store.
+        optional: Factors whose products only neurons take, which round what they store, and an input that reaches
+            nothing as far as is known: a network may compare it with thresholds.
     """
 
     needed: tuple[ParameterSpec, ...]
@@ -44,12 +45,13 @@ def entry_parameters(
     synapses = {name for name, module in network.named_modules() if isinstance(module, SYNAPSES)}
     reached = {name for module, names in contributions.items() if module != OUTPUT for name in names}
     multiplied = {name for module, names in contributions.items() if module in synapses for name in names}
-    specs = [input_spec] if input_spec is not None and INPUT in reached else []
+    specs = [] if input_spec is None else [input_spec]
     specs += [
         ParameterSpec(reciprocal_name(count), Family.SCALE, 1, 0.0, 1 / count, max_bits=RECIPROCAL_BITS)
         for count in sorted(reciprocal_counts(name for name in reached if is_reciprocal(name)))
     ]
+    needed = multiplied | (reached & {INPUT})
     return EntryParameters(
-        tuple(spec for spec in specs if spec.name in {*multiplied, INPUT}),
-        tuple(spec for spec in specs if spec.name not in {*multiplied, INPUT}),
+        tuple(spec for spec in specs if spec.name in needed),
+        tuple(spec for spec in specs if spec.name not in needed),
     )

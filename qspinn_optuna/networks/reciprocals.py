@@ -36,7 +36,7 @@ class Quotient(NamedTuple):
         """The different divisors."""
         if isinstance(self.divisors, int):
             return {self.divisors}
-        return {int(count) for count in self.divisors.unique()}
+        return {int(count) for count in set(self.divisors.flatten().tolist())}
 
 
 def reciprocal_name(count: int) -> str:
@@ -172,7 +172,7 @@ def _adaptive_pool(dimensions: int, x: Any, output_size: Any) -> Quotient | None
         parts = [total.narrow(dimension, start, end - start).sum(dimension) for start, end in windows]
         total = torch.stack(parts, dimension)
         counts = counts.unsqueeze(-1) * torch.tensor([end - start for start, end in windows]).to(counts)
-    same = len(counts.unique()) == 1
+    same = bool((counts == counts.flatten()[0]).all())
     return _checked(total, int(counts.flatten()[0])) if same else Quotient(total, counts)
 
 

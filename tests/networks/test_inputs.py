@@ -170,6 +170,38 @@ def test_gradients_of_inputs_go_straight_through() -> None:
     assert torch.equal(inputs.grad, torch.stack([quantized.weight[0, 0], torch.tensor(0.0)])[None])
 
 
+class Thresholded(nn.Module):
+    """Turns values into events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = make_network()
+
+    def forward(self, x: Tensor) -> Any:
+        return self.network((x > 0.5).to(x.dtype))
+
+
+class WithoutGradients(nn.Module):
+    """Its first layer is not trained, so that nothing tells what the input reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen, self.network = nn.Linear(6, 6), make_network()
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.no_grad():
+            current = self.frozen(x)
+        return self.network(current)
+
+
+@pytest.mark.parametrize(("network", "rounded"), [(Thresholded(), False), (WithoutGradients(), True)])
+def test_inputs_are_rounded_if_sums_need_it(network: nn.Module, rounded: bool) -> None:
+    specs = calibrate(network, [gaussian(7, 6)])
+    assert ("input" in {spec.name for spec in specs}) is rounded
+    config = QuantizationSpace(specs).uniform(8, Scheme.PTQ, Rounding.NEAREST)
+    check_exact(freeze_network(quantize_network(network, config)), gaussian(7, 6))
+
+
 def test_integer_inputs_stay_as_they_are() -> None:
     network = nn.Sequential(nn.Embedding(7, 6), make_network())
     batch = torch.randint(0, 7, (3,))
