@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.batches import Inputs, as_inputs
 from qspinn_optuna.networks.channel_affine import BATCH_NORMS, channel_affine, scale_and_offset
 from qspinn_optuna.networks.dataflow import Dataflow
-from qspinn_optuna.networks.nested import tensors_in
+from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, same_draws
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
@@ -183,15 +184,23 @@ def _first_difference(
 
 
 def _run(
-    network: nn.Module, sample: Any, norms: dict[str, nn.Module], see: Any, context: AbstractContextManager[Any]
+    network: nn.Module,
+    sample: Any,
+    norms: dict[str, nn.Module],
+    see: Callable[[str, Tensor], None],
+    context: AbstractContextManager[Any],
 ) -> None:
     """Run ``network`` in float64; ``see`` gets what stands for each normalization puts out, and the outputs."""
 
-    def hook(name: str) -> Any:
-        return lambda _, __, output: see(name, output.detach())
+    def listen(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+            if not is_of_vmap(output):
+                see(name, output)
+
+        return hook
 
     for name in norms:
-        network.get_submodule(name).register_forward_hook(hook(name))
+        network.get_submodule(name).register_forward_hook(listen(name))
     with same_draws(), context:
         output = run_in_double(network, sample)
     for value in tensors_in(output):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks.batches import as_inputs
 from qspinn_optuna.networks.channel_affine import ChannelAffine
-from qspinn_optuna.networks.nested import tensors_in
+from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, copied, same_draws
 from qspinn_optuna.networks.support import SYNAPSES
@@ -140,10 +140,18 @@ def _compare(single: list[_Seen], double: list[_Seen]) -> None:
 def _trace(network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any], Any]) -> list[_Seen]:
     """What synapses and affine steps put out, and states after every step, as they are computed; then the outputs."""
     seen: list[_Seen] = []
+
+    def listen(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+            if not is_of_vmap(output):
+                seen.append(_Seen(name, output))
+
+        return hook
+
     network = watched(network, lambda name, value: seen.append(_Seen(name, value.clone())))
     for name, module in network.named_modules():
         if isinstance(module, _ADDING):
-            module.register_forward_hook(lambda _, __, output, name=name: seen.append(_Seen(name, output)))
+            module.register_forward_hook(listen(name))
     with same_draws():
         output = run_once(network, inputs)
     return [*seen, *(_Seen(None, value) for value in tensors_in(output))]

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -26,6 +27,8 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 def map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
     """A nest of tuples, lists and dicts with ``function`` applied to everything in it that is none of these."""
+    if isinstance(value, Tensor):
+        return function(value)
     kind: Any = type(value)
     if isinstance(value, Mapping):
         entries = {key: map_leaves(entry, function) for key, entry in value.items()}
@@ -34,3 +37,8 @@ def map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
         mapped = [map_leaves(entry, function) for entry in value]
         return kind(*mapped) if hasattr(value, "_fields") else kind(mapped)
     return function(value)
+
+
+def is_of_vmap(tensor: Tensor) -> bool:
+    """Whether ``torch.vmap`` made a tensor, as in containers with the time last: it must not be kept or looked at."""
+    return bool(torch._C._functorch.is_batchedtensor(tensor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -25,14 +26,19 @@ class DoublePrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would import its compiler, which takes seconds, to keep it away from the method below.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute one operation."""
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            return _drawn_in_single(func, args, kwargs)
         if func.is_view:
             # A widened copy would lose what is written into the view.
             return func(*args, **kwargs)
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return _drawn_in_single(func, args, kwargs)
         written = _written(func, args, kwargs)
         args, kwargs = map_leaves((args, kwargs), _Widen(written))
         output = func(*args, **kwargs)
@@ -94,9 +100,17 @@ def _drawn_in_single(func: Any, args: Any, kwargs: Any) -> Any:
 def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     """The tensors that an operation changes in place."""
     found: list[Tensor] = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is None or not argument.alias_info.is_write:
-            continue
-        value = args[position] if position < len(args) else kwargs.get(argument.name)
+    for position, name in _written_arguments(func):
+        value = args[position] if position < len(args) else kwargs.get(name)
         found += [each for each in (value if isinstance(value, list | tuple) else [value]) if isinstance(each, Tensor)]
     return found
+
+
+@functools.cache
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Positions and names of the arguments that an operation changes in place."""
+    return tuple(
+        (position, argument.name)
+        for position, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )

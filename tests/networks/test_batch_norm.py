@@ -286,6 +286,10 @@ THROUGH: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (STEPS, 2, 1, 4, 4),
     ),
+    "time last": (
+        lambda: nn.Sequential(layer.TLastSeqToANNContainer(nn.Conv2d(1, 6, 2), nn.Dropout(), nn.BatchNorm2d(6))),
+        (2, 1, 4, 4, STEPS),
+    ),
     "a loop": (Steps, (STEPS, 3, 4)),
 }
 
