@@ -62,8 +62,9 @@ def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuan
 def derive_on_grid(module: nn.Module) -> None:
     """Put the parameters of a derived module on their grids, and let them be read as they are, in place."""
     store_on_grid(module)
-    if not issubclass(type(module), OnGrid):
-        module.__class__ = _derived_class((OnGrid,), _reading_as_is(type(module)), ())
+    mixins, original, _ = _ORIGINS[type(module)]
+    if OnGrid not in mixins:
+        module.__class__ = _derived_class((OnGrid, *mixins), original, ())
 
 
 @torch.no_grad()
@@ -87,14 +88,6 @@ def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, .
     derived = type(f"Quantized{original.__name__}", bases, body)
     _ORIGINS[derived] = (mixins, original, names)
     return derived
-
-
-def _reading_as_is(kind: type) -> type:
-    """A derived class without properties for its parameters."""
-    if kind not in _ORIGINS:
-        return kind
-    mixins, original, _ = _ORIGINS[kind]
-    return _derived_class(mixins, _reading_as_is(original), ())
 
 
 def _read_quantized(module: nn.Module, *, name: str) -> Any:

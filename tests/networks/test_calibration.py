@@ -156,9 +156,17 @@ def test_ranges_reach_zero() -> None:
     assert (specs["0.bias"].low, specs["0.bias"].high) == (-0.5, 0.0)
 
 
+class Residual(nn.Sequential):
+    """Adds the input to what the modules put out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = super().forward(x)
+        return output + x
+
+
 @pytest.mark.parametrize("method", RangeMethod)
 def test_what_is_zero_throughout_gets_a_range_around_it(method: RangeMethod) -> None:
-    network: Any = nn.Sequential(nn.Linear(2, 2), neuron.IFNode())
+    network: Any = Residual(nn.Linear(2, 2), neuron.IFNode())
     nn.init.zeros_(network[0].weight)
     nn.init.zeros_(network[0].bias)
     specs = specs_of(network, [torch.ones(1, 2)], method)
