@@ -115,7 +115,8 @@ class _Watch:
 
     def run(self, batches: Batches) -> None:
         for number, inputs in enumerate(inputs_of(batches)):
-            self.first = inputs if number == 0 else self.first
+            if number == 0:
+                self.first = inputs
             self._batch_sizes: dict[str, int] = {}
             try:
                 run(self._network, inputs)
