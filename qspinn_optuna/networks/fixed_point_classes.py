@@ -88,9 +88,11 @@ def takes_fixed_point_step(module: Any) -> bool:
     trained = {name for name, parameter in module._parameters.items() if parameter is not None}
     decay = module._parameters.get(LEARNED_DECAY)
     reset = constant(getattr(module, "v_reset", None))
+    leaky = "tau" in known.attributes
     return (
         tuple(module._memories) == known.states
         and trained <= {LEARNED_DECAY}
+        and (constant(getattr(module, "tau", None)) is not None if decay is None and leaky else True)
         and (decay is None or decay.numel() == 1)
         and (reset is None or reset.ndim == 0)
         and not any(_is_method(name, kind) for name in module.__dict__)
