@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.integer import IntegerModel as IntegerModel
     from qspinn_optuna.networks import calibrate as calibrate
     from qspinn_optuna.networks import check_exact as check_exact
+    from qspinn_optuna.networks import check_fidelity as check_fidelity
     from qspinn_optuna.networks import exact_sums as exact_sums
     from qspinn_optuna.networks import find_parameters as find_parameters
     from qspinn_optuna.networks import fold_batch_norm as fold_batch_norm
@@ -56,6 +57,7 @@ _NAMES = {
     "networks": (
         "calibrate",
         "check_exact",
+        "check_fidelity",
         "exact_sums",
         "find_parameters",
         "fold_batch_norm",

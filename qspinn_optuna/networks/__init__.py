@@ -6,6 +6,7 @@ from qspinn_optuna.networks.batch_norm import fold_batch_norm
 from qspinn_optuna.networks.calibration import calibrate
 from qspinn_optuna.networks.discovery import NetworkParameter, find_parameters
 from qspinn_optuna.networks.exactness import check_exact, exact_sums
+from qspinn_optuna.networks.fidelity import check_fidelity
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.ranges import RangeMethod
 
@@ -14,6 +15,7 @@ __all__ = [
     "RangeMethod",
     "calibrate",
     "check_exact",
+    "check_fidelity",
     "exact_sums",
     "find_parameters",
     "fold_batch_norm",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from spikingjelly.activation_based import base, layer, neuron
-from torch import nn
+from torch import Tensor, nn
 
 from qspinn_optuna.networks.constants import constant
 
@@ -76,8 +78,8 @@ def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
 def takes_fixed_point_step(module: Any) -> bool:
     """Whether a float module can be computed by the fixed-point step of its class.
 
-    It must have that class's states and coefficients and no trained parameter beside the decay, and nothing of the step
-    may be replaced in the module itself.
+    It must have that class's states and coefficients, no trained parameter beside the decay, and a step function for a
+    surrogate, and nothing of the step may be replaced in the module itself.
     """
     kind = fixed_point_class(type(module))
     if kind is None:
@@ -86,13 +88,30 @@ def takes_fixed_point_step(module: Any) -> bool:
     trained = {name for name, parameter in module._parameters.items() if parameter is not None}
     decay = module._parameters.get(LEARNED_DECAY)
     reset = constant(getattr(module, "v_reset", None))
+    leaky = "tau" in known.attributes
     return (
         tuple(module._memories) == known.states
         and trained <= {LEARNED_DECAY}
+        and (constant(getattr(module, "tau", None)) is not None if decay is None and leaky else True)
         and (decay is None or decay.numel() == 1)
         and (reset is None or reset.ndim == 0)
         and not any(_is_method(name, kind) for name in module.__dict__)
+        and ("surrogate_function" not in known.attributes or _is_step_function(module.surrogate_function))
     )
+
+
+_DISTANCES = (-3.0, -1.0, -0.25, -(2.0**-12), 0.0, 2.0**-12, 0.25, 1.0, 3.0)
+"""Of potentials from the threshold, at which functions of the user's are probed."""
+
+
+def _is_step_function(surrogate: Callable[[Tensor], Tensor]) -> bool:
+    """Whether neurons fire one spike at the threshold and above: others put out several, or none at the threshold."""
+    distances = torch.tensor(_DISTANCES)
+    try:
+        with torch.no_grad():
+            return bool(torch.equal(surrogate(distances).float(), (distances >= 0).float()))
+    except Exception:
+        return False
 
 
 def _belongs_to_step(name: str, known: type[nn.Module]) -> bool:

@@ -86,8 +86,9 @@ def check_similar(network: nn.Module, quantized: nn.Module, config: Quantization
                 f"network is another one in fixed point, even with its widest formats: on the same inputs and states "
                 f"{name or 'the network'} ({kind}) keeps states that differ by {deviation.state_share:.1%} in a step "
                 f"(at most {STATE_LIMIT:.1%} is rounding), and {deviation.output_share:.1%} of its outputs differ. "
-                "If its class computes something else than SpikingJelly's, override a method of the step, such as "
-                "single_step_functional_forward, so that it keeps its own step."
+                "If its class computes something else than SpikingJelly's, or a forward sets its coefficients while it "
+                "runs, override a method of the step, such as single_step_functional_forward, so that it keeps its own "
+                "step."
             )
 
 

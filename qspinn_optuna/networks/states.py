@@ -110,7 +110,11 @@ class _OwnForward(DetachableStates):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         self.__dict__["_stepped"] = False
         output = super().forward(*args, **kwargs)  # type: ignore[misc]
-        return output if self.__dict__.pop("_stepped") else self._after_one_step(args[0], output)
+        return (
+            output
+            if self.__dict__.pop("_stepped")
+            else self._after_one_step(next(iter((*args, *kwargs.values()))), output)
+        )
 
     def _after_one_step(self, x: Tensor, output: Any) -> Any:
         memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]

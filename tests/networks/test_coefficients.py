@@ -98,7 +98,7 @@ def test_time_constants_in_buffers_decay(number: Tensor) -> None:
     assert specs["0.decay"].count == 1
     quantized = quantize_network(network, config_of(network, formats=WIDE))
     assert np.array_equal(outputs(quantized, x_seq)[0].numpy(), leaky(x_seq, 0.75, 1.0))
-    assert float(network[0].tau) == 4  # type: ignore[index, arg-type]
+    assert float(network[0].tau) == 4  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["v_threshold", "v_reset"])
@@ -280,3 +280,31 @@ def test_a_decay_that_another_step_uses_in_its_way_is_a_parameter() -> None:
     network = nn.Sequential(OwnStep())
     names = {parameter.name for parameter in find_parameters(network)}
     assert names == {"0.w", "0.v", "0.threshold"}
+
+
+def several_spikes(distance: Tensor) -> Tensor:
+    """Whole numbers of spikes, from 0 to 4."""
+    return (distance + 1).floor().clamp(0, 4)
+
+
+def above_only(distance: Tensor) -> Tensor:
+    return (distance > 0).float()
+
+
+@pytest.mark.parametrize("fire", [several_spikes, above_only])
+@pytest.mark.parametrize("kind", [neuron.IFNode, neuron.LIFNode, neuron.SimpleIFNode])
+def test_functions_that_are_no_step_functions_are_kept(kind: Any, fire: Any) -> None:
+    network = nn.Sequential(kind(surrogate_function=fire))
+    assert not has_fixed_point_step(network[0])
+    x_seq = eighths(1, 3, 5, high=40)
+    quantized = quantize_network(network, config_of(network, formats=WIDE))
+    spikes, _ = outputs(quantized, x_seq)
+    gain = 0.5 if kind is neuron.LIFNode else 1.0
+    assert torch.equal(spikes, fire(gain * x_seq - 1))
+
+
+@pytest.mark.parametrize(
+    "fire", [surrogate.Sigmoid(), surrogate.PiecewiseQuadratic(), surrogate.Rect(), surrogate.heaviside]
+)
+def test_surrogates_that_are_step_functions_run_in_fixed_point(fire: Any) -> None:
+    assert has_fixed_point_step(neuron.LIFNode(surrogate_function=fire))

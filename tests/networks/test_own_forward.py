@@ -20,7 +20,7 @@ class OwnForward(neuron.LIFNode):  # type: ignore[misc]
     """Decays by a factor of its own, and never calls SpikingJelly's step."""
 
     def forward(self, x: Tensor) -> Tensor:
-        self.v = 0.3 * self.v + x
+        self.v = 0.3 * self.v + x  # type: ignore[has-type]
         spike: Tensor = self.surrogate_function(self.v - self.v_threshold)
         self.v = self.v * (1 - spike)
         return spike
@@ -52,7 +52,7 @@ class Local(neuron.LIFNode):  # type: ignore[misc]
 
 class OwnReset(neuron.SimpleLIFNode):  # type: ignore[misc]
     def neuronal_reset(self, spike: Tensor) -> None:
-        self.v = self.v - 0.5 * spike
+        self.v = self.v - 0.5 * spike  # type: ignore[has-type]
 
 
 class OwnHardReset(neuron.SimpleIFNode):  # type: ignore[misc]
@@ -71,8 +71,8 @@ class OnlyForward(base.MemoryModule):  # type: ignore[misc]
         self.register_memory("trace", 0.0)
         self.step_mode = "s"
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.trace = 0.3 * self.trace + x
+    def forward(self, x: Tensor) -> Any:
+        self.trace = 0.3 * self.trace + x  # type: ignore[has-type]
         return self.trace
 
 

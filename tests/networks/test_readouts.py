@@ -115,7 +115,7 @@ def test_subtracting_an_infinite_threshold_is_refused() -> None:
 
 def test_parameters_that_are_zero_may_have_one_bit() -> None:
     network = nn.Sequential(layer.Linear(4, 3), neuron.IFNode())
-    nn.init.zeros_(network[0].bias)
+    nn.init.zeros_(network[0].bias)  # type: ignore[arg-type]
     specs = calibrate(network, [eighths(3, 4)])
     space = QuantizationSpace(specs, bits=(1, 8))
     assert "bits.0.bias" in space.distributions
@@ -129,7 +129,7 @@ def truncated(network: nn.Module, x_seq: Tensor, step_mode: str) -> list[Tensor]
     functional.reset_net(network)
     functional.set_step_mode(network, step_mode)
     network.zero_grad()
-    for part in x_seq.split(3):
+    for part in torch.split(x_seq, 3):
         outputs = network(part) if step_mode == "m" else torch.stack([network(x) for x in part])
         outputs.sum().backward()
         functional.detach_net(network)
@@ -165,6 +165,6 @@ def test_truncated_backpropagation_is_the_same_in_both_step_modes(node: nn.Modul
 def test_potentials_of_readouts_can_be_detached_too() -> None:
     network = Readout(neuron.LIFNode(4.0, v_threshold=math.inf), through_time=False)
     quantized = quantize_network(network, config_of(network))
-    for part in eighths(STEPS, 3, 4).split(2):
+    for part in torch.split(eighths(STEPS, 3, 4), 2):
         quantized(part).sum().backward()
         functional.detach_net(quantized)
