@@ -44,6 +44,7 @@ def test_a_torchvision_that_works_is_loaded_once_and_by_its_own_loader(package: 
     module = importlib.import_module("torchvision")
     assert sys.torchvision_loads == 1  # type: ignore[attr-defined]
     del sys.torchvision_loads  # type: ignore[attr-defined]
+    assert module.__spec__ is not None
     assert type(module.__loader__).__module__ == type(module.__spec__.loader).__module__ == "_frozen_importlib_external"
 
 

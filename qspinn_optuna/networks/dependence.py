@@ -13,10 +13,10 @@ from qspinn_optuna.networks.watching import fresh_copy, run, watched
 
 
 def check_dependent(network: nn.Module, inputs: Inputs) -> None:
-    """Refuse a network that computes the same for other inputs: all of its states and outputs.
+    """Refuse a network that computes the same for other inputs: all states, inputs of synapses, and outputs.
 
-    The network is run with ``inputs`` and with zeros, with the same random numbers. A network that is silent is not
-    refused: its membranes differ.
+    The network is run with ``inputs`` and with zeros, with the same random numbers. A network that is silent, or
+    whose weights are 0, is not refused: its membranes, or what its synapses take, differ.
 
     Args:
         network: A supported network. It and torch's generators are left as they are.
@@ -28,7 +28,7 @@ def check_dependent(network: nn.Module, inputs: Inputs) -> None:
     others = [mapped(inputs, other) for other in (torch.zeros_like, torch.ones_like)]
     if not _all_equal(network, inputs, others, _outputs):
         return
-    if _all_equal(network, inputs, others, _states_and_outputs):
+    if _all_equal(network, inputs, others, _all_values):
         raise ValueError(
             "The network puts out the same, and has the same states, for these inputs, for zeros and for ones: its "
             "forward must compute its output from its inputs."
@@ -47,16 +47,24 @@ def _all_equal(
 
 
 def _outputs(network: nn.Module, inputs: Inputs) -> list[Tensor]:
+    return _outputs_of(fresh_copy(network).eval(), inputs)
+
+
+def _all_values(network: nn.Module, inputs: Inputs) -> list[Tensor]:
+    """Every state after every step, what every synapse takes, and the outputs."""
+    seen: list[Tensor] = []
+
+    def see(_: str, value: Tensor) -> None:
+        seen.append(value.clone())
+
+    outputs = _outputs_of(watched(network, see, see), inputs)
+    return [*seen, *outputs]
+
+
+def _outputs_of(network: nn.Module, inputs: Inputs) -> list[Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return list(tensors_in(run(fresh_copy(network).eval(), cloned(inputs))))
-
-
-def _states_and_outputs(network: nn.Module, inputs: Inputs) -> list[Tensor]:
-    """Every state after every step, and the outputs."""
-    seen: list[Tensor] = []
-    outputs = _outputs(watched(network, lambda _, value: seen.append(value.clone())), inputs)
-    return [*seen, *outputs]
+        return list(tensors_in(run(network, cloned(inputs))))
 
 
 def _equal(first: list[Tensor], second: list[Tensor]) -> bool:

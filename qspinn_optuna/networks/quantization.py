@@ -214,7 +214,8 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
     if reason_against(module) is not None:
         return True
     # Delays and the like, whose states have a fixed width, need no name.
-    stateful = has_states(module) and ("v" in module._memories or bool(coefficients(module)))
+    memories: Any = module._memories if has_states(module) else {}
+    stateful = "v" in memories or (has_states(module) and bool(coefficients(module)))
     return stateful or (is_layer(module) and any(True for _ in module.parameters(recurse=False)))
 
 

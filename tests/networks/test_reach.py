@@ -186,7 +186,7 @@ def test_parameters_without_elements_are_refused_by_name() -> None:
 
 
 def test_a_weight_that_is_not_finite_is_named_before_the_states_after_it() -> None:
-    network = nn.Sequential(nn.Linear(6, 5), neuron.IFNode())
+    network: Any = nn.Sequential(nn.Linear(6, 5), neuron.IFNode())
     network[0].bias.data[1] = torch.nan
     with pytest.raises(ValueError, match=r"^0\.bias"):
         calibrate(network, [SAMPLE])
@@ -236,5 +236,7 @@ def test_a_network_that_does_not_use_its_inputs_is_refused() -> None:
 
 
 def test_a_silent_network_is_not_refused() -> None:
-    network = nn.Sequential(nn.Linear(6, 5), neuron.IFNode(v_threshold=1e6), nn.Linear(5, 2, bias=False))
+    network: Any = nn.Sequential(nn.Linear(6, 5), neuron.IFNode(v_threshold=1e6), nn.Linear(5, 2, bias=False))
+    assert len(calibrate(network, [SAMPLE])) == 5
+    network[0].weight.data.zero_()
     assert len(calibrate(network, [SAMPLE])) == 5

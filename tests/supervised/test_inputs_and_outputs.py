@@ -111,7 +111,7 @@ class Normalized(Answering):
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
-        self.hidden = nn.Sequential(layer.Linear(INPUTS, 12), layer.BatchNorm1d(12, step_mode="m"))  # type: ignore
+        self.hidden = nn.Sequential(layer.Linear(INPUTS, 12), layer.BatchNorm1d(12, step_mode="m"))
         functional.set_step_mode(self, "m")
 
 
