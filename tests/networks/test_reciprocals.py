@@ -27,6 +27,12 @@ from tests.networks.builders import config_of, eighths
 
 X = eighths(2, 3, 7, 10)
 
+
+def _divided_in_place(x: Tensor) -> Tensor:
+    x /= 5
+    return x
+
+
 CALLS: dict[str, tuple[Callable[[Tensor], Tensor], set[int]]] = {
     "mean over a dimension": (lambda x: x.mean(1), {3}),
     "mean over two": (lambda x: torch.mean(x, dim=(1, 2), keepdim=True), {21}),
@@ -34,6 +40,7 @@ CALLS: dict[str, tuple[Callable[[Tensor], Tensor], set[int]]] = {
     "mean of four": (lambda x: x[..., :4].mean(-1), set()),
     "division": (lambda x: x / 255, {255}),
     "division by a function": (lambda x: torch.div(x, 6.0), {6}),
+    "division in place": (lambda x: _divided_in_place(x.clone()), {5}),
     "division by a power of two": (lambda x: x / 8, set()),
     "division by a fraction": (lambda x: x / 0.3, set()),
     "division by a tensor": (lambda x: x / torch.tensor(3.0), set()),
