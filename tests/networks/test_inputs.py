@@ -170,6 +170,14 @@ def test_gradients_of_inputs_go_straight_through() -> None:
     assert torch.equal(inputs.grad, torch.stack([quantized.weight[0, 0], torch.tensor(0.0)])[None])
 
 
+@pytest.mark.parametrize(("fan_in", "bits"), [(100, 8), (60_000, 4)])
+def test_sums_of_very_many_inputs_leave_bits_to_the_weights(fan_in: int, bits: int) -> None:
+    network = nn.Sequential(nn.Linear(fan_in, 2, bias=False), neuron.IFNode())
+    specs = specs_of(network, gaussian(2, fan_in), method=RangeMethod.MIN_MAX)
+    assert specs["input"].max_bits == bits
+    assert specs["0.weight"].max_bits >= 4
+
+
 class Thresholded(nn.Module):
     """Turns values into events."""
 
