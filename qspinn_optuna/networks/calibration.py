@@ -48,6 +48,9 @@ DECAY_BITS = 8
 _HEADROOM_BITS = 3
 """Digits of an input above those of the membrane."""
 
+_WEIGHT_BITS_BESIDE_INPUTS = 4
+"""Width that weights of inputs can have at least, however many are summed up."""
+
 _FEW = 4
 """Samples on which the simulation is compared with float64."""
 
@@ -112,7 +115,7 @@ def calibrate(
     watch.run(itertools.chain([(first, labels)], labeled))
     exact = computes_in_fixed_point(network)
     sources = contributions(network, watch.few_samples) if exact else {}
-    sensor = _input_spec(network, watch, method, percentile) if exact and not watch.inputs_on_grid else None
+    sensor = _input_spec(network, watch, sources, method, percentile) if exact and not watch.inputs_on_grid else None
     entry = entry_parameters(network, sources, sensor)
     coded = {name: _largest_code(sensor) for name, names in sources.items() if sensor and names == {INPUT}}
     unread = unread_coefficients(network, watch.first)
@@ -153,6 +156,7 @@ class _Watch:
         inputs_on_grid: Whether all inputs of the network are in fixed point already.
         inputs: Values of those that are not.
         first: The first batch.
+        fan_in: Number of products that a sum of each synapse adds up.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
@@ -166,7 +170,7 @@ class _Watch:
         self._largest_inputs: dict[str, float] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
-        self._fan_in = _fan_in(network)
+        self.fan_in = _fan_in(network)
 
     def run(self, batches: Iterable[tuple[Inputs, Any]]) -> None:
         for number, (inputs, labels) in enumerate(batches):
@@ -196,12 +200,12 @@ class _Watch:
         layer_name = name.rpartition(".")[0]
         if layer_name not in self._largest_inputs or weight.ndim < 2:
             return _WIDEST
-        largest_sum = self._fan_in[layer_name] * coded.get(layer_name, self._largest_inputs[layer_name])
+        largest_sum = self.fan_in[layer_name] * coded.get(layer_name, self._largest_inputs[layer_name])
         # Codes of b bits are at most 2**(b - 1).
         limit = SIMULATED_BITS + 1 - math.ceil(math.log2(max(largest_sum, 1)))
         if limit < 2:
             raise ValueError(
-                f"Sums of {self._fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
+                f"Sums of {self.fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
                 f"resolution, are not exact in float32 with weights of even 2 bits: make its inputs coarser."
             )
         return min(limit, _WIDEST)
@@ -280,10 +284,16 @@ def _constants(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _input_spec(network: nn.Module, watch: _Watch, method: RangeMethod, percentile: float) -> ParameterSpec:
+def _input_spec(
+    network: nn.Module, watch: _Watch, sources: Mapping[str, frozenset[str]], method: RangeMethod, percentile: float
+) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
+    fan_in = max((count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}), default=1)
+    # Sums of very many inputs leave some bits to the weights.
+    limit = SIMULATED_BITS + 1 - _WEIGHT_BITS_BESIDE_INPUTS - math.ceil(math.log2(fan_in))
+    bits = max(2, min(_INPUT_BITS, limit))
     count = elements_of_a_step(network, watch.few_samples)
-    return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, _INPUT_BITS, method, percentile)
+    return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, bits, method, percentile)
 
 
 def _largest_code(spec: ParameterSpec) -> int:

@@ -78,7 +78,9 @@ class StoredReciprocals(TorchFunctionMode):
         if quotient is None or not quotient.counts & self.factors.keys():
             return func(*args, **(kwargs or {}))
         if isinstance(quotient.divisors, int):
-            return quotient.total * self.factors[quotient.divisors]
+            product = quotient.total * self.factors[quotient.divisors]
+            # Division in place, which `x /= k` is too.
+            return quotient.total.copy_(product) if func is Tensor.div_ else product
         factors = torch.zeros_like(quotient.divisors)
         for count in quotient.counts:
             factors[quotient.divisors == count] = self.factors.get(count, 1 / count)
@@ -200,6 +202,9 @@ _DECOMPOSITIONS: dict[Any, Callable[..., Quotient | None]] = {
     Tensor.div: _division,
     Tensor.true_divide: _division,
     Tensor.__truediv__: _division,
+    torch.divide: _division,
+    Tensor.divide: _division,
+    Tensor.div_: _division,
     **{pool: partial(_average_pool, dimensions) for dimensions, pool in _POOLS.items()},
     F.adaptive_avg_pool1d: partial(_adaptive_pool, 1),
     F.adaptive_avg_pool2d: partial(_adaptive_pool, 2),

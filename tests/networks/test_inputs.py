@@ -68,7 +68,7 @@ def test_real_numbers_are_on_no_grid(values: Tensor) -> None:
 
 @pytest.mark.parametrize("inputs", [eighths(3, 6), eighths(3, 6) * 100, (eighths(3, 6) * 8).long().float()])
 def test_inputs_on_a_grid_are_no_parameter(inputs: Tensor) -> None:
-    assert "input" not in specs_of(make_network(), inputs)
+    assert "input" not in specs_of(make_network(), inputs, method=RangeMethod.MIN_MAX)
 
 
 def test_inputs_off_every_grid_are_measured() -> None:
@@ -116,7 +116,7 @@ class Repeated(nn.Module):
     ],
 )
 def test_a_device_holds_one_step_of_one_sample(network: nn.Module, shape: tuple[int, ...]) -> None:
-    assert specs_of(network, gaussian(*shape))["input"].count == 6
+    assert specs_of(network, gaussian(*shape), method=RangeMethod.MIN_MAX)["input"].count == 6
 
 
 @pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.TRUNCATION])
@@ -168,6 +168,14 @@ def test_gradients_of_inputs_go_straight_through() -> None:
     quantized(inputs).backward()
     assert inputs.grad is not None
     assert torch.equal(inputs.grad, torch.stack([quantized.weight[0, 0], torch.tensor(0.0)])[None])
+
+
+@pytest.mark.parametrize(("fan_in", "bits"), [(100, 8), (60_000, 4)])
+def test_sums_of_very_many_inputs_leave_bits_to_the_weights(fan_in: int, bits: int) -> None:
+    network = nn.Sequential(nn.Linear(fan_in, 2, bias=False), neuron.IFNode())
+    specs = specs_of(network, gaussian(2, fan_in), method=RangeMethod.MIN_MAX)
+    assert specs["input"].max_bits == bits
+    assert specs["0.weight"].max_bits >= 4
 
 
 class Thresholded(nn.Module):

@@ -19,14 +19,16 @@ def standardized(seed: int) -> list[tuple[Tensor, Tensor]]:
     return [((inputs - 0.21) / 0.37, labels) for inputs, labels in toy_batches(seed)]
 
 
-def standardized_workload(**arguments: Any) -> SupervisedWorkload:
-    return toy_workload(calibration=standardized(0), validation=standardized(1), test=standardized(2), **arguments)
+@pytest.fixture(scope="module")
+def workload() -> SupervisedWorkload:
+    return toy_workload(calibration=standardized(0), validation=standardized(1), test=standardized(2))
 
 
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("scheme", Scheme)
-def test_standardized_inputs_are_a_parameter_in_both_schemes(scheme: Scheme, rounding: Rounding) -> None:
-    workload = standardized_workload()
+def test_standardized_inputs_are_a_parameter_in_both_schemes(
+    scheme: Scheme, rounding: Rounding, workload: SupervisedWorkload
+) -> None:
     space = QuantizationSpace(workload.parameters, (1, 8))
     assert space.widths["input"] == (1, 8)
     config = space.uniform(4, scheme, rounding)
@@ -34,8 +36,8 @@ def test_standardized_inputs_are_a_parameter_in_both_schemes(scheme: Scheme, rou
     assert counts_of(workload.evaluate(config, 0))[-1][1] == 40
 
 
-def test_the_command_fixes_or_searches_the_width_of_the_input() -> None:
-    space = default_space(standardized_workload(), {"input": (4, 8), "weight": 3})
+def test_the_command_fixes_or_searches_the_width_of_the_input(workload: SupervisedWorkload) -> None:
+    space = default_space(workload, {"input": (4, 8), "weight": 3})
     assert (space.widths["input"], space.widths["weight"]) == ((4, 8), (3, 3))
 
 
