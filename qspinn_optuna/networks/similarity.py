@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.states import has_functional_step, has_own_forward, transform_states
 from qspinn_optuna.networks.support import has_states
@@ -67,7 +68,7 @@ class Deviation:
         return spikes_differ or self.state_share > STATE_LIMIT
 
 
-def check_similar(network: nn.Module, quantized: nn.Module, config: QuantizationConfig, inputs: Tensor) -> None:
+def check_similar(network: nn.Module, quantized: nn.Module, config: QuantizationConfig, inputs: Inputs) -> None:
     """Refuse a network that quantization makes another one, although its parameters are wide.
 
     Args:
@@ -93,7 +94,7 @@ def check_similar(network: nn.Module, quantized: nn.Module, config: Quantization
 
 
 def deviations(
-    network: nn.Module, quantized: nn.Module, config: QuantizationConfig, inputs: Tensor
+    network: nn.Module, quantized: nn.Module, config: QuantizationConfig, inputs: Inputs
 ) -> dict[str, Deviation]:
     """Compare every step of the neurons of a network with the step of the quantized ones.
 

@@ -160,7 +160,7 @@ class Residual(nn.Sequential):
     """Adds the input to what the modules put out."""
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = super().forward(x)
+        output: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return output + x
 
 
