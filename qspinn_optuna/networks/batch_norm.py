@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from spikingjelly.activation_based import functional
+from spikingjelly.activation_based.functional import invalidate_reset_cache
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
@@ -56,29 +57,31 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     if not norms:
         return network
     sample = as_inputs(sample)
+    double = fresh_copy(network).double()
+    expected, dataflow = _reference(double, sample, norms)
+    norms = {name: norm for name, norm in norms.items() if name in dataflow.called}
     for name, norm in norms.items():
         try:
             scale_and_offset(norm)
         except ValueError as error:
             raise ValueError(f"{name} ({type(norm).__name__}) {error}.") from None
-    double = fresh_copy(network).double()
-    expected, dataflow = _reference(double, sample, norms)
-    largest = _largest(expected, dataflow.called)
+    largest = _largest(expected, norms)
     producers = {
         norm: synapse
         for norm, synapse in dataflow.producers().items()
         if _can_fold(network.get_submodule(synapse), norms[norm])
     }
-    while True:
-        candidate = _without_norms(double, largest, producers)
-        difference = _first_difference(candidate, sample, norms, expected)
-        if difference is None:
-            return _without_norms(network, largest, producers)
+    compare = functools.partial(_first_difference, sample=sample, norms=norms, expected=expected)
+    difference = compare(_without_norms(double, largest, producers))
+    if difference is not None:
         check_repeatable(lambda: (torch.from_numpy(seen.value) for seen in _reference(double, sample, norms)[0]))
+    while difference is not None:
         culprit = difference.culprit(expected, producers)
         if culprit is None:
             raise ValueError(difference.message(norms))
         del producers[culprit]
+        difference = compare(_without_norms(double, largest, producers))
+    return _without_norms(network, largest, producers)
 
 
 @dataclass(frozen=True)
@@ -207,9 +210,9 @@ def _run(
         see("the output", value)
 
 
-def _largest(seen: list[_Seen], called: set[str]) -> dict[str, float]:
-    """The largest magnitude that each normalization that ran has put out."""
-    found = dict.fromkeys(sorted(called), 0.0)
+def _largest(seen: list[_Seen], norms: Iterable[str]) -> dict[str, float]:
+    """The largest magnitude that each normalization has put out."""
+    found = dict.fromkeys(norms, 0.0)
     for name, value in ((each.name, each.value) for each in seen if each.value.size):
         if name in found:
             found[name] = max(found[name], float(np.abs(value).max()))
@@ -217,7 +220,7 @@ def _largest(seen: list[_Seen], called: set[str]) -> dict[str, float]:
 
 
 def _without_norms(network: nn.Module, largest: dict[str, float], producers: dict[str, str]) -> nn.Module:
-    """A copy in which normalizations that ran are folded into their producers, or affine steps."""
+    """A copy in which the normalizations in ``largest`` are folded into their producers, or affine steps."""
     network = fresh_copy(network)
     trained = any(parameter.requires_grad for parameter in network.parameters())
     for name, magnitude in largest.items():
@@ -228,7 +231,7 @@ def _without_norms(network: nn.Module, largest: dict[str, float], producers: dic
         else:
             own = [parameter.requires_grad for parameter in norm.parameters()]
             _replace(network, name, channel_affine(norm, any(own) if own else trained, magnitude).eval())
-    functional.invalidate_reset_cache(network)
+    invalidate_reset_cache(network)
     return network
 
 

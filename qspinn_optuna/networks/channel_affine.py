@@ -84,31 +84,50 @@ class TemporalChannelAffine(ChannelAffine, base.MemoryModule):  # type: ignore[m
     """A :class:`ChannelAffine` with a scale and an offset for every time step, [steps, channels].
 
     It counts steps as the loop of a device does, which stores no further number for it.
+
+    Args:
+        scale: Factors, [steps, channels].
+        offset: Added after the product, [steps, channels].
+        trained: Whether the two are trained.
+        fraction_bits: Of the accumulator; see :func:`accumulator_fraction_bits`.
+        step_mode: SpikingJelly's.
+        continues: Whether a sequence in step mode 'm' goes on where the last one ended, as that of
+            ``BatchNormThroughTime`` does, or is a whole one, as that of ``TemporalEffectiveBatchNorm`` is.
     """
 
     def __init__(
-        self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12, step_mode: str = "m"
+        self,
+        scale: Tensor,
+        offset: Tensor,
+        trained: bool = True,
+        fraction_bits: int = 12,
+        step_mode: str = "m",
+        continues: bool = True,
     ) -> None:
         base.MemoryModule.__init__(self)
         self._set(scale, offset, trained, fraction_bits)
+        self.continues = continues
         base.MemoryModule.register_memory(self, "step", 0)
         self.step_mode = step_mode
 
     def forward(self, x: Tensor) -> Tensor:
-        """As before; the next step follows until SpikingJelly's ``reset_net``.
+        """Scale and shift ``x``; the next step follows until SpikingJelly's ``reset_net``.
 
         Raises:
             ValueError: If there are more steps than it has scales.
         """
-        first: int = self.step  # type: ignore[has-type]
-        last = first + (len(x) if self.step_mode == "m" else 1)
+        multi_step = self.step_mode == "m"
+        counts = self.continues or not multi_step
+        first: int = self.step if counts else 0  # type: ignore[has-type]
+        last = first + (len(x) if multi_step else 1)
         if last > len(self.scale):
             raise ValueError(
                 f"The network runs for {last} time steps, but its normalization through time has {len(self.scale)}: "
                 "give it as many, or reset_net(network) before each sequence."
             )
-        self.step = last
-        if self.step_mode == "m":
+        if counts:
+            self.step = last
+        if multi_step:
             return self._affine(x, self.scale[first:last], self.offset[first:last], 2)
         return self._affine(x, self.scale[first], self.offset[first], 1)
 
@@ -152,11 +171,12 @@ def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
     """
     bits = accumulator_fraction_bits(largest)
     scale, offset = scale_and_offset(norm)
-    dtype = norm.bn_list[0].running_mean.dtype if hasattr(norm, "bn_list") else norm.running_mean.dtype
+    through_time = hasattr(norm, "bn_list")
+    dtype = norm.bn_list[0].running_mean.dtype if through_time else norm.running_mean.dtype
     scale, offset = scale.to(dtype), offset.to(dtype)
     step_mode = getattr(norm, "step_mode", None)
     if scale.ndim > 1:
-        return TemporalChannelAffine(scale, offset, trained, bits, norm.step_mode)
+        return TemporalChannelAffine(scale, offset, trained, bits, norm.step_mode, through_time)
     if step_mode is None:
         return ChannelAffine(scale, offset, trained, bits)
     return SteppedChannelAffine(scale, offset, trained, bits, step_mode)

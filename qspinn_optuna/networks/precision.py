@@ -51,11 +51,20 @@ def run_in_double(network: nn.Module, inputs: Any) -> Any:
     Args:
         network: Its parameters, buffers and states become float64, in place.
         inputs: A tensor, or a nest of them; floating-point ones become float64, of a copy.
+
+    Raises:
+        ValueError: If ``forward`` fails, such as for a check of types.
     """
     network = network.double()
     inputs = map_leaves(inputs, _double)
-    with DoublePrecision():
-        return run(network, inputs)
+    try:
+        with DoublePrecision():
+            return run(network, inputs)
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            "network must run on its batch in float64 too, in which what it computes is compared, got "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 class _Widen:

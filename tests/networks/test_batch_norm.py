@@ -457,7 +457,8 @@ def test_normalization_that_no_sample_reaches_stays() -> None:
     class Auxiliary(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.linear, self.norm, self.unused = nn.Linear(4, 3), nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+            self.linear, self.norm = nn.Linear(4, 3), nn.BatchNorm1d(3)
+            self.unused = nn.BatchNorm1d(3, track_running_stats=False)
 
         def forward(self, x: Tensor) -> Tensor:
             y: Tensor = self.norm(self.linear(x))

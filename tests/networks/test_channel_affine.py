@@ -80,6 +80,26 @@ def test_each_step_has_its_own_scale_in_both_modes() -> None:
     np.testing.assert_allclose(single.detach().numpy(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [layer.TemporalEffectiveBatchNorm1d, layer.BatchNormThroughTime1d])
+def test_sequences_without_a_reset_do_what_the_normalization_did(kind: type[nn.Module]) -> None:
+    """TEBN starts each sequence anew, BNTT goes on with its list."""
+    network = nn.Sequential(nn.ReLU(), kind(4, 3))
+    for number, module in enumerate(network.modules()):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.constant_(module.running_mean, 0.5 + number)  # type: ignore[arg-type]
+    if kind is layer.TemporalEffectiveBatchNorm1d:
+        nn.init.uniform_(network.get_parameter("1.scale"), 0.5, 2)
+    functional.set_step_mode(network.eval(), "m")
+    folded = fold_batch_norm(network, torch.rand(4, 2, 3))
+    for _ in range(2):
+        x_seq = torch.rand(4, 2, 3)
+        for half in [x_seq] if kind is layer.TemporalEffectiveBatchNorm1d else (x_seq[:2], x_seq[2:]):
+            torch.testing.assert_close(folded(half), network(half))
+        if kind is layer.BatchNormThroughTime1d:
+            functional.reset_net(folded)
+            functional.reset_net(network)
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 def test_fixed_point_is_that_of_integers(rounding: Rounding) -> None:
     """Codes of the input, 8 fraction bits, times those of the scale, 6, rounded once to 12 fraction bits, ties up."""

@@ -140,6 +140,17 @@ def test_float64_is_computed_in_float64_and_draws_are_those_of_float32() -> None
     assert torch.zeros(1).dtype == torch.float32
 
 
+def test_forwards_that_refuse_float64_are_refused_with_their_reason() -> None:
+    class Strict(Base):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.dtype != torch.float32:
+                raise TypeError("x must be float32")
+            return self.spikes(x)
+
+    with pytest.raises(ValueError, match=r"^network must run .* in float64 .* TypeError: x must be float32"):
+        check_exact(frozen(Strict()), eighths(5, 4))
+
+
 class Unseeded(Base):
     """Draws outside of torch."""
 
