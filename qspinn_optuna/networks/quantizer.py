@@ -11,6 +11,7 @@ from torch import Tensor
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.networks.passes import PASSES
+from qspinn_optuna.networks.weight_kernel import put_on_grid
 
 
 class ParameterQuantizer:
@@ -62,34 +63,46 @@ class ParameterQuantizer:
         draws = self.quantization.rounding is Rounding.STOCHASTIC
         # What torch has written into is new, nearly always: comparing would take longer than it saves.
         if known is None or (not draws and known.is_overwritten(original)) or not known.has_seen(values):
-            # Draws are made on the CPU, so that they are the same for every device.
-            try:
-                grid = quantize(values.cpu(), self.quantization.format, self.quantization.rounding, self.generator)
-            except ValueError as error:
-                raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
-            known = _Known(values, grid.to(values.device), self.quantization.format)
+            # The memory of the last copy serves for the next, since fresh memory takes time.
+            seen = torch.empty_like(values) if known is None else known.memory(values)
+            self._known = None
+            known = self._computed(values, seen)
         known.confirm(original)
         self._known = known
         return known
+
+    def _computed(self, values: Tensor, seen: Tensor) -> _Known:
+        fmt = self.quantization.format
+        at_once = put_on_grid(values, self.quantization, seen)
+        if at_once is not None:
+            grid, low, high = at_once
+            return _Known(seen, grid, _inside(values, low, high, fmt))
+        # Draws are made on the CPU, so that they are the same for every device.
+        try:
+            grid = quantize(values.cpu(), fmt, self.quantization.rounding, self.generator)
+        except ValueError as error:
+            raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
+        low, high = (float(end) for end in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
+        return _Known(seen.copy_(values), grid.to(values.device), _inside(values, low, high, fmt))
 
 
 class _Known:
     """The last value of a parameter, and what was computed from it.
 
     Args:
-        values: Of the parameter, which may change later.
-        grid: These on the grid.
-        fmt: Beyond its range there is no gradient.
+        seen: A copy of the value.
+        grid: The value on the grid.
+        inside: Where it is within the format, beyond which there is no gradient; None if all of it is.
     """
 
     _source: weakref.ref[Tensor] | None
     _key: tuple[int, ...] | None
     _attached: Tensor | None
 
-    def __init__(self, values: Tensor, grid: Tensor, fmt: QFormat) -> None:
+    def __init__(self, seen: Tensor, grid: Tensor, inside: Tensor | None) -> None:
         self.grid = grid
-        self._seen = values.clone()
-        self._inside = _inside(values, fmt)
+        self._seen = seen
+        self._inside = inside
         self._forget_source()
 
     def is_current(self, original: Tensor) -> bool:
@@ -113,6 +126,13 @@ class _Known:
         if seen.dtype != values.dtype or seen.device != values.device or self._grid_version != self.grid._version:
             return False
         return torch.equal(seen, values)
+
+    def memory(self, values: Tensor) -> Tensor:
+        """Memory for a copy of ``values``: that of the copy here, which is lost, if it fits."""
+        seen = self._seen
+        if seen.dtype == values.dtype and seen.device == values.device and seen.shape == values.shape:
+            return seen
+        return torch.empty_like(values)
 
     def confirm(self, original: Tensor) -> None:
         """``original`` has these values now."""
@@ -183,12 +203,9 @@ def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     return grid + (kept - kept.detach())
 
 
-def _inside(values: Tensor, fmt: QFormat) -> Tensor | None:
-    """Where values are within the range of a format; None if all are."""
-    if values.numel() == 0:
-        return None
-    low, high = torch.aminmax(values)
-    if float(low) >= fmt.min and float(high) <= fmt.max:
+def _inside(values: Tensor, low: float, high: float, fmt: QFormat) -> Tensor | None:
+    """Where values from ``low`` to ``high`` are within the range of a format; None if all are."""
+    if fmt.min <= low and high <= fmt.max:
         return None
     return (values >= fmt.min) & (values <= fmt.max)
 

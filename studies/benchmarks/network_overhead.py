@@ -104,7 +104,7 @@ def updater(network: nn.Module, inputs: Tensor) -> Callable[[], None]:
     def update() -> None:
         functional.reset_net(network)
         optimizer.zero_grad()
-        network(inputs).square().sum().backward()
+        network(inputs).sum().backward()
         optimizer.step()
 
     return update

@@ -12,8 +12,9 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.networks import freeze_network, quantize_network, quantizer
+from qspinn_optuna.networks.weight_kernel import put_on_grid
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, on_grid
 
@@ -260,3 +261,32 @@ def test_frozen_networks_are_exported(make: Callable[..., nn.Module], mode: str)
         exported = torch.export.export(network, (inputs,))
     assert bool(expected.any())
     assert torch.equal(exported.module()(inputs), expected)
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.TRUNCATION])
+@pytest.mark.parametrize("fmt", [QFormat(0, 4), QFormat(2, 12), QFormat(-3, 7), QFormat(4, 0, signed=False)], ids=str)
+def test_large_parameters_are_put_on_the_same_grid(fmt: QFormat, rounding: Rounding) -> None:
+    """Halves of a step, values a digit beside them, ends of the range and beyond, zeros of both signs."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(40_000, generator=generator) * 4
+    halves = (values * 64).round() / 64
+    ends = torch.tensor([fmt.min, fmt.max, 0.0, -0.0, 1e-42, -1e-42, 3e38, -3e38]).repeat(10)
+    values = torch.cat(
+        [values, halves, halves.nextafter(torch.tensor(9.0)), halves.nextafter(torch.tensor(-9.0)), ends]
+    )
+    seen = torch.zeros_like(values)
+    at_once = put_on_grid(values, ParameterQuantization(fmt, rounding), seen)
+    assert at_once is not None
+    grid, low, high = at_once
+    assert torch.equal(grid, quantize(values, fmt, rounding))
+    assert torch.equal(seen, values)
+    assert (low, high) == (float(values.min()), float(values.max()))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("place", [0, -1])
+def test_large_parameters_that_are_not_finite_are_left_to_the_error(value: float, place: int) -> None:
+    values = torch.zeros(40_000)
+    values[place] = value
+    quantization = ParameterQuantization(QFormat(0, 4), Rounding.NEAREST)
+    assert put_on_grid(values, quantization, torch.empty_like(values)) is None
