@@ -69,7 +69,7 @@ def _parts(value: Any) -> list[Any]:  # noqa: PLR0911
         return [value.__func__, value.__self__]
     if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [_source(value), value.__defaults__, value.__kwdefaults__, cells]
+        return [_source(value), *_defaults(value), cells]
     if isinstance(value, type):
         return [value.__qualname__, _source(value)]
     if isinstance(value, nn.Module):
@@ -80,6 +80,23 @@ def _parts(value: Any) -> list[Any]:  # noqa: PLR0911
     return [type(value), attributes]
 
 
+def _defaults(function: FunctionType) -> tuple[Any, Any]:
+    """Defaults of positional arguments and of keywords.
+
+    Of a library's function without those that are None, so that a new optional argument changes no digest.
+    """
+    positional, keywords = function.__defaults__, function.__kwdefaults__
+    if not _is_foreign(function):
+        return positional, keywords
+    given = tuple(value for value in positional or () if value is not None)
+    named = {name: value for name, value in (keywords or {}).items() if value is not None}
+    return given or None, named or None
+
+
+def _is_foreign(value: Any) -> bool:
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in _FOREIGN
+
+
 def _settings(module: nn.Module) -> list[Any]:
     """Class and plain attributes of a module, without its children."""
     kinds = (bool, int, float, str, tuple, Enum, type(None))
@@ -88,7 +105,7 @@ def _settings(module: nn.Module) -> list[Any]:
 
 
 def _source(value: Any) -> str:
-    if (getattr(value, "__module__", None) or "").partition(".")[0] in _FOREIGN:
+    if _is_foreign(value):
         return f"{value.__module__}.{value.__qualname__}"
     try:
         return inspect.getsource(value)
