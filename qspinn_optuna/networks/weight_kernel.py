@@ -69,7 +69,7 @@ def _put_on_grid(
         scaled = value * scale
         code = np.floor(scaled)
         if nearest:
-            code += np.float32(scaled - code >= np.float32(0.5))
+            code += np.float32(1.0) if scaled - code >= np.float32(0.5) else np.float32(0.0)
         grid[index] = min(max(code, first), last) * resolution
         low, high = min(low, value), max(high, value)
         nan |= np.isnan(value)
