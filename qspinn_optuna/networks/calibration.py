@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
+from qspinn_optuna.networks.chained import chained_inputs, chained_synapses
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.contributions import contributions
 from qspinn_optuna.networks.dependence import check_dependent
@@ -52,6 +53,9 @@ _WEIGHT_BITS_BESIDE_INPUTS = 4
 """Width that weights of inputs can have at least, however many are summed up."""
 
 _FEW = 4
+_ENOUGH = 8
+"""Width that a network must simulate exactly, or what its synapses pass on to each other is rounded."""
+
 """Samples on which the simulation is compared with float64."""
 
 _KEPT_INPUTS = 5_000
@@ -80,7 +84,9 @@ def calibrate(
     Inputs that are on no grid, such as pixels / 255 or standardised ones, become a parameter "input" of what the device
     holds of one sample at one time step. Integers times a power of two with at most 16 digits, such as spikes, event
     counts and pixels / 256, are in fixed point already: they are neither rounded nor counted. Averages over k values, k
-    no power of two, that go into a layer become sums times a stored factor, "reciprocal.k".
+    no power of two, that go into a layer become sums times a stored factor, "reciprocal.k". Layers that take sums of
+    other layers without a spike between, such as the shortcuts of membranes, add up digits: if float32 does not carry
+    8 bits in all of them, what such a layer takes is rounded, by a parameter "layer.input".
 
     Warns of floating-point buffers, which may be states that cannot be quantized.
 
@@ -144,7 +150,13 @@ def calibrate(
     widths = ExactWidths(network, watch.few_samples, sources)
     if entry.optional and not widths.passes(specs):
         specs += entry.optional
-    return widths.limited(specs)
+    chained = chained_synapses(network, sources)
+    if not chained:
+        return widths.limited(specs)
+    if widths.passes(specs, _ENOUGH):
+        return widths.limited(specs)
+    specs += chained_inputs(network, chained, watch.first, watch.samples, method, percentile, seed)
+    return ExactWidths(network, watch.few_samples, contributions(network, watch.few_samples, chained)).limited(specs)
 
 
 class _Watch:
@@ -180,6 +192,11 @@ class _Watch:
                 self._inputs = inputs
                 run(self._network, inputs)
                 self._see(number, inputs)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples of the first batch."""
+        return self.sizes.samples(self.first)
 
     @property
     def few_samples(self) -> Inputs:

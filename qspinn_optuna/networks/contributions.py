@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -13,13 +13,13 @@ from qspinn_optuna.networks.batches import Inputs, call, mapped
 from qspinn_optuna.networks.inputs import INPUT
 from qspinn_optuna.networks.reciprocals import FoundReciprocals, reciprocal_name
 from qspinn_optuna.networks.support import SYNAPSES, has_states
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.watching import fresh_copy, join
 
 OUTPUT = "the output"
 """Name of what a network puts out."""
 
 
-def contributions(network: nn.Module, inputs: Inputs) -> Mapping[str, frozenset[str]]:
+def contributions(network: nn.Module, inputs: Inputs, rounded: Collection[str] = ()) -> Mapping[str, frozenset[str]]:
     """What reaches every synapse, every module with states, and the output.
 
     It is read from the graph of a forward pass, so that a part of ``forward`` without gradients hides what it adds.
@@ -27,13 +27,14 @@ def contributions(network: nn.Module, inputs: Inputs) -> Mapping[str, frozenset[
     Args:
         network: A supported network, quantized or not.
         inputs: A few samples.
+        rounded: Synapses whose inputs are rounded, so that nothing that reaches them goes further.
 
     Returns:
         Names of synapses, of reciprocals, and "input", by the names of modules and "the output". Empty if the network
         cannot run with gradients.
     """
     network = fresh_copy(network).eval().requires_grad_()
-    watch = _GraphWatch(network)
+    watch = _GraphWatch(network, rounded)
     try:
         with torch.enable_grad(), watch.divisions:
             functional.reset_net(network)
@@ -52,13 +53,16 @@ class _GraphWatch:
 
     Args:
         network: It gets hooks.
+        rounded: Synapses whose inputs are rounded.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, rounded: Collection[str]) -> None:
+        self._rounded = frozenset(rounded)
         self.divisions = FoundReciprocals()
         # NOTE: nodes are kept, since a node that is let go is another object when it is found again.
         self._names: dict[Any, set[str]] = {}
         self._ends: set[Any] = set()
+        self._closed: set[Any] = set()
         self._looked: list[tuple[str, Any]] = []
         self._found_before: list[int] = []
         for name, module in network.named_modules():
@@ -83,6 +87,8 @@ class _GraphWatch:
         """``value`` is what ``name`` contributes."""
         for node in _nodes(value):
             self._names.setdefault(node, set()).add(name)
+            if name in self._rounded:
+                self._closed.add(node)
 
     def look(self, name: str, value: Any) -> None:
         """``name`` takes ``value``."""
@@ -95,6 +101,7 @@ class _GraphWatch:
         found: dict[str, set[str]] = {}
         for name, node in self._looked:
             found.setdefault(name, set()).update(self._behind(node))
+        found |= {name: {join(name, INPUT)} for name in self._rounded}
         return {name: frozenset(names) for name, names in found.items()}
 
     def _behind(self, first: Any) -> set[str]:
@@ -107,6 +114,8 @@ class _GraphWatch:
                 continue
             seen.add(node)
             names |= self._names.get(node, set())
+            if node in self._closed:
+                continue
             pending += [before for before, _ in node.next_functions]
         return names
 

@@ -16,10 +16,15 @@ from qspinn_optuna.networks.neurons import store_state
 from qspinn_optuna.networks.watching import run, watched
 
 INPUT = "input"
-"""Name of the parameter."""
+"""Name of the parameter, of the network or of a synapse that takes sums of other synapses."""
 
 GRID_BITS = 16
 """Digits that sensors and counters give at most; inputs of more are real numbers."""
+
+
+def is_input(name: str) -> bool:
+    """Whether a parameter is the input of a network or a synapse."""
+    return name.rpartition(".")[2] == INPUT
 
 
 def on_grid(values: Tensor, bits: int = GRID_BITS) -> bool:
@@ -88,20 +93,22 @@ class InputQuantization:
     """Puts inputs on a grid.
 
     Args:
+        name: Of the parameter.
         quantization: Format and rounding.
         generator: Source of the draws of stochastic rounding.
     """
 
+    name: str
     quantization: ParameterQuantization
     generator: torch.Generator
 
     def __call__(self, value: Tensor) -> Tensor:
         """``value`` on the grid, saturated, with a gradient straight through."""
-        return store_state(INPUT, value, self.quantization, self.generator)
+        return store_state(self.name, value, self.quantization, self.generator)
 
 
 class QuantizedInput:
-    """Mixin of a network whose input is rounded and saturated where it enters."""
+    """Mixin of a network, or a synapse, whose input is rounded and saturated where it enters."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         quantization: InputQuantization = self.__dict__["_input_quantization"]

@@ -23,7 +23,7 @@ from qspinn_optuna.networks.discovery import (
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.half_precision import cast_inputs
-from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput
+from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput, is_input
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
@@ -182,7 +182,9 @@ class _Generators:
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
     optional = optional_coefficients(network)
-    named = {name for name in config.parameters if name != INPUT and not is_reciprocal(name)}
+    synapses = (name for name, module in network.named_modules() if isinstance(module, SYNAPSES))
+    inputs = {INPUT, *(join(name, INPUT) for name in synapses)}
+    named = {name for name in config.parameters if name not in inputs and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
     # constants that a step of the user's may not read.
@@ -220,20 +222,18 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
 
 
 def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: _Generators) -> None:
-    """Quantize what belongs to no module: the input of the network, and factors of its averages."""
-    mixins: list[type] = []
-    if INPUT in config.parameters:
-        mixins.append(QuantizedInput)
-        network.__dict__["_input_quantization"] = InputQuantization(config[INPUT], generators.of(INPUT))
+    """Quantize what no module stores: inputs of the network and of synapses, and factors of averages."""
+    for name in filter(is_input, config.parameters):
+        module = network.get_submodule(name.rpartition(".")[0])
+        module.__dict__["_input_quantization"] = InputQuantization(name, config[name], generators.of(name))
+        derive(module, QuantizedInput)
     reciprocals = reciprocal_counts(config.parameters)
     if reciprocals:
-        mixins.append(FixedPointDivisions)
+        derive(network, FixedPointDivisions)
         network.__dict__["_reciprocals"] = {
             count: float(ParameterQuantizer(name, config[name], generators.of(name))(torch.tensor(1 / count)))
             for count, name in reciprocals.items()
         }
-    if mixins:
-        derive(network, *mixins)
 
 
 def _quantize_stateful(

@@ -9,6 +9,7 @@ from torch import nn
 
 from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.coefficients import Coefficient, coefficients
 from qspinn_optuna.networks.contributions import OUTPUT
@@ -45,9 +46,9 @@ class ExactWidths:
         self.contributions = contributions
         self._terms = _terms_of_modules(network)
 
-    def passes(self, specs: Sequence[ParameterSpec]) -> bool:
-        """Whether the network at the widest widths is exact."""
-        return self._error(specs, {}) is None
+    def passes(self, specs: Sequence[ParameterSpec], bits: int = MAX_BITS) -> bool:
+        """Whether the network is exact at the widest widths of at most ``bits``."""
+        return self._error(specs, {spec.name: min(spec.max_bits, bits) for spec in specs}) is None
 
     def limited(self, specs: Sequence[ParameterSpec]) -> tuple[ParameterSpec, ...]:
         """``specs`` with the ``max_bits`` with which the network is exact.

@@ -40,23 +40,26 @@ class StateSizes:
 
     def expected(self, name: str, inputs: Inputs) -> int:
         """Elements that a state has for these inputs."""
-        lengths = [
-            one.shape[dimension]
-            for one, dimension in zip(tensors(inputs), self.dimensions, strict=False)
-            if dimension is not None and dimension < one.ndim
-        ]
-        samples = round(lengths[0] / self.rows) if lengths else 1
-        return self.counts[name] + self.growth[name] * (samples - 1)
+        return self.counts[name] + self.growth[name] * (self.samples(inputs) - 1)
+
+    def samples(self, inputs: Inputs) -> int:
+        """Number of samples of inputs."""
+        lengths = self._lengths(inputs)
+        return round(lengths[0] / self.rows) if lengths else 1
 
     def first_samples(self, inputs: Inputs, count: int) -> Inputs:
         """The first ``count`` samples of inputs, or all of them if there are not more."""
-        lengths = [
+        lengths = self._lengths(inputs)
+        length = round(count * self.rows)
+        return _resized(inputs, self.dimensions, length) if lengths and length < min(lengths) else inputs
+
+    def _lengths(self, inputs: Inputs) -> list[int]:
+        """Of the dimensions that count samples."""
+        return [
             one.shape[dimension]
             for one, dimension in zip(tensors(inputs), self.dimensions, strict=False)
             if dimension is not None and dimension < one.ndim
         ]
-        length = round(count * self.rows)
-        return _resized(inputs, self.dimensions, length) if lengths and length < min(lengths) else inputs
 
 
 class _Runner:
