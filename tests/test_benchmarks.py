@@ -341,34 +341,11 @@ def test_trainings_are_cut_and_completed_afterwards(monkeypatch: pytest.MonkeyPa
     assert 0 <= outcome.wrong < outcome.better
 
 
-NOT_YET = {
-    "pixels / 255, average of 3",
-    "casts in forward",
-    "random encoder",
-    "auxiliary head",
-    "transposed states",
-    "tokens in the batch",
-    "tuple output",
-    "two inputs",
-    "token ids",
-    "tied embedding",
-    "tensor as time constant",
-    "membranes as scores",
-    "loop of single steps, gradient cut",
-    "weight normalization",
-    "pruned",
-    "bfloat16",
-}
-"""Architectures of the zoo that the library does not take as it should."""
-
-
 @pytest.mark.parametrize(
     "architecture", [each for each in network_zoo.ARCHITECTURES if each.quick], ids=lambda a: a.name
 )
 def test_networks_of_the_zoo_end_as_they_should(architecture: Architecture) -> None:
     result = passage(architecture, [Rounding.NEAREST, Rounding.STOCHASTIC])
-    if architecture.name in NOT_YET and not result.as_expected:
-        pytest.xfail(f"{result.step}: {result.reason}")
     assert result.outcome is architecture.expected, result.reason
 
 
