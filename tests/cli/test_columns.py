@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qspinn_optuna import Family, ParameterSpec, QuantizationConfig, QuantizationSpace
+from qspinn_optuna import Family, ParameterSpec, QuantizationConfig, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.cli.columns import WidthColumns
 from qspinn_optuna.study import description_of
 
@@ -28,7 +28,7 @@ def columns_of(space: QuantizationSpace, *configs: QuantizationConfig) -> WidthC
 
 def test_a_small_network_has_a_column_for_each_parameter() -> None:
     space = QuantizationSpace(layers(2), ties="family")
-    config = space.uniform(8, "ptq", "nearest")
+    config = space.uniform(8, Scheme.PTQ, Rounding.NEAREST)
     columns = columns_of(space, config)
     assert [*columns.names] == ["0.fc.weight", "0.lif.v", "decay", "1.fc.weight", "1.lif.v"]
     assert columns.cells(config) == ["8", "6", "8", "8", "6"]
@@ -37,7 +37,7 @@ def test_a_small_network_has_a_column_for_each_parameter() -> None:
 
 def test_tied_parameters_of_a_deep_network_have_one_column() -> None:
     space = QuantizationSpace([*layers(40), ParameterSpec("input", Family.INPUT, 9, 0.0, 1.0)], ties="family")
-    config = space.uniform(8, "ptq", "nearest")
+    config = space.uniform(8, Scheme.PTQ, Rounding.NEAREST)
     columns = columns_of(space, config)
     assert [*columns.names] == ["weight", "membrane", "decay", "input"]
     assert columns.cells(config) == ["8", "6", "8", "8"]
@@ -46,8 +46,8 @@ def test_tied_parameters_of_a_deep_network_have_one_column() -> None:
 
 def test_single_parameters_of_a_very_deep_network_share_the_column_of_their_family() -> None:
     few, many = (QuantizationSpace(layers(number)) for number in (8, 40))
-    assert len(columns_of(few, few.uniform(8, "ptq", "nearest")).names) == 17
-    config = many.config(many.params(many.uniform(8, "ptq", "nearest")) | {"bits.3.fc.weight": 5})
+    assert len(columns_of(few, few.uniform(8, Scheme.PTQ, Rounding.NEAREST)).names) == 17
+    config = many.config(many.params(many.uniform(8, Scheme.PTQ, Rounding.NEAREST)) | {"bits.3.fc.weight": 5})
     columns = columns_of(many, config)
     assert dict(zip(columns.names, columns.cells(config), strict=True)) == {
         "weight": "5-8",
@@ -58,6 +58,6 @@ def test_single_parameters_of_a_very_deep_network_share_the_column_of_their_fami
 
 @pytest.mark.parametrize("space", [None, {"parameters": {}}])
 def test_without_a_description_every_parameter_has_a_column(space: dict[str, dict[str, str]] | None) -> None:
-    config = QuantizationSpace(layers(40)).uniform(8, "ptq", "nearest")
+    config = QuantizationSpace(layers(40)).uniform(8, Scheme.PTQ, Rounding.NEAREST)
     columns = WidthColumns.of([config], space)
     assert (len(columns.names), columns.grouped) == (81, False)
