@@ -37,7 +37,7 @@ from searching.tables import MISSING, REFUSED, EvaluationTable, choices_of, para
 from searching.tabulation import make_table
 from tests.fake_workload import SEEN, FakeWorkload, fake_space
 from zoo.architecture import Architecture, Outcome, conv, lif, linear
-from zoo.passage import passage
+from zoo.passage import Passage, passage
 from zoo.structures import Frames
 
 TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1}
@@ -368,7 +368,16 @@ def test_the_zoo_has_a_table_and_a_file(
 ) -> None:
     path = tmp_path / "zoo.json"
     monkeypatch.setattr(sys, "argv", ["network_zoo.py", "--only", "softmax", "LAYER norm", "--json", str(path)])
+    printed: list[str] = []
+
+    def after_what_is_printed(architecture: Architecture) -> Passage:
+        printed.append(capsys.readouterr().out)
+        return passage(architecture)
+
+    monkeypatch.setattr(network_zoo, "passage", after_what_is_printed)
     network_zoo.main()
+    assert "arrays" in printed[0]
+    assert printed[1].startswith("layer normalization")  # before the second begins
     assert [row["outcome"] for row in json.loads(path.read_text())["architectures"]] == ["refused", "refused"]
     assert "2 architectures: 2 refused" in capsys.readouterr().out
     names = [architecture.name for architecture in network_zoo.ARCHITECTURES]
