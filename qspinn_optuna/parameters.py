@@ -19,7 +19,7 @@ class Family(Vocabulary):
     WEIGHT = "weight"
     BIAS = "bias"
     SCALE = "scale"
-    """Factors of weight codes, per channel or neuron."""
+    """Factors of weight codes, per channel or neuron, and of averages."""
     MEMBRANE = "membrane"
     THRESHOLD = "threshold"
     DECAY = "decay"

@@ -30,8 +30,8 @@ class MyNetwork(nn.Module):
         return self.layers(images.expand(8, *images.shape))  # the same image in each of 8 time steps
 
 
-# Your data, as batches of (inputs, labels). For the arithmetic to be that of integers, inputs are spikes or other
-# fixed-point numbers, such as pixels / 256. Every choice is made on the validation batches; the test is for the end.
+# Your data, as batches of (inputs, labels). Inputs that are no spikes or other fixed-point numbers, such as
+# pixels / 255, get a width of their own. Every choice is made on the validation batches; the test is for the end.
 def batches(part: LabeledImages, shuffle: bool = False) -> DataLoader[tuple[Tensor, ...]]:
     spikes = torch.from_numpy(part.images > 127).float()
     return DataLoader(TensorDataset(spikes, torch.from_numpy(part.labels).long()), batch_size=50, shuffle=shuffle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from qspinn_optuna.cli.columns import WidthColumns
 from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
@@ -24,6 +24,7 @@ from qspinn_optuna.study import (
     baseline_of,
     controls_of,
     finished_trials,
+    space_of,
 )
 from qspinn_optuna.visualization import plot_front
 
@@ -44,6 +45,7 @@ class Report:
         tested: Test accuracies by trial number, of what was tested.
         controls: Test accuracies of other networks, to compare with.
         mu: What memory costs by the rule, if it is one that says so.
+        columns: Columns of widths of the front's table.
     """
 
     front: ParetoFront
@@ -54,9 +56,10 @@ class Report:
     tested: dict[int, float]
     controls: dict[str, float]
     mu: float | None
+    columns: WidthColumns
 
     def __str__(self) -> str:
-        lines = [f"Pareto front of {self.finished} trials", front_table(self.front)]
+        lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns)]
         if self.choice is not None:
             lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
         lines += [
@@ -86,11 +89,11 @@ class Report:
             plot_front(study, self.front, self.choice, mu=self.mu).write_html(html, include_plotlyjs=True)
 
     def _choice_lines(self, choice: Choice) -> list[str]:
-        bits = ", ".join(f"{name} {quantization.format}" for name, quantization in choice.config.parameters.items())
         # By some rules the reward is how many times smaller the model is.
         reward = "" if choice.reward == choice.compression else f"; reward {choice.reward:.4f}"
         lines = [
-            f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, {bits}",
+            f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, "
+            f"{self.columns.formats(choice.config)}",
             f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits{reward}",
         ]
         if choice.rivals:
@@ -130,8 +133,9 @@ def report_of(
     Raises:
         ValueError: If the study has no feasible trial.
     """
+    front = ParetoFront.from_study(study)
     return Report(
-        ParetoFront.from_study(study),
+        front,
         choice,
         by_scheme or {},
         len(finished_trials(study)),
@@ -139,6 +143,7 @@ def report_of(
         accuracies_on_test(study),
         controls_of(study),
         mu,
+        WidthColumns.of([candidate.config for candidate in front], space_of(study)),
     )
 
 
@@ -179,11 +184,10 @@ def facts_of(study: optuna.Study) -> str:
     return "\n".join([*lines, *(f"  {number} {reason}" for reason, number in reasons.most_common(_REASONS))])
 
 
-def front_table(front: ParetoFront) -> str:
+def front_table(front: ParetoFront, columns: WidthColumns) -> str:
     """A line for each candidate of the front."""
-    columns = _width_columns(front)
-    header = ["trial", "scheme", "rounding", *columns, "KiB", "ratio", "accuracy"]
-    return format_table(header, [_row(candidate, list(columns.values())) for candidate in front])
+    header = ["trial", "scheme", "rounding", *columns.names, "KiB", "ratio", "accuracy"]
+    return format_table(header, [_row(candidate, columns) for candidate in front])
 
 
 def _baseline_in_words(baseline: Baseline) -> str:
@@ -195,24 +199,12 @@ def _has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
     return config.scheme is scheme
 
 
-def _width_columns(front: ParetoFront) -> dict[str, str]:
-    """Titles of the columns of widths, and the parameter in each; thresholds, and decays, in one if they are tied."""
-    widths = [candidate.config.bits for candidate in front]
-    columns: dict[str, str] = {}
-    for name in widths[0]:
-        kind = name.rpartition(".")[2]
-        alike = [other for other in widths[0] if other.endswith(f".{kind}")]
-        tied = kind in ("threshold", "decay") and all(len({row[other] for other in alike}) == 1 for row in widths)
-        columns.setdefault(kind if tied else name, name)
-    return columns
-
-
-def _row(candidate: Candidate, names: Sequence[str]) -> list[str]:
+def _row(candidate: Candidate, columns: WidthColumns) -> list[str]:
     return [
         str(candidate.trial_number),
         candidate.config.scheme.value,
         _rounding(candidate),
-        *(str(candidate.config.bits[name]) for name in names),
+        *columns.cells(candidate.config),
         f"{candidate.memory_kib:.2f}",
         f"{candidate.compression:.2f}x",
         f"{candidate.accuracy:.2%}",

@@ -88,23 +88,27 @@ def calibrate(
     other layers without a spike between, such as the shortcuts of membranes, add up digits: if float32 does not carry
     8 bits in all of them, what such a layer takes is rounded, by a parameter "layer.input".
 
-    Warns of floating-point buffers, which may be states that cannot be quantized.
+    Modules that the first batch does not reach are left out, and so are thresholds and decays that a neuron's own step
+    does not read. Networks of float16 or bfloat16 are computed in float32. Warnings tell of modules that are left out,
+    of half precision, and of floating-point buffers and properties, which may be states or coefficients that cannot be
+    quantized.
 
     Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
     arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
 
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
-        batches: Inputs of the network, or tuples of inputs and at last the label. Parameters and states are those that
-            the first batch reaches; the elements of a state for one sample are found with a batch of another size.
+        batches: Inputs of the network, or tuples of one or several inputs and at last the label. The elements of a
+            state for one sample are found with the first batch and one of another size.
         method: How ranges are made of values.
         percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         seed: Of the sample of values from which percentiles and squared errors are computed.
 
     Raises:
-        TypeError: If a batch is no tensor.
+        TypeError: If ``network`` is no module, or a batch has no tensors.
         ValueError: If a module cannot be quantized, there are no batches, they differ in shape, a value is not finite,
-            ``percentile`` is outside 50-100, or no width of the parameters is simulated exactly.
+            the output does not depend on the inputs, ``percentile`` is outside 50-100, or no width of the parameters is
+            simulated exactly.
     """
     method = RangeMethod(method)
     if not 50 <= percentile <= 100:

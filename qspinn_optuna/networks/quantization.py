@@ -59,7 +59,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
 
     Weights that the network computes from others (pruned ones, weight and spectral normalization, any
-    parametrization) are baked: the copy stores, and trains, those that are used. Pruned ones stay zero.
+    parametrization) are baked: the copy stores, and trains, those that are used. Pruned ones stay zero. The copy of a
+    network of float16 or bfloat16 computes in float32, whatever it is given.
 
     Args:
         network: Any supported network, without batch normalization; it is left untouched.

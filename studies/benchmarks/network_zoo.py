@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
 
 import torch
 
 from qspinn_optuna.cli.argument_types import output_file, positive
-from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.tables import write_json
 from zoo.architecture import Architecture
 from zoo.passage import Passage, passage
 from zoo.spikingjelly_models import SPIKINGJELLY
 from zoo.structures import STRUCTURES
 
 ARCHITECTURES: tuple[Architecture, ...] = (*SPIKINGJELLY, *STRUCTURES)
+
+_HEADER = ("architecture", "outcome", "arrays", "elements", "exact", "drift", "seconds", "reason")
+_LINE = "{:<{names}}  {:<14}  {:>6}  {:>8}  {:>5}  {:>5}  {:>7}  {}"
+"""A row of the table, whose columns are as wide as any result, so that each is printed when it is there."""
 
 _REASON_LENGTH = 110
 
@@ -40,8 +43,12 @@ def main() -> None:
     ]
     if not chosen:
         parser.error(f"argument --only: must be part of a name, got {arguments.only}.")
-    passages = [passage(architecture) for architecture in chosen]
-    print(table(passages))
+    names = max(len(architecture.name) for architecture in chosen)
+    print(_LINE.format(*_HEADER, names=names))
+    passages = []
+    for architecture in chosen:
+        passages.append(passage(architecture))
+        print(_LINE.format(*_cells(passages[-1]), names=names), flush=True)
     outcomes = Counter(result.outcome.value for result in passages)
     expected = sum(result.as_expected for result in passages)
     print(f"{len(passages)} architectures: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
@@ -50,22 +57,17 @@ def main() -> None:
         write_json(arguments.json, {"architectures": [row(result) for result in passages]})
 
 
-def table(passages: Sequence[Passage]) -> str:
-    """A row for each architecture."""
-    rows = [
-        [
-            result.name,
-            result.outcome.value if result.as_expected else f"{result.outcome.value} (!)",
-            f"{result.parameters}",
-            f"{result.elements}",
-            f"{result.exact}/{result.tried}",
-            "-" if result.drift is None else f"{result.drift:.3f}",
-            f"{result.seconds:.1f}",
-            f"{result.step}: {result.reason}"[:_REASON_LENGTH] if result.reason else "",
-        ]
-        for result in passages
+def _cells(result: Passage) -> list[str]:
+    return [
+        result.name,
+        result.outcome.value if result.as_expected else f"{result.outcome.value} (!)",
+        f"{result.parameters}",
+        f"{result.elements}",
+        f"{result.exact}/{result.tried}",
+        "-" if result.drift is None else f"{result.drift:.3f}",
+        f"{result.seconds:.1f}",
+        f"{result.step}: {result.reason}"[:_REASON_LENGTH] if result.reason else "",
     ]
-    return format_table(["architecture", "outcome", "arrays", "elements", "exact", "drift", "seconds", "reason"], rows)
 
 
 def row(result: Passage) -> dict[str, str | int | float | None]:

@@ -40,8 +40,9 @@ class SupervisedWorkload:
     fine-tuning as networks that are quantized in training: fine-tuning alone may gain a point. Post-training
     quantization starts from the baseline, in-training quantization from the network before fine-tuning.
 
-    Batch normalization is folded before anything is quantized or fine-tuned. Evaluations may run in several threads:
-    they take turns at torch's process-wide generators and flags, which are left as they were.
+    Batch normalization is folded before anything is quantized or fine-tuned; what cannot be folded becomes a scale and
+    an offset per channel. What the network draws from torch's global generators is seeded. Evaluations may run in
+    several threads: they take turns at torch's process-wide generators and flags, which are left as they were.
 
     Args:
         network: A network, which is left untouched, or a class or function that makes it, which is called with
@@ -52,10 +53,11 @@ class SupervisedWorkload:
             baseline, quantized ones in training. None for post-training quantization only. A generator function, such
             as a partial :func:`~.training.fit_by_epochs`, can be evaluated at ``rungs``.
         calibration: Batches, such as (inputs, labels), on which ranges are measured. A network of several inputs is
-            called with a and b of (a, b, labels).
+            called with a and b of (a, b, labels). The first batch says what of the network is quantized: modules that
+            it does not reach stay as they are.
         validation: Batches (inputs, labels) held out of training, on which accuracies are measured.
         test: Batches for the final figures.
-        accuracy: The part of a batch that is right.
+        accuracy: The part of a batch that is right, of class scores and labels.
         scores: Takes the class scores, [batch, classes] or [steps, batch, classes], out of what the network returns,
             such as a tuple or a dict; give it to :func:`~.training.fit`, too. None if it returns the scores.
         range_method: How ranges are made of values.

@@ -84,6 +84,7 @@ class Architecture:
         scores: From the output of the network to class scores, [batch, classes] or [steps, batch, classes].
         expected: How it should end.
         quick: Whether a second is enough, so that it is part of the tests.
+        averages: Numbers k, no powers of two, over which layers take averages: calibration stores a factor 1 / k each.
     """
 
     name: str
@@ -93,3 +94,4 @@ class Architecture:
     scores: Callable[[Any], Tensor] = same
     expected: Outcome = Outcome.SEARCHED
     quick: bool = False
+    averages: int = 0

@@ -237,16 +237,15 @@ def _comparable(counts: Counter[str]) -> Counts:
 
 
 def _check_calibrated(specs: Sequence[ParameterSpec], architecture: Architecture, result: Passage) -> None:
-    """What is calibrated has as many elements as what was found."""
+    """What is calibrated has as many elements as what was found, and the factors of averages."""
     if architecture.counts is None or result.outcome is Outcome.MISCOUNTED:
         return
     counts: Counter[str] = Counter()
     for spec in specs:
         counts[spec.family.value] += spec.count
-    if _comparable(counts) != _comparable(architecture.counts):
-        result.fail(
-            Outcome.MISCOUNTED, "calibration", f"{dict(_comparable(counts))}, by hand {dict(architecture.counts)}"
-        )
+    expected = _comparable(architecture.counts + Counts(scale=architecture.averages))
+    if _comparable(counts) != expected:
+        result.fail(Outcome.MISCOUNTED, "calibration", f"{dict(_comparable(counts))}, by hand {dict(expected)}")
 
 
 def _train(network: nn.Module, sample: Inputs, scores: Callable[[Any], Tensor]) -> None:

@@ -310,6 +310,7 @@ SPIKINGJELLY = [
         partial(_resnet, "sew_resnet", "SEWResNet", NARROW, cnf="ADD"),
         grey(3, 96, 96),
         _resnet_counts(NARROW, 96, element_wise=True),
+        averages=1,  # of the last 3 x 3 pixels
     ),
     Architecture(
         "SEW-ResNet-18",
