@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.constants import constant, is_computed, is_settled, set_constant
 from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.integrate_and_fire import never_fires
 from qspinn_optuna.parameters import Family
 
 
@@ -49,7 +50,7 @@ def coefficients(module: nn.Module) -> tuple[Coefficient, ...]:
     """
     found = []
     threshold = _held(module, "v_threshold")
-    if threshold is not None and not _is_infinite(threshold):
+    if threshold is not None and _is_stored(threshold):
         write = partial(_set, "v_threshold")
         found.append(Coefficient("threshold", Family.THRESHOLD, threshold, "v_threshold", write=write))
     if decay_names := _decay_names(module):
@@ -122,6 +123,10 @@ def _has_learned_decay(module: nn.Module) -> bool:
 
 def _is_infinite(threshold: Tensor) -> bool:
     return threshold.ndim == 0 and float(threshold) == math.inf
+
+
+def _is_stored(threshold: Tensor) -> bool:
+    return threshold.ndim > 0 or not never_fires(float(threshold))
 
 
 def _reason_against_threshold(module: nn.Module) -> str | None:
