@@ -15,8 +15,9 @@ from spikingjelly.activation_based.functional import invalidate_reset_cache
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
-from qspinn_optuna.networks.channel_affine import BATCH_NORMS, channel_affine, scale_and_offset
+from qspinn_optuna.networks.channel_affine import BATCH_NORMS, channel_affine, copy_affine_step, scale_and_offset
 from qspinn_optuna.networks.dataflow import Dataflow
+from qspinn_optuna.networks.measured_affine import measure_affine_steps
 from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, same_draws
@@ -60,6 +61,9 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     double = fresh_copy(network).double()
     expected, dataflow = _reference(double, sample, norms)
     norms = {name: norm for name, norm in norms.items() if name in dataflow.called}
+    measure_affine_steps(double, sample, norms)
+    for name, norm in norms.items():
+        copy_affine_step(norm, double.get_submodule(name))
     for name, norm in norms.items():
         try:
             scale_and_offset(norm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,12 +21,31 @@ BATCH_NORMS: tuple[type[nn.Module], ...] = (
 ACCUMULATOR_BITS = 24
 """Width of what a quantized :class:`ChannelAffine` puts out: what float32 holds exactly."""
 
+_STEP = "_affine_step"
+
 _PRECISION_BITS = 11
 """Bits of the magnitude of the largest output that was seen; the others of the accumulator are headroom."""
 
 
+@dataclass(frozen=True, eq=False)
+class AffineStep:
+    """What a normalization computes.
+
+    Args:
+        scale: Factors, [channels], float64.
+        offset: Added after the product, [channels], float64.
+        dimension: Of the channels in its input.
+    """
+
+    scale: Tensor
+    offset: Tensor
+    dimension: int
+
+
 class ChannelAffine(nn.Module):
     """``scale * x + offset`` per channel, the second dimension of the input (the third in step mode 'm').
+
+    It is another dimension if ``dimension`` is set.
 
     In fixed point the device forms the product with all its digits, adds the offset, and rounds once (ties up) to an
     accumulator of 24 bits, which saturates.
@@ -36,6 +56,8 @@ class ChannelAffine(nn.Module):
         trained: Whether the two are trained.
         fraction_bits: Of the accumulator; see :func:`accumulator_fraction_bits`.
     """
+
+    dimension: int | None = None
 
     def __init__(self, scale: Tensor, offset: Tensor, trained: bool = True, fraction_bits: int = 12) -> None:
         super().__init__()
@@ -49,8 +71,7 @@ class ChannelAffine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale and shift ``x``, [batch, channels, ...], or [steps, batch, channels, ...] in step mode 'm'."""
-        multi_step = getattr(self, "step_mode", "s") == "m"
-        return self._affine(x, self.scale, self.offset, 2 if multi_step else 1)
+        return self._affine(x, self.scale, self.offset, channel_dimension(self))
 
     def extra_repr(self) -> str:
         """The number of channels, for ``print``."""
@@ -132,12 +153,34 @@ class TemporalChannelAffine(ChannelAffine, base.MemoryModule):  # type: ignore[m
         return self._affine(x, self.scale[first], self.offset[first], 1)
 
 
+def channel_dimension(module: Any) -> int:
+    """The dimension of the channels in the input of a normalization, or of what stands for it."""
+    step: AffineStep | None = module.__dict__.get(_STEP)
+    dimension: int | None = step.dimension if step is not None else getattr(module, "dimension", None)
+    if dimension is None:
+        dimension = 2 if getattr(module, "step_mode", "s") == "m" else 1
+    return dimension
+
+
+def set_affine_step(norm: nn.Module, step: AffineStep) -> None:
+    """Let :func:`scale_and_offset` and :func:`channel_affine` take ``step`` for what ``norm`` computes."""
+    norm.__dict__[_STEP] = step
+
+
+def copy_affine_step(norm: nn.Module, other: nn.Module) -> None:
+    """Let another normalization have the affine step that has been set, if one has been."""
+    if _STEP in norm.__dict__:
+        other.__dict__[_STEP] = norm.__dict__[_STEP]
+
+
 def scale_and_offset(norm: Any) -> tuple[Tensor, Tensor]:
     """The affine step of a trained normalization in float64, [channels], or [steps, channels] if steps differ.
 
     Raises:
         ValueError: If it keeps no running statistics.
     """
+    if (step := norm.__dict__.get(_STEP)) is not None:
+        return step.scale, step.offset
     if hasattr(norm, "bn_list"):
         scales, offsets = zip(*map(scale_and_offset, norm.bn_list), strict=True)
         return torch.stack(scales), torch.stack(offsets)
@@ -175,6 +218,10 @@ def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
     dtype = norm.bn_list[0].running_mean.dtype if through_time else norm.running_mean.dtype
     scale, offset = scale.to(dtype), offset.to(dtype)
     step_mode = getattr(norm, "step_mode", None)
+    if _STEP in norm.__dict__:
+        affine = ChannelAffine(scale, offset, trained, bits)
+        affine.dimension = channel_dimension(norm)
+        return affine
     if scale.ndim > 1:
         return TemporalChannelAffine(scale, offset, trained, bits, norm.step_mode, through_time)
     if step_mode is None:

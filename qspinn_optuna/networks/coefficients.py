@@ -12,8 +12,10 @@ import torch
 from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.constants import constant, is_computed, set_constant
+from qspinn_optuna.networks.constants import constant, is_computed, is_settled, set_constant
+from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.integrate_and_fire import never_fires
 from qspinn_optuna.parameters import Family
 
 
@@ -41,13 +43,14 @@ class Coefficient:
 def coefficients(module: nn.Module) -> tuple[Coefficient, ...]:
     """The thresholds and decays of ``module``, whatever their types; see :func:`~.constants.constant`.
 
-    Not those that are trained parameters, which are stored as such, or computed by a property, and no infinite
-    threshold, which a device does not store. A decay that is a parameter ``w`` is one if the fixed-point step reads it.
-    A module of the user's own tells the attributes that hold its decays by ``decay_names`` in its class.
+    Not those that are trained parameters, which are stored as such, or that a property computes from parameters or
+    states, see :func:`~.constants.is_settled`, and no infinite threshold, which a device does not store. A decay that
+    is a parameter ``w`` is one if the fixed-point step reads it. A module of the user's own tells the attributes that
+    hold its decays by ``decay_names`` in its class.
     """
     found = []
     threshold = _held(module, "v_threshold")
-    if threshold is not None and not _is_infinite(threshold):
+    if threshold is not None and _is_stored(threshold):
         write = partial(_set, "v_threshold")
         found.append(Coefficient("threshold", Family.THRESHOLD, threshold, "v_threshold", write=write))
     if decay_names := _decay_names(module):
@@ -82,9 +85,9 @@ def unreadable_coefficient(module: nn.Module) -> str | None:
 
 
 def computed_coefficients(module: nn.Module) -> list[str]:
-    """Attributes with thresholds and decays that properties compute, so that they are neither quantized nor counted."""
+    """Thresholds and decays that properties compute anew, so that they are neither quantized nor counted."""
     names = [*_decay_names(module), "v_threshold", *(["tau"] if isinstance(module, _WITH_TIME_CONSTANT) else [])]
-    return [name for name in names if is_computed(module, name)]
+    return [name for name in names if is_computed(module, name) and not is_settled(module, name)]
 
 
 _WITH_TIME_CONSTANT = (
@@ -103,7 +106,7 @@ _WITH_TIME_CONSTANT = (
 
 def _held(module: nn.Module, name: str) -> Tensor | None:
     """Numbers that the module holds in an attribute and that others can take the place of."""
-    if name in module._parameters or is_computed(module, name):
+    if name in module._parameters or (is_computed(module, name) and not is_settled(module, name)):
         return None
     return constant(getattr(module, name, None))
 
@@ -122,6 +125,10 @@ def _is_infinite(threshold: Tensor) -> bool:
     return threshold.ndim == 0 and float(threshold) == math.inf
 
 
+def _is_stored(threshold: Tensor) -> bool:
+    return threshold.ndim > 0 or not never_fires(float(threshold))
+
+
 def _reason_against_threshold(module: nn.Module) -> str | None:
     threshold = constant(getattr(module, "v_threshold", None))
     if threshold is None or bool(threshold.isfinite().all()):
@@ -134,8 +141,12 @@ def _reason_against_threshold(module: nn.Module) -> str | None:
 
 
 def _set_time_constant(module: Any, decay: Tensor) -> None:
-    set_constant(module, "tau", torch.where(decay >= 1, math.inf, 1 / (1 - decay.double())))
+    _set("tau", module, torch.where(decay >= 1, math.inf, 1 / (1 - decay.double())))
 
 
 def _set(name: str, module: Any, values: Tensor) -> None:
-    set_constant(module, name, values)
+    if is_computed(module, name):
+        is_tensor = isinstance(getattr(module, name), Tensor)
+        derive(module, settled={name: values.float() if is_tensor or values.ndim else float(values)})
+    else:
+        set_constant(module, name, values)

@@ -54,6 +54,27 @@ def is_computed(module: nn.Module, name: str) -> bool:
     return False
 
 
+def is_settled(module: nn.Module, name: str) -> bool:
+    """Whether a property computes the same numbers always, so that a device stores them as a constant.
+
+    Not what a module computes from its parameters, which are stored themselves, or from its states, such as an adaptive
+    threshold.
+    """
+    before = constant(getattr(module, name, None))
+    if before is None or any(True for _ in module.parameters()):
+        return False
+    probe: Any = copy.copy(module)
+    probe.__dict__["_memories"] = dict.fromkeys(module.__dict__.get("_memories", ()), 1.75)
+    found = []
+    for training in (True, False):
+        probe.__dict__["training"] = training
+        try:
+            found.append(constant(getattr(probe, name)))
+        except (ValueError, TypeError, AttributeError, RuntimeError):
+            return False
+    return all(value is not None and torch.equal(value, before) for value in found)
+
+
 def set_constant(module: Any, name: str, values: Tensor) -> None:
     """Put other numbers into an attribute: a float where one number was, a tensor of its kind where a tensor was.
 

@@ -7,6 +7,7 @@ overrides these methods, and keeps ``isinstance``, names, ``state_dict`` and ste
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -43,20 +44,28 @@ class OnGrid:
         store_on_grid(self)
 
 
-def derive(module: nn.Module, *mixins: type, quantizers: dict[str, ParameterQuantizer] | None = None) -> None:
+def derive(
+    module: nn.Module,
+    *mixins: type,
+    quantizers: dict[str, ParameterQuantizer] | None = None,
+    settled: Mapping[str, Any] | None = None,
+) -> None:
     """Change the class of ``module``, in place.
 
     Args:
         module: Any module.
         mixins: Base classes that come before its class.
         quantizers: Quantizers of its parameters, applied at every read, by their names in the module.
+        settled: Values that take the place of what its properties compute, by their names.
     """
-    quantizers = quantizers or {}
+    quantizers, settled = quantizers or {}, settled or {}
     kind: Any = type(module)
     # One class however often a module is derived: pickle finds only classes that are not made here.
     before, kind, names = _ORIGINS.get(kind, ((), kind, ()))
-    module.__class__ = _derived_class((*mixins, *before), kind, tuple(dict.fromkeys((*names, *quantizers))))
+    module.__class__ = _derived_class((*mixins, *before), kind, tuple(dict.fromkeys((*names, *quantizers, *settled))))
     module.__dict__["_parameter_quantizers"] = module.__dict__.get("_parameter_quantizers", {}) | quantizers
+    if settled:
+        module.__dict__["_settled"] = {**module.__dict__.get("_settled", {}), **settled}
 
 
 def derive_on_grid(module: nn.Module) -> None:
@@ -64,7 +73,7 @@ def derive_on_grid(module: nn.Module) -> None:
     store_on_grid(module)
     mixins, original, _ = _ORIGINS[type(module)]
     if OnGrid not in mixins:
-        module.__class__ = _derived_class((OnGrid, *mixins), original, ())
+        module.__class__ = _derived_class((OnGrid, *mixins), original, tuple(module.__dict__.get("_settled", ())))
 
 
 @torch.no_grad()
@@ -77,7 +86,7 @@ def store_on_grid(module: Any) -> None:
 
 
 _ORIGINS: dict[type, tuple[tuple[type, ...], type, tuple[str, ...]]] = {}
-"""Of each derived class: mixins, original class, names of quantized parameters."""
+"""Of each derived class: mixins, original class, names of quantized parameters and settled properties."""
 
 
 @functools.cache
@@ -91,9 +100,10 @@ def _derived_class(mixins: tuple[type, ...], original: type, names: tuple[str, .
 
 
 def _read_quantized(module: nn.Module, *, name: str) -> Any:
-    """A parameter on its grid; the module's ``_parameters`` keep the float one, which is trained."""
-    original = module._parameters[name]
-    assert original is not None
+    """A parameter on its grid, whose float one ``_parameters`` keep, for training; or a settled value."""
+    original = module._parameters.get(name)
+    if original is None:
+        return module.__dict__["_settled"][name]
     return module.__dict__["_parameter_quantizers"][name](original)
 
 

@@ -10,7 +10,7 @@ import torch
 from spikingjelly.activation_based import base, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.constants import constant
+from qspinn_optuna.networks.constants import constant, is_computed, is_settled
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ _STEP_METHODS = frozenset(
         "__getattribute__",
     }
 )
+_SETTLED = ("tau", "v_threshold")
+"""Coefficients that the fixed-point step takes from properties that compute constants."""
+
 _NOT_OF_THE_STEP = frozenset({"store_v_seq", "extra_repr"})
 
 
@@ -66,11 +69,17 @@ def fixed_point_class(kind: type[nn.Module]) -> type[nn.Module] | None:
     """The class of :data:`FIXED_POINT_CLASSES` whose step ``kind`` has, if any.
 
     A subclass has another step if it overrides a method of the step, whatever the known class has beyond a
-    ``MemoryModule``, such as the way it resets, or a coefficient, such as by a property ``tau``.
+    ``MemoryModule``, such as the way it resets, or a coefficient. Properties ``tau`` and ``v_threshold`` depend on the
+    module, see :func:`takes_fixed_point_step`.
     """
     for number, known in enumerate(kind.__mro__):
         if known in FIXED_POINT_CLASSES:
-            own = {name for derived in kind.__mro__[:number] for name in vars(derived)}
+            own = {
+                name
+                for derived in kind.__mro__[:number]
+                for name, value in vars(derived).items()
+                if not (name in _SETTLED and isinstance(value, property))
+            }
             return None if any(_belongs_to_step(name, known) for name in own) else known
     return None
 
@@ -79,7 +88,8 @@ def takes_fixed_point_step(module: Any) -> bool:
     """Whether a float module can be computed by the fixed-point step of its class.
 
     It must have that class's states and coefficients, no trained parameter beside the decay, and a step function for a
-    surrogate, and nothing of the step may be replaced in the module itself.
+    surrogate, and nothing of the step may be replaced in the module itself. Properties among its coefficients must
+    compute constants.
     """
     kind = fixed_point_class(type(module))
     if kind is None:
@@ -96,6 +106,7 @@ def takes_fixed_point_step(module: Any) -> bool:
         and (decay is None or decay.numel() == 1)
         and (reset is None or reset.ndim == 0)
         and not any(_is_method(name, kind) for name in module.__dict__)
+        and all(_is_plain(module, name) for name in _SETTLED)
         and ("surrogate_function" not in known.attributes or _is_step_function(module.surrogate_function))
     )
 
@@ -112,6 +123,12 @@ def _is_step_function(surrogate: Callable[[Tensor], Tensor]) -> bool:
             return bool(torch.equal(surrogate(distances).float(), (distances >= 0).float()))
     except Exception:
         return False
+
+
+def _is_plain(module: nn.Module, name: str) -> bool:
+    """Whether an attribute is no property, or one that computes a constant."""
+    is_property = isinstance(getattr(type(module), name, None), property)
+    return not is_property or (is_computed(module, name) and is_settled(module, name))
 
 
 def _belongs_to_step(name: str, known: type[nn.Module]) -> bool:

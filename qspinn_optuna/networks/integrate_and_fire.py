@@ -26,6 +26,9 @@ from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.fixed_point.values import is_exporting
 from qspinn_optuna.networks.quantizer import straight_through
 
+_LARGEST_THRESHOLD = 2.0**76
+"""Beyond which no format has a number."""
+
 Surrogate = Callable[[Tensor], Tensor]
 """A step function at 0 with a gradient of its own."""
 
@@ -101,8 +104,8 @@ def charge(x: Tensor, v: Tensor, decay: Tensor | None, decay_input: bool, reset:
 
 
 def never_fires(threshold: float | Tensor) -> bool:
-    """Whether neurons are leaky integrators, as readouts are: their threshold is infinite."""
-    return not isinstance(threshold, Tensor) and threshold == math.inf
+    """Whether neurons are leaky integrators, as readouts are: their threshold is infinite, or beyond all formats."""
+    return not isinstance(threshold, Tensor) and threshold > _LARGEST_THRESHOLD
 
 
 def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None) -> Tensor:
@@ -126,7 +129,8 @@ def _run(
     """Spikes, potentials before firing (if they are kept, else nothing), and stored potentials of a sequence."""
     fmt, rounding = parameters.membrane, parameters.rounding
     scale = 2.0**fmt.fraction_bits
-    threshold = parameters.threshold * scale
+    never = never_fires(parameters.threshold)
+    threshold = math.inf if never else parameters.threshold * scale
     reset = None if parameters.reset is None else parameters.reset * scale
     spikes, v_seq = torch.empty_like(x_seq), torch.empty_like(x_seq)
     u_seq = torch.empty_like(x_seq) if keep_charged else x_seq[:0]
@@ -137,7 +141,10 @@ def _run(
             torch.mul(u, fmt.resolution, out=u_seq[step])
         fired = u >= threshold
         spikes[step] = fired
-        kept = u.sub_(fired * threshold) if reset is None else u.masked_fill_(fired, reset)
+        if reset is not None:
+            kept = u.masked_fill_(fired, reset)
+        else:
+            kept = u if never else u.sub_(fired * threshold)
         code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
         torch.mul(code, fmt.resolution, out=v_seq[step])
     return spikes, u_seq, v_seq

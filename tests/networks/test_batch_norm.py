@@ -483,6 +483,52 @@ def test_outputs_of_any_structure_and_random_encoders() -> None:
     assert affine_steps(folded) == []
 
 
+class ThresholdScaled(nn.BatchNorm2d):
+    """[batch, channels, ..., steps], times the threshold, as in code that is copied from publications."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, variance, weight, bias = (
+            value[:, None, None, None]  # type: ignore[index]
+            for value in (self.running_mean, self.running_var, self.weight, self.bias)
+        )
+        return weight * 0.5 * (x - mean) / torch.sqrt(variance + self.eps) + bias
+
+
+class OfTokens(nn.BatchNorm1d):
+    """[batch, tokens, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class OverTime(nn.BatchNorm1d):
+    """[steps, batch, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 1)).view(x.shape)
+
+
+@pytest.mark.parametrize(
+    ("norm", "shape"),
+    [
+        (ThresholdScaled(4), (5, 4, 3, 3, 2)),
+        (OfTokens(4), (5, 3, 4)),
+        (OfTokens(4), (5, 4, 4)),
+        (OverTime(4), (2, 5, 4)),
+    ],
+)
+def test_normalization_with_a_forward_of_the_users_is_measured(norm: nn.Module, shape: tuple[int, ...]) -> None:
+    network = statistics(nn.Sequential(neuron.IFNode(v_threshold=0.5), norm, neuron.IFNode(v_threshold=0.25)))
+    x = 2 * torch.rand(shape)
+    folded = fold_batch_norm(network, x)
+    assert affine_steps(folded) == ["1"]
+    assert folded[1].scale.shape == (4,)  # type: ignore[index]
+    functional.reset_net(network)
+    assert torch.allclose(folded(x), network.eval()(x))
+    spikes = torch.randint(0, 2, shape).float()
+    assert torch.allclose(folded[1](spikes), network[1](spikes), atol=1e-6)  # type: ignore[index]
+
+
 # Refused ------------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.networks import calibrate, check_exact, find_parameters, freeze_network, quantize_network
+from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, on_grid, states_of
@@ -230,15 +232,38 @@ def test_thresholds_that_are_no_numbers_are_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [ReadOnly, WithoutSetter])
-def test_neurons_with_computed_time_constants_keep_their_step_and_say_so(kind: Any) -> None:
+def test_constants_that_properties_compute_are_quantized_in_fixed_point(kind: Any) -> None:
     network = nn.Sequential(kind())
     x_seq = eighths(STEPS, 3, 5, high=6)
-    with pytest.warns(UserWarning, match=r"0\.tau"):
-        names = {spec.name for spec in calibrate(network, [x_seq[0]])}
-    assert names == {"0.v", "0.threshold"}
-    quantized = quantize_network(network, config_of(network, formats=WIDE))
-    assert not has_fixed_point_step(quantized[0])  # type: ignore[index]
+    names = {spec.name for spec in calibrate(network, [x_seq[0]])}
+    assert names == {"0.v", "0.threshold", "0.decay"}
+    quantized: Any = quantize_network(network, config_of(network, formats=WIDE))
+    assert has_fixed_point_step(quantized[0])
     assert np.array_equal(outputs(quantized, x_seq)[0].numpy(), leaky(x_seq, 0.75, 1.0))
+    coarse = WIDE | {Family.DECAY: QFormat(0, 1, signed=False)}
+    frozen: Any = freeze_network(quantize_network(network, config_of(network, formats=coarse)))
+    loaded = pickle.loads(pickle.dumps(copy.deepcopy(frozen)))
+    assert loaded[0].tau == 2.0
+    assert not torch.equal(outputs(loaded, 4 * x_seq)[1], outputs(quantized, 4 * x_seq)[1])
+
+
+class Adaptive(neuron.IFNode):  # type: ignore[misc]
+    """A threshold that its potential raises."""
+
+    @property
+    def v_threshold(self) -> Any:
+        return 1 + 0.25 * self._memories.get("v", 0.0)
+
+    @v_threshold.setter
+    def v_threshold(self, value: float) -> None:
+        pass
+
+
+def test_thresholds_made_of_states_are_no_constants() -> None:
+    node = Adaptive()
+    assert coefficients(node) == ()
+    assert computed_coefficients(node) == ["v_threshold"]
+    assert not has_fixed_point_step(node)
 
 
 def test_time_constants_made_of_parameters_are_trained() -> None:

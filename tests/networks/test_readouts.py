@@ -44,6 +44,7 @@ READOUTS: dict[str, Any] = {
     "IF": lambda: neuron.IFNode(v_threshold=math.inf),
     "PLIF": lambda: neuron.ParametricLIFNode(4.0, decay_input=True, v_threshold=np.inf),
     "tensor": lambda: set_threshold(neuron.LIFNode(4.0)),
+    "largest": lambda: neuron.LIFNode(4.0, v_threshold=float(np.finfo(np.float32).max), v_reset=None),
     "current": lambda: neuron.CUBALIFNode(v_threshold=math.inf),
 }
 
@@ -89,6 +90,7 @@ def test_readouts_are_searched_without_a_threshold(make: Any, through_time: bool
     [
         (lambda: neuron.IFNode(v_threshold=math.inf), 1.0, 1.0),
         (lambda: neuron.LIFNode(4.0, decay_input=False, v_threshold=math.inf), 0.75, 1.0),
+        (lambda: neuron.LIFNode(4.0, decay_input=False, v_threshold=1e38, v_reset=None), 0.75, 1.0),
         (lambda: neuron.LIFNode(2.0, decay_input=True, v_threshold=math.inf), 0.5, 0.5),
         (lambda: neuron.ParametricLIFNode(4.0, decay_input=False, v_threshold=math.inf), 0.75, 1.0),
     ],
