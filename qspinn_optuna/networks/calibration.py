@@ -26,11 +26,12 @@ from qspinn_optuna.networks.discovery import (
 )
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
+from qspinn_optuna.networks.layer_inputs import LayerInputs
 from qspinn_optuna.networks.neurons import has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
-from qspinn_optuna.networks.simulable import ExactWidths
+from qspinn_optuna.networks.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
@@ -81,6 +82,9 @@ def calibrate(
     holds of one sample at one time step. Integers times a power of two with at most 16 digits, such as spikes, event
     counts and pixels / 256, are in fixed point already: they are neither rounded nor counted. Averages over k values, k
     no power of two, that go into a layer become sums times a stored factor, "reciprocal.k".
+
+    A network that computes with its input in floating point before the first layer, such as (x - mean) / std, has the
+    parameter "layer.input" instead: what its first layers take is rounded there.
 
     Warns of floating-point buffers, which may be states that cannot be quantized.
 
@@ -144,7 +148,15 @@ def calibrate(
     widths = ExactWidths(network, watch.few_samples, sources)
     if entry.optional and not widths.passes(specs):
         specs += entry.optional
-    return widths.limited(specs)
+    try:
+        return widths.limited(specs)
+    except NeverExactError:
+        entering = watch.layer_inputs.entering(sources)
+        if not entering:
+            raise
+        measured = watch.layer_inputs.specs(entering, method, percentile)
+        kept = [*measured, *(spec for spec in specs if not entering.replaces(spec.name))]
+        return ExactWidths(network, watch.few_samples, entering.contributions).limited(kept)
 
 
 class _Watch:
@@ -156,6 +168,7 @@ class _Watch:
         inputs_on_grid: Whether all inputs of the network are in fixed point already.
         inputs: Values of those that are not.
         first: The first batch.
+        layer_inputs: What synapses take that is on no grid.
         fan_in: Number of products that a sum of each synapse adds up.
     """
 
@@ -167,6 +180,7 @@ class _Watch:
         # A generator of its own, so that the samples of states do not depend on it.
         self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
         self.first: Inputs = torch.empty(0)
+        self.layer_inputs = LayerInputs(network, generator.initial_seed())
         self._largest_inputs: dict[str, float] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
@@ -221,6 +235,7 @@ class _Watch:
 
     def _on_input(self, name: str, value: Tensor) -> None:
         """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
+        self.layer_inputs.see(name, value, self.sizes.samples(self._inputs))
         # Traces are on a grid only once they are quantized; check_exact finds out about inputs that never are.
         steps = (value.abs().double() * 2.0**_INPUT_BITS).round()
         largest = float(steps.max()) if steps.numel() else 0.0

@@ -9,7 +9,7 @@ from torch import nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.networks.batches import Inputs
-from qspinn_optuna.networks.inputs import INPUT
+from qspinn_optuna.networks.inputs import is_input
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.reads import check_reads
 from qspinn_optuna.networks.reciprocals import is_reciprocal
@@ -31,7 +31,7 @@ def check_fidelity(network: nn.Module, specs: Iterable[ParameterSpec], inputs: I
     config = widest_config(specs)
     quantized = freeze_network(quantize_network(network, config))
     # The input and its factors belong to no module, and were found where they are used.
-    names = [name for name in config.parameters if name != INPUT and not is_reciprocal(name)]
+    names = [name for name in config.parameters if not is_input(name) and not is_reciprocal(name)]
     check_reads(quantized, names, inputs)
     check_similar(network, quantized, config, inputs)
 

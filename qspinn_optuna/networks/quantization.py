@@ -99,6 +99,10 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             _quantize_stateful(name, module, config.parameters, own, generators)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
+        taken = join(name, INPUT)
+        if name and taken in config.parameters and isinstance(module, SYNAPSES):
+            module.__dict__["_input_quantization"] = InputQuantization(config[taken], generators.of(taken), True)
+            derive(module, QuantizedInput)
         if isinstance(module, ChannelAffine):
             module.in_fixed_point = True
     _quantize_entry(network, config, generators)
@@ -182,7 +186,8 @@ class _Generators:
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
     optional = optional_coefficients(network)
-    named = {name for name in config.parameters if name != INPUT and not is_reciprocal(name)}
+    synapses = {join(name, INPUT) for name, module in network.named_modules() if isinstance(module, SYNAPSES)}
+    named = {name for name in config.parameters if name not in {INPUT, *synapses} and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
     # constants that a step of the user's may not read.

@@ -30,6 +30,10 @@ _ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
 """Stochastic rounding has the values of these."""
 
 
+class NeverExactError(ValueError):
+    """No widths are simulated exactly."""
+
+
 class ExactWidths:
     """Limits the widths of a network's parameters to what the simulation carries exactly.
 
@@ -56,7 +60,7 @@ class ExactWidths:
         the one with the finest grid gets fewer bits, until the sum is exact.
 
         Raises:
-            ValueError: If not even narrow widths are exact, naming the layer, and what to change.
+            NeverExactError: If not even narrow widths are exact, naming the layer, and what to change.
         """
         widths = {spec.name: spec.max_bits for spec in specs if spec.fixed_bits is None}
         error = self._error(specs, widths)
@@ -65,7 +69,7 @@ class ExactWidths:
         narrow = {name: min(bits, _NARROWEST) for name, bits in widths.items()}
         hopeless = self._error(specs, narrow)
         if hopeless is not None:
-            raise ValueError(_remedy(hopeless)) from hopeless
+            raise NeverExactError(_remedy(hopeless)) from hopeless
         while error is not None:
             name = self._finest(error.where or OUTPUT, specs, widths)
             if name is None:

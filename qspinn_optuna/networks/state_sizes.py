@@ -40,13 +40,16 @@ class StateSizes:
 
     def expected(self, name: str, inputs: Inputs) -> int:
         """Elements that a state has for these inputs."""
+        return self.counts[name] + self.growth[name] * (self.samples(inputs) - 1)
+
+    def samples(self, inputs: Inputs) -> int:
+        """The number of samples of a batch."""
         lengths = [
             one.shape[dimension]
             for one, dimension in zip(tensors(inputs), self.dimensions, strict=False)
             if dimension is not None and dimension < one.ndim
         ]
-        samples = round(lengths[0] / self.rows) if lengths else 1
-        return self.counts[name] + self.growth[name] * (samples - 1)
+        return round(lengths[0] / self.rows) if lengths else 1
 
     def first_samples(self, inputs: Inputs, count: int) -> Inputs:
         """The first ``count`` samples of inputs, or all of them if there are not more."""

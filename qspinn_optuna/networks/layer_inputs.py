@@ -1,0 +1,97 @@
+"""What the first layers take, if the network computes it from its input in floating point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qspinn_optuna.networks.inputs import INPUT, on_grid
+from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
+from qspinn_optuna.networks.reciprocals import is_reciprocal
+from qspinn_optuna.networks.support import SYNAPSES
+from qspinn_optuna.networks.watching import join
+from qspinn_optuna.parameters import Family, ParameterSpec
+
+_BITS = 8
+_KEPT = 5_000
+"""Values of each run of a layer of which the formats are made."""
+
+
+@dataclass(frozen=True)
+class Entering:
+    """Layers whose input is rounded, in place of the input of the network.
+
+    Args:
+        layers: Their names; none if this does not help.
+        contributions: What is added up where, afterwards.
+        left_out: Parameters that nothing on the device needs any more.
+    """
+
+    layers: tuple[str, ...]
+    contributions: Mapping[str, frozenset[str]]
+    left_out: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.layers)
+
+    def replaces(self, name: str) -> bool:
+        """Whether a parameter is left out."""
+        return name in self.left_out
+
+
+class LayerInputs:
+    """Collects what synapses take that is on no grid.
+
+    Args:
+        network: What is run.
+        seed: Of the sample of values that is kept.
+    """
+
+    def __init__(self, network: nn.Module, seed: int) -> None:
+        self._network = network
+        self._seed = seed
+        self._seen: dict[str, SeenValues] = {}
+        self._counts: dict[str, int] = {}
+
+    def see(self, name: str, value: Tensor, samples: int) -> None:
+        """Take notice of what a layer takes, of so many samples."""
+        if name not in self._seen:
+            if on_grid(value) or not bool(value.isfinite().all()):
+                return
+            self._seen[name] = SeenValues(torch.Generator().manual_seed(self._seed))
+        # A sequence is held step by step.
+        steps = len(value) if getattr(self._network.get_submodule(name), "step_mode", "s") == "m" else 1
+        self._counts[name] = max(self._counts.get(name, 0), value.numel() // max(samples * steps, 1))
+        if bool(value.isfinite().all()):
+            self._seen[name].add(value, kept=_KEPT)
+
+    def entering(self, contributions: Mapping[str, frozenset[str]]) -> Entering:
+        """The layers that take what was computed from the input of the network alone.
+
+        What a network computes of spikes or of sums of layers, a device has to compute in fixed point.
+        """
+        synapses = [name for name, module in self._network.named_modules() if isinstance(module, SYNAPSES) and name]
+        behind = {name: contributions.get(name, frozenset()) for name in synapses}
+        layers = tuple(
+            name
+            for name in synapses
+            if name in self._seen
+            and INPUT in behind[name]
+            and all(source == INPUT or is_reciprocal(source) for source in behind[name])
+        )
+        left_out = frozenset({INPUT}).union(*(behind[name] for name in layers))
+        after = {name: found - left_out for name, found in contributions.items()}
+        after |= {name: frozenset({join(name, INPUT)}) for name in layers}
+        return Entering(layers, after, left_out)
+
+    def specs(self, entering: Entering, method: RangeMethod, percentile: float) -> list[ParameterSpec]:
+        """A parameter for each of the layers."""
+        return [
+            calibrated_spec(
+                join(name, INPUT), Family.INPUT, self._counts[name], self._seen[name], _BITS, method, percentile
+            )
+            for name in entering.layers
+        ]
