@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.activity import computes_in_fixed_point
@@ -27,7 +26,7 @@ from qspinn_optuna.networks.discovery import (
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.layer_inputs import LayerInputs
-from qspinn_optuna.networks.neurons import has_fixed_point_step
+from qspinn_optuna.networks.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
@@ -36,9 +35,6 @@ from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
-
-_SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
-"""Modules whose states are what neurons put out."""
 
 SIMULATED_BITS = 23
 """Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
@@ -353,7 +349,7 @@ def _warn_of_buffers(network: nn.Module) -> None:
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:
     """Whether a state is made of spikes by design."""
-    return isinstance(network.get_submodule(name.rpartition(".")[0]), _SPIKE_STATES)
+    return isinstance(network.get_submodule(name.rpartition(".")[0]), REPEATING)
 
 
 def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:

@@ -120,6 +120,21 @@ def test_noise_that_is_on_no_grid_is_refused_before_the_study() -> None:
         calibrate(Noisy(), [eighths(12, 6)])
 
 
+def test_sums_of_currents_and_spikes_that_come_back_are_exact() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        layer.Linear(6, 8),
+        layer.LinearRecurrentContainer(neuron.LIFNode(v_threshold=0.1), in_features=8, out_features=8, bias=False),
+    )
+    functional.set_step_mode(network, "m")
+    inputs = eighths(3, 4, 6)
+    specs = calibrate(network, [inputs])
+    config = QuantizationSpace(specs, (2, 16)).uniform(16, Scheme.PTQ, Rounding.NEAREST)
+    check_exact(freeze_network(quantize_network(network, config)), inputs)
+    assert "1.y" not in config.parameters
+    assert limits(specs)["1.rc.weight"] < 16
+
+
 def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(
