@@ -16,7 +16,7 @@ from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.exactness import check_exact
 from qspinn_optuna.networks.inputs import INPUT
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
-from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.support import UnsupportedNetworkError, has_states
 from qspinn_optuna.networks.watching import join
 from qspinn_optuna.parameters import Family, ParameterSpec
 
@@ -30,7 +30,7 @@ _ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
 """Stochastic rounding has the values of these."""
 
 
-class NeverExactError(ValueError):
+class NeverExactError(UnsupportedNetworkError):
     """No widths are simulated exactly."""
 
 
