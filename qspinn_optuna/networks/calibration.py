@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
-from qspinn_optuna.networks.chained import chained_inputs, chained_synapses
+from qspinn_optuna.networks.chained import chained_synapses
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.contributions import contributions
 from qspinn_optuna.networks.dependence import check_dependent
@@ -27,18 +27,16 @@ from qspinn_optuna.networks.discovery import (
 )
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
-from qspinn_optuna.networks.neurons import has_fixed_point_step
+from qspinn_optuna.networks.layer_inputs import LayerInputs
+from qspinn_optuna.networks.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
-from qspinn_optuna.networks.simulable import ExactWidths
+from qspinn_optuna.networks.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
-
-_SPIKE_STATES = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
-"""Modules whose states are what neurons put out."""
 
 SIMULATED_BITS = 23
 """Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
@@ -87,6 +85,9 @@ def calibrate(
     no power of two, that go into a layer become sums times a stored factor, "reciprocal.k". Layers that take sums of
     other layers without a spike between, such as the shortcuts of membranes, add up digits: if float32 does not carry
     8 bits in all of them, what such a layer takes is rounded, by a parameter "layer.input".
+
+    A network that computes with its input in floating point before the first layer, such as (x - mean) / std, has the
+    parameter "layer.input" instead: what its first layers take is rounded there.
 
     Modules that the first batch does not reach are left out, and so are thresholds and decays that a neuron's own step
     does not read. Networks of float16 or bfloat16 are computed in float32. Warnings tell of modules that are left out,
@@ -151,16 +152,53 @@ def calibrate(
                 specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
     if not exact:
         return tuple(specs)
+    measured = partial(
+        watch.layer_inputs.specs,
+        samples=watch.samples,
+        inputs=watch.few_samples,
+        method=method,
+        percentile=percentile,
+    )
+    return _exactly_simulated(network, watch, specs, entry.optional, sources, measured)
+
+
+def _exactly_simulated(
+    network: nn.Module,
+    watch: _Watch,
+    specs: Sequence[ParameterSpec],
+    optional: Sequence[ParameterSpec],
+    sources: Mapping[str, frozenset[str]],
+    measured: Callable[[Iterable[str]], list[ParameterSpec]],
+) -> tuple[ParameterSpec, ...]:
+    """The parameters with widths that float32 simulates exactly, and with others that this needs.
+
+    Args:
+        network: The network.
+        watch: What was seen of it.
+        specs: Its parameters.
+        optional: Factors of averages, which may be needed.
+        sources: What is added up where.
+        measured: Gives the inputs of layers as parameters.
+
+    Raises:
+        NeverExactError: If no widths are exact.
+    """
     widths = ExactWidths(network, watch.few_samples, sources)
-    if entry.optional and not widths.passes(specs):
-        specs += entry.optional
+    if optional and not widths.passes(specs):
+        specs = [*specs, *optional]
     chained = chained_synapses(network, sources)
-    if not chained:
+    if chained and not widths.passes(specs, _ENOUGH):
+        specs = [*specs, *measured(chained)]
+        sources = contributions(network, watch.few_samples, chained)
+        widths = ExactWidths(network, watch.few_samples, sources)
+    try:
         return widths.limited(specs)
-    if widths.passes(specs, _ENOUGH):
-        return widths.limited(specs)
-    specs += chained_inputs(network, chained, watch.first, watch.samples, method, percentile, seed)
-    return ExactWidths(network, watch.few_samples, contributions(network, watch.few_samples, chained)).limited(specs)
+    except NeverExactError:
+        entering = watch.layer_inputs.entering(sources)
+        if not entering:
+            raise
+        kept = [*measured(entering.layers), *(spec for spec in specs if not entering.replaces(spec.name))]
+        return ExactWidths(network, watch.few_samples, entering.contributions).limited(kept)
 
 
 class _Watch:
@@ -172,6 +210,8 @@ class _Watch:
         inputs_on_grid: Whether all inputs of the network are in fixed point already.
         inputs: Values of those that are not.
         first: The first batch.
+        samples: Number of samples of all batches.
+        layer_inputs: What synapses take that is on no grid.
         fan_in: Number of products that a sum of each synapse adds up.
     """
 
@@ -183,6 +223,8 @@ class _Watch:
         # A generator of its own, so that the samples of states do not depend on it.
         self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
         self.first: Inputs = torch.empty(0)
+        self.samples = 0
+        self.layer_inputs = LayerInputs(network, generator.initial_seed())
         self._largest_inputs: dict[str, float] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
@@ -198,11 +240,6 @@ class _Watch:
                 self._see(number, inputs)
 
     @property
-    def samples(self) -> int:
-        """Number of samples of the first batch."""
-        return self.sizes.samples(self.first)
-
-    @property
     def few_samples(self) -> Inputs:
         """A few samples of the first batch."""
         return self.sizes.first_samples(self.first, _FEW)
@@ -211,6 +248,7 @@ class _Watch:
         """Take notice of inputs of the network."""
         if number == 0:
             self.first = inputs
+        self.samples += self.sizes.samples(inputs)
         for one in tensors(inputs):
             self.inputs_on_grid = self.inputs_on_grid and on_grid(one)
             if one.is_floating_point():
@@ -242,6 +280,7 @@ class _Watch:
 
     def _on_input(self, name: str, value: Tensor) -> None:
         """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
+        self.layer_inputs.see(name, value)
         # Traces are on a grid only once they are quantized; check_exact finds out about inputs that never are.
         steps = (value.abs().double() * 2.0**_INPUT_BITS).round()
         largest = float(steps.max()) if steps.numel() else 0.0
@@ -359,7 +398,7 @@ def _warn_of_buffers(network: nn.Module) -> None:
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:
     """Whether a state is made of spikes by design."""
-    return isinstance(network.get_submodule(name.rpartition(".")[0]), _SPIKE_STATES)
+    return isinstance(network.get_submodule(name.rpartition(".")[0]), REPEATING)
 
 
 def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:

@@ -18,13 +18,11 @@ from qspinn_optuna.networks.watching import run, watched
 INPUT = "input"
 """Name of the parameter, of the network or of a synapse that takes sums of other synapses."""
 
+_FINER = 8
+"""Bits of what layers take, beyond those of its format, to which it is rounded first."""
+
 GRID_BITS = 16
 """Digits that sensors and counters give at most; inputs of more are real numbers."""
-
-
-def is_input(name: str) -> bool:
-    """Whether a parameter is the input of a network or a synapse."""
-    return name.rpartition(".")[2] == INPUT
 
 
 def on_grid(values: Tensor, bits: int = GRID_BITS) -> bool:
@@ -79,6 +77,11 @@ def _observed(network: nn.Module, inputs: Inputs) -> tuple[int, int]:
     return max((max(sizes) for sizes in seen.values()), default=0), max(map(len, seen.values()), default=0)
 
 
+def is_input(name: str) -> bool:
+    """Whether a parameter is the input of the network, or what one of its layers takes."""
+    return name.rpartition(".")[2] == INPUT
+
+
 def quantize_input(value: Any, quantization: InputQuantization) -> Any:
     """Arguments of a network with their floating-point tensors on the grid."""
     if isinstance(value, Tensor):
@@ -96,19 +99,25 @@ class InputQuantization:
         name: Of the parameter.
         quantization: Format and rounding.
         generator: Source of the draws of stochastic rounding.
+        computed: Whether the values are computed, as those that layers take. They are rounded to nearest on a grid of
+            8 more bits first, so that the last digits of float32 decide nothing.
     """
 
     name: str
     quantization: ParameterQuantization
     generator: torch.Generator
+    computed: bool = False
 
     def __call__(self, value: Tensor) -> Tensor:
         """``value`` on the grid, saturated, with a gradient straight through."""
+        if self.computed:
+            finer = 2.0 ** (self.quantization.format.fraction_bits + _FINER)
+            value = value + ((value.detach() * finer).round() / finer - value.detach())
         return store_state(self.name, value, self.quantization, self.generator)
 
 
 class QuantizedInput:
-    """Mixin of a network, or a synapse, whose input is rounded and saturated where it enters."""
+    """Mixin of a network, or of a layer, whose input is rounded and saturated where it enters."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         quantization: InputQuantization = self.__dict__["_input_quantization"]

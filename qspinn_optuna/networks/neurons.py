@@ -215,6 +215,10 @@ _STEPS: dict[type[nn.Module], type] = {
 """The step of each of :data:`~.fixed_point_classes.FIXED_POINT_CLASSES`."""
 
 
+REPEATING = (layer.Delay, layer.ElementWiseRecurrentContainer, layer.LinearRecurrentContainer)
+"""Modules whose states are what neurons put out, which they pass on at a later step."""
+
+
 def has_fixed_point_step(module: nn.Module) -> bool:
     """Whether all operations between the roundings of a module's states are sums and products.
 
@@ -227,6 +231,7 @@ def has_fixed_point_step(module: nn.Module) -> bool:
     return (
         "_quantization" in module.__dict__
         or takes_fixed_point_step(module)
+        or isinstance(module, REPEATING)
         or bool(getattr(module, "fixed_point_step", False))
     )
 

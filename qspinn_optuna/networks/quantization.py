@@ -183,9 +183,8 @@ class _Generators:
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
     optional = optional_coefficients(network)
-    synapses = (name for name, module in network.named_modules() if isinstance(module, SYNAPSES))
-    inputs = {INPUT, *(join(name, INPUT) for name in synapses)}
-    named = {name for name in config.parameters if name not in inputs and not is_reciprocal(name)}
+    synapses = {join(name, INPUT) for name, module in network.named_modules() if isinstance(module, SYNAPSES)}
+    named = {name for name in config.parameters if name not in {INPUT, *synapses} and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
     # constants that a step of the user's may not read.
@@ -226,7 +225,9 @@ def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: 
     """Quantize what no module stores: inputs of the network and of synapses, and factors of averages."""
     for name in filter(is_input, config.parameters):
         module = network.get_submodule(name.rpartition(".")[0])
-        module.__dict__["_input_quantization"] = InputQuantization(name, config[name], generators.of(name))
+        module.__dict__["_input_quantization"] = InputQuantization(
+            name, config[name], generators.of(name), name != INPUT
+        )
         derive(module, QuantizedInput)
     reciprocals = reciprocal_counts(config.parameters)
     if reciprocals:

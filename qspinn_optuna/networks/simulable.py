@@ -17,7 +17,7 @@ from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.exactness import check_exact
 from qspinn_optuna.networks.inputs import INPUT
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
-from qspinn_optuna.networks.support import has_states
+from qspinn_optuna.networks.support import UnsupportedNetworkError, has_states
 from qspinn_optuna.networks.watching import join
 from qspinn_optuna.parameters import Family, ParameterSpec
 
@@ -29,6 +29,10 @@ _FINE_STEPS = 10
 
 _ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
 """Stochastic rounding has the values of these."""
+
+
+class NeverExactError(UnsupportedNetworkError):
+    """No widths are simulated exactly."""
 
 
 class ExactWidths:
@@ -57,7 +61,7 @@ class ExactWidths:
         the one with the finest grid gets fewer bits, until the sum is exact.
 
         Raises:
-            ValueError: If not even narrow widths are exact, naming the layer, and what to change.
+            NeverExactError: If not even narrow widths are exact, naming the layer, and what to change.
         """
         widths = {spec.name: spec.max_bits for spec in specs if spec.fixed_bits is None}
         error = self._error(specs, widths)
@@ -66,7 +70,7 @@ class ExactWidths:
         narrow = {name: min(bits, _NARROWEST) for name, bits in widths.items()}
         hopeless = self._error(specs, narrow)
         if hopeless is not None:
-            raise ValueError(_remedy(hopeless)) from hopeless
+            raise NeverExactError(_remedy(hopeless)) from hopeless
         while error is not None:
             name = self._finest(error.where or OUTPUT, specs, widths)
             if name is None:

@@ -68,6 +68,10 @@ _WITHOUT_STATE_ON_DEVICE: tuple[type[nn.Module], ...] = (layer.Dropout, Temporal
 """Memory modules that only training gives a state, or that count time steps."""
 
 
+class UnsupportedNetworkError(ValueError):
+    """A network that no training makes one that can be quantized."""
+
+
 def has_states(module: nn.Module) -> bool:
     """Whether a device stores states of ``module``."""
     return isinstance(module, base.MemoryModule) and not isinstance(module, _WITHOUT_STATE_ON_DEVICE)
@@ -87,14 +91,16 @@ def check_supported(network: nn.Module, modules: Collection[str] | None = None) 
 
     Raises:
         TypeError: If ``network`` is no module.
-        ValueError: Naming the module, its class and the reason.
+        UnsupportedNetworkError: Naming the module, its class and the reason.
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
     for name, module in network.named_modules():
         reason = reason_against(module) if modules is None or name in modules else None
         if reason is not None:
-            raise ValueError(f"{name or 'The network'} ({type(module).__name__}) cannot be quantized: {reason}.")
+            raise UnsupportedNetworkError(
+                f"{name or 'The network'} ({type(module).__name__}) cannot be quantized: {reason}."
+            )
 
 
 def reason_against(module: nn.Module) -> str | None:

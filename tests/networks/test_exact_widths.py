@@ -97,9 +97,9 @@ def test_networks_without_gradients_have_no_known_contributions() -> None:
 def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
     class Normalized(MembraneShortcut):
         def forward(self, x: Tensor) -> Any:
-            return super().forward((x - 0.1307) * 3.246)
+            return super().forward(self.inner((self.first(self.stem(x)) - 0.1307) * 3.246)[:, :6])
 
-    with pytest.raises(ValueError, match=r"^stem cannot be simulated exactly, whatever the widths.*powers of two"):
+    with pytest.raises(ValueError, match=r"^inner cannot be simulated exactly, whatever the widths.*powers of two"):
         calibrate(Normalized(), [eighths(12, 6)])
 
 
@@ -114,10 +114,25 @@ def test_networks_that_draw_spikes_see_the_same_ones_in_both_precisions() -> Non
 def test_noise_that_is_on_no_grid_is_refused_before_the_study() -> None:
     class Noisy(MembraneShortcut):
         def forward(self, x: Tensor) -> Any:
-            return super().forward(x + torch.rand(x.shape, dtype=x.dtype))
+            return super().forward(self.inner(self.first(self.stem(x)) + torch.rand((len(x), 8), dtype=x.dtype))[:, :6])
 
     with pytest.raises(ValueError, match="cannot be simulated exactly"):
         calibrate(Noisy(), [eighths(12, 6)])
+
+
+def test_sums_of_currents_and_spikes_that_come_back_are_exact() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        layer.Linear(6, 8),
+        layer.LinearRecurrentContainer(neuron.LIFNode(v_threshold=0.1), in_features=8, out_features=8, bias=False),
+    )
+    functional.set_step_mode(network, "m")
+    inputs = eighths(3, 4, 6)
+    specs = calibrate(network, [inputs])
+    config = QuantizationSpace(specs, (2, 16)).uniform(16, Scheme.PTQ, Rounding.NEAREST)
+    check_exact(freeze_network(quantize_network(network, config)), inputs)
+    assert "1.y" not in config.parameters
+    assert limits(specs)["1.rc.weight"] < 16
 
 
 def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:

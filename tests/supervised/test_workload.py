@@ -381,6 +381,29 @@ def test_other_fine_tuning_does_not_train_the_float_network_again(tmp_path: Path
     assert [len(names) for names in files] == [2, 3]
 
 
+@pytest.mark.parametrize("name", ["a class", "sums"])
+def test_what_no_training_mends_is_refused_before_it(name: str) -> None:
+    class Refused(ToyNetwork):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.LayerNorm(12)
+
+        def forward(self, spikes: Tensor) -> Any:
+            hidden = self.lif(self.hidden(spikes.transpose(0, 1)))
+            return self.readout(self.norm(hidden) if name == "a class" else (hidden - 0.7).softmax(-1))
+
+    trained: list[nn.Module] = []
+
+    def train(network: nn.Module, _: int) -> nn.Module:
+        trained.append(network)
+        return network
+
+    workload = toy_workload(network=Refused(), train=train, fine_tune=None)
+    with pytest.raises(ValueError, match="not trained yet"):
+        _ = workload.parameters
+    assert not trained
+
+
 def test_batches_that_differ_each_time_are_refused() -> None:
     data = TensorDataset(*(torch.cat(parts) for parts in zip(*toy_batches(1), strict=True)))
     for name in ("calibration", "validation"):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import warnings
+from collections.abc import Callable, Generator
 from typing import Any
 
 from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.networks import fold_batch_norm, freeze_network, quantize_network
+from qspinn_optuna.networks import calibrate, fold_batch_norm, freeze_network, quantize_network
 from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.quantization import is_quantized
+from qspinn_optuna.networks.support import UnsupportedNetworkError
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.training import Train, TrainInParts, finish, run_training
-from qspinn_optuna.workloads.supervised.turns import made_once
+from qspinn_optuna.workloads.supervised.turns import made_once, seeded
 
 Training = Generator[tuple[float, nn.Module], None, nn.Module]
 """A training in progress, see :func:`~.training.run_training`."""
@@ -57,7 +59,7 @@ class TrainedNetworks:
         """The trained float network, its batch normalization folded."""
         trained = self.untrained
         if self.train is not None:
-            trained = self._trained(self._network_key, trained, "train", self.train)
+            trained = self._trained(self._network_key, trained, "train", self.train, self._check_untrained)
         return fold_batch_norm(trained, self._sample)
 
     @made_once
@@ -114,16 +116,39 @@ class TrainedNetworks:
         network.load_state_dict(weights)
         return freeze_network(network)
 
-    def _trained(self, key: str, network: nn.Module, name: str, train: Train | TrainInParts) -> nn.Module:
-        """A trained copy of a float network."""
+    def _trained(
+        self,
+        key: str,
+        network: nn.Module,
+        name: str,
+        train: Train | TrainInParts,
+        check: Callable[[], None] = lambda: None,
+    ) -> nn.Module:
+        """A trained copy of a float network; ``check`` is called before a training."""
         copied = fresh_copy(network)
         weights = self._load(key)
         if weights is not None:
             copied.load_state_dict(weights)
             return copied.eval()
+        check()
         trained = finish(run_training(name, train, copied, self.seed))
         self._save(key, trained.state_dict())
         return trained
+
+    def _check_untrained(self) -> None:
+        """Refuse a network that cannot be quantized, before any time is spent on its training."""
+        if not all(getattr(module, "spiking", True) for module in self.untrained.modules()):
+            # Surrogates that put out no spikes are switched to them after the training.
+            return
+        with seeded(self.seed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                calibrate(fold_batch_norm(self.untrained, self._sample), [(self._sample, None)])
+            except UnsupportedNetworkError as error:
+                raise UnsupportedNetworkError(f"{error} The network was not trained yet.") from error
+            except Exception:
+                # A training may mend whatever else it is, such as statistics of normalizations.
+                return
 
     def _load(self, key: str) -> dict[str, Any] | None:
         return None if self._cache is None else self._cache.load(key)

@@ -1,0 +1,83 @@
+"""Inputs that a network computes with in floating point before its first layers."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding, quantize
+from qspinn_optuna.networks import RangeMethod, calibrate, check_exact, freeze_network, quantize_network
+from qspinn_optuna.parameters import Family
+from qspinn_optuna.space import QuantizationSpace
+
+PIXELS = torch.randint(0, 256, (7, 6), generator=torch.Generator().manual_seed(1)) / 255
+STEPS = 3
+
+
+class Prepared(nn.Module):
+    """Shows what it makes of a batch at every step."""
+
+    def __init__(self, prepare: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.prepare = prepare
+        self.network = nn.Sequential(layer.Linear(6, 8), neuron.LIFNode(v_threshold=0.3), layer.Linear(8, 2))
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.network(self.prepare(x).repeat(STEPS, 1, 1))
+        return output
+
+
+def standardized(x: Tensor) -> Tensor:
+    return (x - torch.tensor(0.1307)) / torch.tensor(0.3081)
+
+
+def of_each_sample(x: Tensor) -> Tensor:
+    return (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+
+
+def thirds(x: Tensor) -> Tensor:
+    return nn.functional.interpolate(x[:, :3].unsqueeze(1), size=9, mode="linear").squeeze(1)[:, 1:7]
+
+
+@pytest.mark.parametrize("prepare", [standardized, of_each_sample, torch.sqrt, thirds])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_what_first_layers_take_is_rounded_there(prepare: Callable[[Tensor], Tensor], rounding: Rounding) -> None:
+    network = Prepared(prepare)
+    specs = {spec.name: spec for spec in calibrate(network, [PIXELS], RangeMethod.MIN_MAX)}
+    spec, values = specs["network.0.input"], prepare(PIXELS)
+    assert "input" not in specs
+    assert (spec.family, spec.count, spec.low) == (Family.INPUT, 6, min(float(values.min()), 0.0))
+    assert spec.high == float(values.max())
+    config = QuantizationSpace(tuple(specs.values()), (2, 16)).uniform(16, Scheme.PTQ, rounding)
+    check_exact(freeze_network(quantize_network(network, config)), PIXELS)
+
+
+def test_the_layer_takes_the_values_of_the_grid() -> None:
+    network = Prepared(standardized)
+    config = QuantizationSpace(calibrate(network, [PIXELS]), 4).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    rounded = quantize(standardized(PIXELS), config["network.0.input"].format, Rounding.NEAREST)
+    quantized = quantize_network(network, config)
+    expected = quantized(PIXELS)
+    same = copy.deepcopy(quantized)
+    same.prepare = lambda _: rounded  # type: ignore[assignment]
+    for other in (same, pickle.loads(pickle.dumps(freeze_network(quantized)))):
+        functional.reset_net(other)
+        assert torch.equal(other(PIXELS), expected)
+
+
+def test_the_last_digits_of_float32_decide_nothing() -> None:
+    network = Prepared(lambda x: x * (1 / 3))
+    specs = calibrate(network, [PIXELS])
+    config = QuantizationSpace(specs, 4).uniform(4, Scheme.PTQ, Rounding.TRUNCATION)
+    resolution = config["network.0.input"].format.resolution
+    # Multiples of the resolution, up to the last digit.
+    check_exact(freeze_network(quantize_network(network, config)), torch.arange(6).repeat(7, 1) * 3 * resolution)
