@@ -30,7 +30,16 @@ from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 
 
 def top1(scores: Tensor, labels: Tensor) -> float:
-    """The part of the samples whose label has the highest score."""
+    """The part of the samples whose label has the highest score.
+
+    Raises:
+        ValueError: If labels are no class indices, [batch], which would be compared with the wrong scores.
+    """
+    if labels.ndim != 1:
+        raise ValueError(
+            f"labels must be class indices, [batch], got the shape {tuple(labels.shape)}: give labels.argmax(1) of "
+            "one-hot ones, labels.squeeze(1) of a column, or SupervisedWorkload accuracy=."
+        )
     return (scores.argmax(1) == labels.to(scores.device)).float().mean().item()
 
 
