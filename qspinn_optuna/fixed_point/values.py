@@ -40,7 +40,7 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
         return _exported(x.detach(), fmt, Rounding(rounding), generator)
     grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.resolution)
     if x.requires_grad and torch.is_grad_enabled():
-        straight: Tensor = _StraightThrough.apply(x, grid, fmt.min, fmt.max)  # type: ignore[no-untyped-call]
+        straight: Tensor = _StraightThrough.apply(x, [grid], fmt.min, fmt.max)  # type: ignore[no-untyped-call]
         return straight
     return grid
 
@@ -57,12 +57,15 @@ def rounded_codes(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Forward: the grid values. Backward: the identity within the range of the format, zero outside."""
+    """Forward: the grid values. Backward: the identity within the range of the format, zero outside.
+
+    The values come in a list, so that torch makes no view of them, which could not be changed in place.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, grid: Tensor, low: float, high: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, grid: list[Tensor], low: float, high: float) -> Tensor:
         ctx.save_for_backward((x >= low) & (x <= high))
-        return grid.view_as(grid)
+        return grid[0]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:

@@ -48,8 +48,8 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
         sample: A batch as the network takes it; a tuple for several inputs. Normalization that it does not reach stays.
 
     Raises:
-        ValueError: If a normalization keeps no running statistics or computes something else, or the network draws
-            random numbers that no seed of torch's repeats.
+        ValueError: If a normalization keeps no running statistics or computes something else, a parameter or statistic
+            is not finite, or the network draws random numbers that no seed of torch's repeats.
     """
     if isinstance(network, BATCH_NORMS):
         network = nn.Sequential(network)
@@ -78,6 +78,7 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     compare = functools.partial(_first_difference, sample=sample, norms=norms, expected=expected)
     difference = compare(_without_norms(double, largest, producers))
     if difference is not None:
+        _check_finite(network)
         check_repeatable(lambda: (torch.from_numpy(seen.value) for seen in _reference(double, sample, norms)[0]))
     while difference is not None:
         culprit = difference.culprit(expected, producers)
@@ -86,6 +87,12 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
         del producers[culprit]
         difference = compare(_without_norms(double, largest, producers))
     return _without_norms(network, largest, producers)
+
+
+def _check_finite(network: nn.Module) -> None:
+    for name, values in (*network.named_parameters(), *network.named_buffers()):
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"{name} must be finite, got NaN or infinities.")
 
 
 @dataclass(frozen=True)

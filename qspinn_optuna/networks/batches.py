@@ -24,7 +24,7 @@ def inputs_of(batches: Batches, name: str = "batches") -> Iterator[Inputs]:
         name: Of the argument that gave them, for errors.
 
     Raises:
-        TypeError: If ``batches`` is a single tensor, or inputs of a batch are no tensors.
+        TypeError: If ``batches`` is a single tensor or a single batch, or inputs of a batch are no dense tensors.
         ValueError: If there are no batches, or a batch is empty.
     """
     for inputs, _ in labeled_inputs_of(batches, name):
@@ -35,16 +35,31 @@ def labeled_inputs_of(batches: Batches, name: str = "batches") -> Iterator[tuple
     """The inputs and the label of each batch, None without one; arguments and errors as in :func:`inputs_of`."""
     if isinstance(batches, Tensor):
         raise TypeError(f"{name} must be several batches, got a tensor: give [tensor] for a single one.")
+    if _is_one_batch(batches):
+        raise TypeError(f"{name} must be several batches, got one of inputs and labels: give [(inputs, labels)].")
     number = -1
     for number, batch in enumerate(batches):
         inputs, label = split(batch)
         for one in tensors(inputs):
             if not isinstance(one, Tensor):
                 raise TypeError(f"{name} must be tensors or begin with one, batch {number} is {type(one).__name__}.")
+            if one.layout != torch.strided or one.is_meta:
+                raise TypeError(
+                    f"{name} must be dense tensors, batch {number} is {'meta' if one.is_meta else one.layout}: give "
+                    "inputs.to_dense(), and make other tensors of them in forward."
+                )
             check_filled(one, f"{name} must have elements, batch {number}")
         yield inputs, label
     if number < 0:
         raise ValueError(f"{name} must have at least one batch, got none: an iterator may be used up; give a list.")
+
+
+def _is_one_batch(batches: Any) -> bool:
+    """Whether these are inputs and labels, where a sequence of such is wanted."""
+    if not isinstance(batches, tuple | list) or len(batches) != 2 or not all(isinstance(o, Tensor) for o in batches):
+        return False
+    inputs, labels = batches
+    return inputs.ndim > 1 and labels.ndim == 1 and len(inputs) == len(labels)
 
 
 def split(batch: Any) -> tuple[Any, Any]:
@@ -88,7 +103,7 @@ def call(network: nn.Module, inputs: Inputs) -> Any:
     try:
         return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
     except (RuntimeError, TypeError) as error:
-        remark = _mismatch(network, inputs)
+        remark = _mismatch(network, inputs, str(error))
         if remark:
             raise ValueError(f"The network does not take these inputs: {remark} The error was: {error}") from error
         raise
@@ -133,8 +148,10 @@ def check_filled(values: Tensor, message: str) -> None:
         )
 
 
-def _mismatch(network: nn.Module, inputs: Inputs) -> str:
+def _mismatch(network: nn.Module, inputs: Inputs, error: str) -> str:
     """A remark on inputs of another type or device than the parameters of a network, for errors; may be empty."""
+    # Ids and masks are of other types with good reason.
+    others = () if "dtype" in error or "scalar type" in error else (torch.int32, torch.int64, torch.bool)
     own = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), None)
     if own is None:
         return ""
@@ -142,7 +159,7 @@ def _mismatch(network: nn.Module, inputs: Inputs) -> str:
         if one.device != own.device:
             return f"the inputs are on {one.device}, the network is on {own.device}: move one of them by .to(device)."
     for one in tensors(inputs):
-        if one.dtype != own.dtype and one.dtype not in (torch.int32, torch.int64, torch.bool):
+        if one.dtype != own.dtype and one.dtype not in others:
             return f"the inputs are {_type(one)}, the network is {_type(own)}: give inputs.to({own.dtype})."
     return ""
 

@@ -30,7 +30,7 @@ from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.layer_inputs import LayerInputs
 from qspinn_optuna.networks.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
-from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
+from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
@@ -118,8 +118,8 @@ def calibrate(
     labeled = labeled_inputs_of(batches)
     first, labels = next(labeled)
     weights = synaptic_parameters(network)
-    parameters = _reached_parameters(network, first)
-    _warn_of_buffers(network)
+    parameters, reach = _reached_parameters(network, first)
+    _warn_of_buffers(network, reach)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
@@ -298,8 +298,8 @@ def _naming(number: int, inputs: Inputs) -> Iterator[None]:
         raise ValueError(f"Batch {number} of shape {shape_of(inputs)}: {error}") from error
 
 
-def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[NetworkParameter, ...]:
-    """The parameters that the first batch reaches; the rest is told."""
+def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[tuple[NetworkParameter, ...], Reach]:
+    """The parameters that the first batch reaches, and all else that it does; the rest is told."""
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
     with _naming(0, inputs):
@@ -308,7 +308,7 @@ def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[NetworkPara
     warn_of_unreached(network, reach, stacklevel=3)
     found = listed_parameters(network, reach)
     check_dependent(network, inputs)
-    return found
+    return found, reach
 
 
 def _check_finite(weights: dict[str, nn.Parameter], names: set[str]) -> None:
@@ -368,14 +368,18 @@ def _state_bits(network: nn.Module, name: str) -> int:
     return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
 
 
-def _warn_of_buffers(network: nn.Module) -> None:
+def _warn_of_buffers(network: nn.Module, reach: Reach) -> None:
     counted = {
         join(name, coefficient.attribute)
         for name, module in network.named_modules()
         if has_states(module)
         for coefficient in coefficients(module)
     }
-    names = [name for name, buffer in network.named_buffers() if buffer.is_floating_point() and name not in counted]
+    names = [
+        name
+        for name, buffer in network.named_buffers()
+        if buffer.is_floating_point() and name not in counted and not _is_left_out(network, name, reach)
+    ]
     if names:
         warnings.warn(
             f"The buffers {names} are neither quantized nor counted: if a device has to store them, make them "
@@ -394,6 +398,12 @@ def _warn_of_buffers(network: nn.Module) -> None:
             "in floating point. Make them attributes to have them in fixed point.",
             stacklevel=3,
         )
+
+
+def _is_left_out(network: nn.Module, buffer: str, reach: Reach) -> bool:
+    """Whether a buffer is of a module with parameters that no sample reaches, of which another warning tells."""
+    owner = buffer.rpartition(".")[0]
+    return not reach.reaches(owner) and any(True for _ in network.get_submodule(owner).parameters())
 
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:

@@ -110,7 +110,8 @@ class _IntegrateAndFireStep(_FixedPointStep):
         self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         spikes, v_seq = self._run(inputs[0].unsqueeze(0), states[0])
-        return (spikes[0],), (v_seq[0],)
+        # A view would refuse detach_, as truncated backpropagation through time calls it.
+        return (spikes[0],), (v_seq[0].clone(),)
 
     def multi_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from typing import Any
 
 import torch
@@ -63,8 +64,16 @@ def run_in_double(network: nn.Module, inputs: Any) -> Any:
     except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
         raise ValueError(
             "network must run on its batch in float64 too, in which what it computes is compared, got "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}{_line_of(error)}. A check for float32 may let float64 pass."
         ) from error
+
+
+def _line_of(error: Exception) -> str:
+    """Where an assertion failed, of which the message may tell nothing."""
+    if not isinstance(error, AssertionError):
+        return ""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f" at line {frame.lineno}, `{frame.line}`"
 
 
 class _Widen:

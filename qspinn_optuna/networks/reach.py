@@ -32,6 +32,10 @@ class Reach:
     modules: frozenset[str]
     parameters: frozenset[str]
 
+    def reaches(self, name: str) -> bool:
+        """Whether a module, or one within it, is reached."""
+        return name in self.modules or any(other.startswith(f"{name}.") for other in self.modules)
+
     def parameters_of(self, name: str, module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
         """Own parameters of a module that count: all of a layer that is reached, else those that were read.
 

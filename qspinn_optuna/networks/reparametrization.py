@@ -16,6 +16,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDict
 from torch.nn.utils.weight_norm import WeightNorm
 
 from qspinn_optuna.fixed_point.values import is_exporting
+from qspinn_optuna.networks.compiled import as_python
 from qspinn_optuna.networks.half_precision import in_float32
 from qspinn_optuna.networks.watching import fresh_copy
 
@@ -29,6 +30,7 @@ def with_plain_parameters(network: nn.Module) -> nn.Module:
     """
     if not isinstance(network, nn.Module):
         return network
+    network = as_python(network)
     if any(_is_computed(module) for module in network.modules()):
         network = fresh_copy(network)
         for module in list(network.modules()):

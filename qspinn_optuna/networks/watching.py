@@ -12,6 +12,7 @@ from spikingjelly.activation_based import base, functional
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, call
+from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 
@@ -52,28 +53,28 @@ def fresh_copy(network: nn.Module) -> nn.Module:
     """A copy of ``network`` with states as before the first step; ``network`` keeps its own, gradients included."""
     stateful = [module for module in network.modules() if isinstance(module, base.MemoryModule)]
     kept = [(module, module._memories, module.__dict__.get("v_seq")) for module in stateful]
-    # Such as pruned weights, which their modules compute again before they use them.
-    computed = [
-        (module.__dict__, name, value)
-        for module in network.modules()
-        for name, value in module.__dict__.items()
-        if isinstance(value, Tensor) and not value.is_leaf
-    ]
     try:
-        for attributes, name, value in computed:
-            attributes[name] = value.detach()
         for module in stateful:
             module.__dict__["_memories"] = copy.deepcopy(module._memories_rv)
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = None
-        return copy.deepcopy(network)
+        return copy.deepcopy(network, _without_history(network))
     finally:
-        for attributes, name, value in computed:
-            attributes[name] = value
         for module, memories, v_seq in kept:
             module.__dict__["_memories"] = memories
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = v_seq
+
+
+def _without_history(network: nn.Module) -> dict[int, Any]:
+    """A memo for ``deepcopy`` of tensors with a history, which torch does not copy.
+
+    Modules hold them as weights that they compute again before they use them, such as pruned ones, as states in
+    buffers, and in lists of recorded values.
+    """
+    attributes = (value for module in network.modules() for value in module.__dict__.values())
+    found = (tensor for value in attributes for tensor in tensors_in(value) if not tensor.is_leaf)
+    return {id(tensor): tensor.detach().clone() for tensor in found}
 
 
 @torch.no_grad()

@@ -549,6 +549,14 @@ def test_normalization_of_the_users_is_refused_by_name() -> None:
         fold_batch_norm(network, 3 * torch.randn(5, 3))
 
 
+@pytest.mark.parametrize("name", ["0.weight", "1.running_var"])
+def test_values_that_are_not_finite_are_named(name: str) -> None:
+    network = statistics(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), neuron.IFNode()))
+    network.state_dict()[name][1] = torch.nan
+    with pytest.raises(ValueError, match=rf"^{name} must be finite"):
+        fold_batch_norm(network, torch.randn(5, 3))
+
+
 def test_draws_of_numpy_are_refused_by_name() -> None:
     class Jittered(nn.Sequential):
         def forward(self, x: Tensor) -> Tensor:

@@ -530,3 +530,18 @@ def test_nan_weights_are_refused() -> None:
         network[0].weight[0] = math.nan
     with pytest.raises(ValueError, match="finite"):
         run(quantize_network(network, config))
+
+
+@pytest.mark.parametrize("kind", ["detach", "zero"])
+@pytest.mark.parametrize("make", [neuron.LIFNode, neuron.CUBALIFNode, neuron.QIFNode])
+def test_states_can_be_changed_in_place_between_steps(make: Callable[[], nn.Module], kind: str) -> None:
+    network: Any = nn.Sequential(nn.Linear(3, 4), make())
+    network = quantize_network(network, config_of(network))
+    output = network(x := torch.ones(2, 3))
+    if kind == "detach":
+        network[1].v.detach_()
+    else:
+        with torch.no_grad():
+            network[1].v[network[1].v < 0] = 0
+    (output + network(x)).sum().backward()
+    assert dict(network.named_parameters())["0.weight"].grad is not None

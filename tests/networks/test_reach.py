@@ -64,6 +64,16 @@ def test_what_no_sample_reaches_is_told_once_and_not_listed() -> None:
         assert "'used'" not in message
 
 
+def test_buffers_of_what_is_not_reached_are_told_once() -> None:
+    network = nn.Sequential(nn.Linear(6, 5), neuron.IFNode())
+    network[0].auxiliary = nn.BatchNorm1d(5)  # type: ignore[assignment]
+    network[0].register_buffer("mask", torch.ones(5))
+    with pytest.warns(UserWarning, match="reaches|buffers") as told:
+        calibrate(network, [SAMPLE])
+    assert [str(each.message) for each in told if "running_mean" in str(each.message)] == []
+    assert any("'0.mask'" in str(each.message) for each in told)
+
+
 def test_without_a_sample_everything_is_checked() -> None:
     with pytest.raises(ValueError, match=r"deep_supervision\.1 \(LayerNorm\)"):
         find_parameters(WithLeftovers())

@@ -10,6 +10,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks import calibrate, find_parameters
+from qspinn_optuna.networks.state_sizes import state_sizes
 from tests.networks.builders import eighths
 
 
@@ -154,3 +155,31 @@ def test_the_mode_of_steps_does_not_matter() -> None:
     for mode, shape in (("s", (3, 6)), ("m", (7, 3, 6))):
         functional.set_step_mode(network, mode)
         assert {found.name: found.count for found in find_parameters(network, eighths(*shape))}["1.v"] == 5
+
+
+class Keeping(nn.Module):
+    """Keeps values of its last pass, as networks do that record spikes or have states in buffers."""
+
+    trace: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.fire = neuron.IFNode()
+        self.recorded: dict[str, list[Tensor]] = {"spikes": []}
+        self.register_buffer("trace", torch.zeros(1, 4))
+
+    def forward(self, x: Tensor) -> Any:
+        spikes = self.fire(self.layer(x))
+        self.trace = torch.zeros(len(x), 4) + spikes
+        self.recorded["spikes"].append(spikes)
+        return self.trace
+
+
+def test_networks_that_keep_values_with_a_history_are_copied() -> None:
+    network = Keeping()
+    kept = network(torch.ones(2, 3))
+    assert state_sizes(network, torch.ones(5, 3)).counts == {"fire.v": 4}
+    assert len(network.recorded["spikes"]) == 1
+    assert network.trace is kept
+    assert kept.grad_fn is not None

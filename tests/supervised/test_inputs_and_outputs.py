@@ -192,3 +192,48 @@ def test_inputs_of_another_type_are_told_by_every_use() -> None:
         fit(ToyNetwork(), 0, batches=double, epochs=1, learning_rate=0.1, progress=False)
     with pytest.raises(ValueError, match=r"inputs are float64, the network is float32"):
         toy_workload(train=None, fine_tune=None, validation=double).baseline  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool])
+def test_integers_for_a_float_network_are_told(kind: torch.dtype) -> None:
+    inputs, labels = toy_batches(0)[0]
+    with pytest.raises(ValueError, match=r"inputs are (int64|bool), the network is float32"):
+        toy_workload(train=None, fine_tune=None, validation=[(inputs.to(kind), labels)]).baseline  # noqa: B018
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (1, -1)])
+def test_labels_that_are_no_indices_are_refused(shape: tuple[int, int]) -> None:
+    inputs, labels = toy_batches(0)[0]
+    batches = [(inputs, labels.reshape(shape) if shape[1] == 1 else nn.functional.one_hot(labels, CLASSES))]
+    with pytest.raises(ValueError, match=r"labels must be class indices"):
+        toy_workload(train=None, fine_tune=None, validation=batches).baseline  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x: x * torch.nan, ValueError, "calibration must be finite"),
+        (lambda x: x.to_sparse(), TypeError, "calibration must be dense"),
+        (lambda x: x.to("meta"), TypeError, "calibration must be dense"),
+    ],
+)
+def test_inputs_that_cannot_be_measured_are_refused(change: Any, error: type[Exception], message: str) -> None:
+    inputs, labels = toy_batches(0)[0]
+    with pytest.raises(error, match=message):
+        toy_workload(calibration=[(change(inputs), labels)])
+
+
+def test_one_batch_in_place_of_several_is_told() -> None:
+    with pytest.raises(TypeError, match=r"calibration must be several batches.*\[\(inputs, labels\)\]"):
+        toy_workload(calibration=toy_batches(0)[0])
+
+
+def test_lazy_layers_are_initialized_by_the_seed() -> None:
+    class Lazy(ToyNetwork):
+        def __init__(self) -> None:
+            super().__init__()
+            self.readout = nn.LazyLinear(CLASSES, bias=False)
+
+    first, second = (toy_workload(network=Lazy, train=None, fine_tune=None) for _ in range(2))
+    assert first.describe() == second.describe()
+    assert {spec.name: spec.count for spec in first.parameters}["readout.weight"] == 12 * CLASSES

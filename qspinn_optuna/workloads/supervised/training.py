@@ -36,6 +36,8 @@ def cross_entropy(network: nn.Module, inputs: Inputs, labels: Tensor, scores: Sc
     """Cross entropy of the class scores; see :func:`class_scores`."""
     found = class_scores(network, inputs, scores)
     check_batch(found, labels)
+    if labels.ndim != 1 and labels.shape != found.shape:
+        raise ValueError(f"labels must be class indices, [batch], got the shape {tuple(labels.shape)}.")
     return nn.functional.cross_entropy(found, labels)
 
 

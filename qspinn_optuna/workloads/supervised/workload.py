@@ -14,6 +14,7 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.activity import silent_layers
 from qspinn_optuna.networks.batches import Inputs, inputs_of, tensors
+from qspinn_optuna.networks.compiled import check_readable, initialize
 from qspinn_optuna.networks.fidelity import check_fidelity
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
@@ -29,7 +30,16 @@ from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 
 
 def top1(scores: Tensor, labels: Tensor) -> float:
-    """The part of the samples whose label has the highest score."""
+    """The part of the samples whose label has the highest score.
+
+    Raises:
+        ValueError: If labels are no class indices, [batch], which would be compared with the wrong scores.
+    """
+    if labels.ndim != 1:
+        raise ValueError(
+            f"labels must be class indices, [batch], got the shape {tuple(labels.shape)}: give labels.argmax(1) of "
+            "one-hot ones, labels.squeeze(1) of a column, or SupervisedWorkload accuracy=."
+        )
     return (scores.argmax(1) == labels.to(scores.device)).float().mean().item()
 
 
@@ -71,8 +81,8 @@ class SupervisedWorkload:
     Raises:
         TypeError: If ``network`` neither is nor makes a module, ``train``, ``fine_tune`` or ``scores`` cannot be
             called, or there are ``rungs`` and ``fine_tune`` is no generator function.
-        ValueError: If ``rungs`` are no rising fractions, or ``validation`` or ``calibration`` has no batches, or
-            other ones when it is iterated again.
+        ValueError: If ``rungs`` are no rising fractions, or ``validation`` or ``calibration`` has no batches, ones
+            that are not finite, or other ones when it is iterated again; or the network is of TorchScript.
     """
 
     deployment = Deployment.INFERENCE
@@ -114,6 +124,9 @@ class SupervisedWorkload:
         with seeded(seed):
             sample = _repeated_inputs(calibration, "calibration")
             _repeated_inputs(validation, "validation")
+        with seeded(seed):
+            initialize(untrained, sample)
+        check_readable(untrained)
         files = None if cache is None else NetworkCache(Path(cache))
         self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed)
         self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
@@ -257,6 +270,8 @@ def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
 def _repeated_inputs(batches: Iterable[Any], name: str) -> Inputs:
     """The first inputs, which must be the same each time."""
     first, again = (next(inputs_of(batches, name)) for _ in range(2))
+    if not all(bool(one.isfinite().all()) for one in tensors(first)):
+        raise ValueError(f"{name} must be finite, its first batch has NaN or infinities.")
     pairs = zip(tensors(first), tensors(again), strict=True)
     if not all(torch.equal(one, other) for one, other in pairs):
         raise ValueError(f"{name} must give the same batches each time: without shuffling and augmentation.")
