@@ -27,6 +27,7 @@ from qspinn_optuna.networks.discovery import (
 from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.neurons import has_fixed_point_step
+from qspinn_optuna.networks.own_constants import uncounted_constants
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
@@ -82,7 +83,8 @@ def calibrate(
     counts and pixels / 256, are in fixed point already: they are neither rounded nor counted. Averages over k values, k
     no power of two, that go into a layer become sums times a stored factor, "reciprocal.k".
 
-    Warns of floating-point buffers, which may be states that cannot be quantized.
+    Warns of floating-point buffers, which may be states that cannot be quantized, and of numbers that neurons of the
+    user's compute with.
 
     Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
     arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
@@ -109,6 +111,7 @@ def calibrate(
     weights = synaptic_parameters(network)
     parameters = _reached_parameters(network, first)
     _warn_of_buffers(network)
+    _warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
@@ -332,6 +335,16 @@ def _warn_of_buffers(network: nn.Module) -> None:
         warnings.warn(
             f"Properties compute {computed}, which are neither quantized nor counted: the neurons run their own steps "
             "in floating point. Make them attributes to have them in fixed point.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_own_constants(network: nn.Module, inputs: Inputs) -> None:
+    names = uncounted_constants(network, inputs)
+    if names:
+        warnings.warn(
+            f"The numbers {names} that neurons of your own compute with are neither quantized nor counted: if a device "
+            "has to store them, name them in decay_names of the class, or make them parameters.",
             stacklevel=3,
         )
 

@@ -143,8 +143,10 @@ def _run(
         spikes[step] = fired
         if reset is not None:
             kept = u.masked_fill_(fired, reset)
+        elif never:
+            kept = u
         else:
-            kept = u if never else u.sub_(fired * threshold)
+            kept = u.sub_(fired * threshold)
         code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
         torch.mul(code, fmt.resolution, out=v_seq[step])
     return spikes, u_seq, v_seq
