@@ -281,8 +281,9 @@ class OwnNumbers(base.MemoryModule):  # type: ignore[misc]
         self.decay, self.gain, self.unused = 0.5, 2.0, 3.0
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        self.v = self.decay * self.v + self.gain * x
-        return (self.v >= 1).float()
+        v: Tensor = self.decay * self.v + self.gain * x  # type: ignore[has-type]
+        self.v = v
+        return (v >= 1).float()
 
 
 def test_numbers_of_own_steps_that_nothing_counts_are_told() -> None:
