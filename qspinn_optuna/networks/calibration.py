@@ -29,6 +29,7 @@ from qspinn_optuna.networks.entry_parameters import entry_parameters
 from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
 from qspinn_optuna.networks.layer_inputs import LayerInputs
 from qspinn_optuna.networks.neurons import REPEATING, has_fixed_point_step
+from qspinn_optuna.networks.own_constants import uncounted_constants
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
@@ -91,8 +92,8 @@ def calibrate(
 
     Modules that the first batch does not reach are left out, and so are thresholds and decays that a neuron's own step
     does not read. Networks of float16 or bfloat16 are computed in float32. Warnings tell of modules that are left out,
-    of half precision, and of floating-point buffers and properties, which may be states or coefficients that cannot be
-    quantized.
+    of half precision, of floating-point buffers and properties, which may be states or coefficients that cannot be
+    quantized, and of numbers that neurons of the user's compute with.
 
     Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
     arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
@@ -120,6 +121,7 @@ def calibrate(
     weights = synaptic_parameters(network)
     parameters, reach = _reached_parameters(network, first)
     _warn_of_buffers(network, reach)
+    _warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
     watch = _Watch(network, torch.Generator().manual_seed(seed))
@@ -404,6 +406,16 @@ def _is_left_out(network: nn.Module, buffer: str, reach: Reach) -> bool:
     """Whether a buffer is of a module with parameters that no sample reaches, of which another warning tells."""
     owner = buffer.rpartition(".")[0]
     return not reach.reaches(owner) and any(True for _ in network.get_submodule(owner).parameters())
+
+
+def _warn_of_own_constants(network: nn.Module, inputs: Inputs) -> None:
+    names = uncounted_constants(network, inputs)
+    if names:
+        warnings.warn(
+            f"The numbers {names} that neurons of your own compute with are neither quantized nor counted: if a device "
+            "has to store them, name them in decay_names of the class, or make them parameters.",
+            stacklevel=3,
+        )
 
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:

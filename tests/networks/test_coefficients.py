@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from spikingjelly.activation_based import functional, layer, neuron, surrogate
+from spikingjelly.activation_based import base, functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import QFormat
@@ -270,6 +270,26 @@ def test_time_constants_made_of_parameters_are_trained() -> None:
     """SpikingJelly's LIFNode takes them as numbers, so that their gradients are lost in its float step, too."""
     network = nn.Sequential(Trained())
     assert {parameter.name for parameter in find_parameters(network)} == {"0.rate", "0.v", "0.threshold"}
+
+
+class OwnNumbers(base.MemoryModule):  # type: ignore[misc]
+    decay_names = ("decay",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_memory("v", 0.0)
+        self.decay, self.gain, self.unused = 0.5, 2.0, 3.0
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        v: Tensor = self.decay * self.v + self.gain * x  # type: ignore[has-type]
+        self.v = v
+        return (v >= 1).float()
+
+
+def test_numbers_of_own_steps_that_nothing_counts_are_told() -> None:
+    with pytest.warns(UserWarning, match=r"numbers \['0\.gain'\]"):
+        names = {spec.name for spec in calibrate(nn.Sequential(OwnNumbers()), [eighths(3, 5)])}
+    assert names == {"0.v", "0.decay"}
 
 
 def test_a_replaced_method_of_one_neuron_keeps_its_step() -> None:
