@@ -178,6 +178,7 @@ class _Watch:
         self.first: Inputs = torch.empty(0)
         self.layer_inputs = LayerInputs(network, generator.initial_seed())
         self._largest_inputs: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
         self.fan_in = _fan_in(network)
@@ -189,6 +190,8 @@ class _Watch:
                     self.sizes = state_sizes(self._original, inputs, _number_of(labels))
                 self._inputs = inputs
                 run(self._network, inputs)
+                if number == 0:
+                    self.layer_inputs.see_steps(self._steps)
                 self._see(number, inputs)
 
     @property
@@ -227,6 +230,7 @@ class _Watch:
                 f"{name} has the shape {tuple(value.shape)}, {value.numel():,} elements where the first batch gives "
                 f"reason to expect {expected:,}: give batches of one shape."
             )
+        self._steps[name] = self._steps.get(name, 0) + 1
         _add(self.states.setdefault(name, SeenValues(self.generator)), name, value)
 
     def _on_input(self, name: str, value: Tensor) -> None:

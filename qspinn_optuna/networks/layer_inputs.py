@@ -1,4 +1,4 @@
-"""What the first layers take, if the network computes it from its input in floating point."""
+"""What layers take, if the network computes it from its input, or from spikes, in floating point."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from qspinn_optuna.parameters import Family, ParameterSpec
 _BITS = 8
 _KEPT = 5_000
 """Values of each run of a layer of which the formats are made."""
+
+_LEVELS = 2**8
+_LOOKED_AT = 4_096
+_SAME = 1e-3
+"""Part of a step by which levels may be off: float32 rounds them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,9 @@ class LayerInputs:
         self._network = network
         self._seed = seed
         self._seen: dict[str, SeenValues] = {}
-        self._counts: dict[str, int] = {}
+        self._sizes: dict[str, tuple[torch.Size, int]] = {}
+        self._steps: dict[str, int] = {}
+        self._unevenly: set[str] = set()
 
     def see(self, name: str, value: Tensor, samples: int) -> None:
         """Take notice of what a layer takes, of so many samples."""
@@ -62,16 +69,32 @@ class LayerInputs:
             if on_grid(value) or not bool(value.isfinite().all()):
                 return
             self._seen[name] = SeenValues(torch.Generator().manual_seed(self._seed))
-        # A sequence is held step by step.
-        steps = len(value) if getattr(self._network.get_submodule(name), "step_mode", "s") == "m" else 1
-        self._counts[name] = max(self._counts.get(name, 0), value.numel() // max(samples * steps, 1))
+        self._sizes.setdefault(name, (value.shape, samples))
         if bool(value.isfinite().all()):
             self._seen[name].add(value, kept=_KEPT)
+        if name not in self._unevenly and not has_even_levels(value):
+            self._unevenly.add(name)
+
+    def see_steps(self, steps: Mapping[str, int]) -> None:
+        """Take notice of how many steps the states of a run take, by their names."""
+        self._steps = dict(steps)
+
+    def _count(self, name: str) -> int:
+        """Elements of one sample at one step: a device holds a sequence step by step."""
+        shape, samples = self._sizes[name]
+        seen = max(self._steps.values(), default=1)
+        if getattr(self._network.get_submodule(name), "step_mode", "s") == "m":
+            return shape.numel() // max(samples * shape[0], 1)
+        # Fresh states are seen before the first step, too.
+        for steps in (seen - 1, seen):
+            if shape[0] == steps * samples or (len(shape) > 2 and tuple(shape[:2]) == (steps, samples)):
+                return shape.numel() // max(samples * steps, 1)
+        return shape.numel() // max(samples, 1)
 
     def entering(self, contributions: Mapping[str, frozenset[str]]) -> Entering:
-        """The layers that take what was computed from the input of the network alone.
+        """The layers that take what was computed from the input alone, or spikes and their means, scaled and shifted.
 
-        What a network computes of spikes or of sums of layers, a device has to compute in fixed point.
+        What else a network computes of spikes, or of sums of layers, a device has to compute in fixed point.
         """
         synapses = [name for name, module in self._network.named_modules() if isinstance(module, SYNAPSES) and name]
         behind = {name: contributions.get(name, frozenset()) for name in synapses}
@@ -79,10 +102,10 @@ class LayerInputs:
             name
             for name in synapses
             if name in self._seen
-            and INPUT in behind[name]
+            and (INPUT in behind[name] or name not in self._unevenly)
             and all(source == INPUT or is_reciprocal(source) for source in behind[name])
         )
-        left_out = frozenset({INPUT}).union(*(behind[name] for name in layers))
+        left_out = frozenset[str]().union(*(behind[name] for name in layers))
         after = {name: found - left_out for name, found in contributions.items()}
         after |= {name: frozenset({join(name, INPUT)}) for name in layers}
         return Entering(layers, after, left_out)
@@ -91,7 +114,18 @@ class LayerInputs:
         """A parameter for each of the layers."""
         return [
             calibrated_spec(
-                join(name, INPUT), Family.INPUT, self._counts[name], self._seen[name], _BITS, method, percentile
+                join(name, INPUT), Family.INPUT, self._count(name), self._seen[name], _BITS, method, percentile
             )
             for name in entering.layers
         ]
+
+
+def has_even_levels(values: Tensor) -> bool:
+    """Whether values are small whole numbers, times a number, plus a number: spikes that are scaled and shifted."""
+    levels = values.detach().flatten()[:_LOOKED_AT].double().unique()
+    gaps = levels.diff()
+    gaps = gaps[gaps > _SAME / _LEVELS * (levels[-1] - levels[0])]
+    if gaps.numel() == 0:
+        return True
+    codes = (levels - levels[0]) / gaps.min()
+    return bool(codes[-1] <= _LEVELS) and bool(((codes - codes.round()).abs() <= _SAME).all())
