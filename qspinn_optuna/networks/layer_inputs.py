@@ -122,7 +122,7 @@ class LayerInputs:
 
 def has_even_levels(values: Tensor) -> bool:
     """Whether values are small whole numbers, times a number, plus a number: spikes that are scaled and shifted."""
-    levels = values.detach().flatten()[:_LOOKED_AT].double().unique()
+    levels = torch.unique(values.detach().flatten()[:_LOOKED_AT].double())
     gaps = levels.diff()
     gaps = gaps[gaps > _SAME / _LEVELS * (levels[-1] - levels[0])]
     if gaps.numel() == 0:

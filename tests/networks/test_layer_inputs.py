@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def test_the_layer_takes_the_values_of_the_grid() -> None:
     rounded = quantize(standardized(PIXELS), config["network.0.input"].format, Rounding.NEAREST)
     quantized = quantize_network(network, config)
     expected = quantized(PIXELS)
-    same = copy.deepcopy(quantized)
+    same: Any = copy.deepcopy(quantized)
     same.prepare = lambda _: rounded
     for other in (same, pickle.loads(pickle.dumps(freeze_network(quantized)))):
         functional.reset_net(other)

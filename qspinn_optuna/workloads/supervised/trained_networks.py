@@ -182,5 +182,6 @@ def _amplified(network: nn.Module) -> nn.Module:
     network = fresh_copy(network)
     for module in network.modules():
         if isinstance(module, SYNAPSES):
-            module.weight.mul_(_GAIN)
+            weight: Any = module.weight
+            weight.mul_(_GAIN)
     return network
