@@ -154,13 +154,7 @@ def calibrate(
                 specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
     if not exact:
         return tuple(specs)
-    measured = partial(
-        watch.layer_inputs.specs,
-        samples=watch.samples,
-        inputs=watch.few_samples,
-        method=method,
-        percentile=percentile,
-    )
+    measured = partial(watch.layer_inputs.specs, method=method, percentile=percentile)
     return _exactly_simulated(network, watch, specs, entry.optional, sources, measured)
 
 
@@ -212,7 +206,6 @@ class _Watch:
         inputs_on_grid: Whether all inputs of the network are in fixed point already.
         inputs: Values of those that are not.
         first: The first batch.
-        samples: Number of samples of all batches.
         layer_inputs: What synapses take that is on no grid.
         fan_in: Number of products that a sum of each synapse adds up.
     """
@@ -225,9 +218,9 @@ class _Watch:
         # A generator of its own, so that the samples of states do not depend on it.
         self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
         self.first: Inputs = torch.empty(0)
-        self.samples = 0
         self.layer_inputs = LayerInputs(network, generator.initial_seed())
         self._largest_inputs: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
         self.fan_in = _fan_in(network)
@@ -239,6 +232,8 @@ class _Watch:
                     self.sizes = state_sizes(self._original, inputs, _number_of(labels))
                 self._inputs = inputs
                 run(self._network, inputs)
+                if number == 0:
+                    self.layer_inputs.see_steps(self._steps)
                 self._see(number, inputs)
 
     @property
@@ -250,7 +245,6 @@ class _Watch:
         """Take notice of inputs of the network."""
         if number == 0:
             self.first = inputs
-        self.samples += self.sizes.samples(inputs)
         for one in tensors(inputs):
             self.inputs_on_grid = self.inputs_on_grid and on_grid(one)
             if one.is_floating_point():
@@ -278,11 +272,12 @@ class _Watch:
                 f"{name} has the shape {tuple(value.shape)}, {value.numel():,} elements where the first batch gives "
                 f"reason to expect {expected:,}: give batches of one shape."
             )
+        self._steps[name] = self._steps.get(name, 0) + 1
         _add(self.states.setdefault(name, SeenValues(self.generator)), name, value)
 
     def _on_input(self, name: str, value: Tensor) -> None:
         """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
-        self.layer_inputs.see(name, value)
+        self.layer_inputs.see(name, value, self.sizes.samples(self._inputs))
         # Traces are on a grid only once they are quantized; check_exact finds out about inputs that never are.
         steps = (value.abs().double() * 2.0**_INPUT_BITS).round()
         largest = float(steps.max()) if steps.numel() else 0.0

@@ -97,7 +97,7 @@ def test_networks_without_gradients_have_no_known_contributions() -> None:
 def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
     class Normalized(MembraneShortcut):
         def forward(self, x: Tensor) -> Any:
-            return super().forward(self.inner((self.first(self.stem(x)) - 0.1307) * 3.246)[:, :6])
+            return super().forward(self.inner(self.first(self.stem(x)).softmax(-1))[:, :6])
 
     with pytest.raises(ValueError, match=r"^inner cannot be simulated exactly, whatever the widths.*powers of two"):
         calibrate(Normalized(), [eighths(12, 6)])

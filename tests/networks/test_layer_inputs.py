@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -67,8 +68,8 @@ def test_the_layer_takes_the_values_of_the_grid() -> None:
     rounded = quantize(standardized(PIXELS), config["network.0.input"].format, Rounding.NEAREST)
     quantized = quantize_network(network, config)
     expected = quantized(PIXELS)
-    same = copy.deepcopy(quantized)
-    same.prepare = lambda _: rounded  # type: ignore[assignment]
+    same: Any = copy.deepcopy(quantized)
+    same.prepare = lambda _: rounded
     for other in (same, pickle.loads(pickle.dumps(freeze_network(quantized)))):
         functional.reset_net(other)
         assert torch.equal(other(PIXELS), expected)
@@ -81,3 +82,35 @@ def test_the_last_digits_of_float32_decide_nothing() -> None:
     resolution = config["network.0.input"].format.resolution
     # Multiples of the resolution, up to the last digit.
     check_exact(freeze_network(quantize_network(network, config)), torch.arange(6).repeat(7, 1) * 3 * resolution)
+
+
+class Between(nn.Module):
+    """Computes with what neurons put out."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.between = between
+        self.hidden, self.neuron, self.head = nn.Linear(6, 8), neuron.IFNode(v_threshold=0.1), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes = torch.stack([self.neuron(self.hidden(x)) for _ in range(STEPS)])
+        output: Tensor = self.head(self.between(spikes))
+        return output
+
+
+@pytest.mark.parametrize(
+    "between",
+    [lambda s: s * 0.3, lambda s: (s - 0.2) / 0.35, lambda s: s.sum(0) * 0.7, lambda s: s.flatten(0, 1) * 0.3],
+)
+def test_scaled_and_shifted_spikes_are_rounded_where_a_layer_takes_them(between: Callable[[Tensor], Tensor]) -> None:
+    network, inputs = Between(between), (PIXELS * 255).round() / 256
+    specs = calibrate(network, [inputs])
+    assert {spec.name: spec.count for spec in specs if spec.family is Family.INPUT} == {"head.input": 8}
+    config = QuantizationSpace(specs, (2, 16)).uniform(16, Scheme.PTQ, Rounding.TRUNCATION)
+    check_exact(freeze_network(quantize_network(network, config)), inputs)
+
+
+def test_what_else_is_computed_of_spikes_is_refused() -> None:
+    with pytest.raises(ValueError, match="head cannot be simulated exactly"):
+        calibrate(Between(lambda s: s.softmax(-1)), [PIXELS])

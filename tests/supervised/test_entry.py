@@ -55,10 +55,15 @@ def test_averages_of_three_in_forward_end_with_a_front() -> None:
     assert len(ParetoFront.from_study(study)) > 0
 
 
-def test_what_cannot_be_simulated_is_told_before_the_study() -> None:
+def test_normalization_in_forward_ends_with_a_front() -> None:
     class Normalized(ToyNetwork):
         def forward(self, spikes: Tensor) -> Any:
             return super().forward(spikes * 0.37 + 0.1)
 
-    with pytest.raises(ValueError, match="hidden cannot be simulated exactly"):
-        QuantizationSpace(toy_workload(network=Normalized()).parameters)
+    workload = toy_workload(network=Normalized())
+    space = QuantizationSpace(workload.parameters, (2, 8))
+    assert space.widths["hidden.input"] == (2, 8)
+    study = open_study("toy", None, space, workload=workload)
+    study.optimize(QuantizationObjective(workload, space), n_trials=3)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    assert len(ParetoFront.from_study(study)) > 0

@@ -6,14 +6,16 @@ import warnings
 from collections.abc import Callable, Generator
 from typing import Any
 
+import torch
 from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.networks import calibrate, fold_batch_norm, freeze_network, quantize_network
+from qspinn_optuna.networks.activity import silent_layers
 from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.quantization import is_quantized
-from qspinn_optuna.networks.support import UnsupportedNetworkError
+from qspinn_optuna.networks.support import SYNAPSES, UnsupportedNetworkError
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
@@ -22,6 +24,9 @@ from qspinn_optuna.workloads.supervised.turns import made_once, seeded
 
 Training = Generator[tuple[float, nn.Module], None, nn.Module]
 """A training in progress, see :func:`~.training.run_training`."""
+
+_GAIN = 8
+"""Factor of the weights with which untrained networks fire."""
 
 
 class TrainedNetworks:
@@ -143,7 +148,12 @@ class TrainedNetworks:
         with seeded(self.seed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                calibrate(fold_batch_norm(self.untrained, self._sample), [(self._sample, None)])
+                network = fold_batch_norm(self.untrained, self._sample)
+                batches = [(self._sample, None)]
+                calibrate(network, batches)
+                if silent_layers(network, batches):
+                    # What comes after silent neurons is seen with larger weights only.
+                    calibrate(_amplified(network), batches)
             except UnsupportedNetworkError as error:
                 raise UnsupportedNetworkError(f"{error} The network was not trained yet.") from error
             except Exception:
@@ -164,3 +174,14 @@ class TrainedNetworks:
     @made_once
     def _fine_tune_key(self) -> str:
         return fingerprint(self._network_key, self.fine_tune)
+
+
+@torch.no_grad()
+def _amplified(network: nn.Module) -> nn.Module:
+    """A copy with larger weights."""
+    network = fresh_copy(network)
+    for module in network.modules():
+        if isinstance(module, SYNAPSES):
+            weight: Any = module.weight
+            weight.mul_(_GAIN)
+    return network
