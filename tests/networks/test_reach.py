@@ -66,7 +66,7 @@ def test_what_no_sample_reaches_is_told_once_and_not_listed() -> None:
 
 def test_buffers_of_what_is_not_reached_are_told_once() -> None:
     network = nn.Sequential(nn.Linear(6, 5), neuron.IFNode())
-    network[0].auxiliary = nn.BatchNorm1d(5)  # type: ignore[assignment]
+    network[0].auxiliary = nn.BatchNorm1d(5)
     network[0].register_buffer("mask", torch.ones(5))
     with pytest.warns(UserWarning, match="reaches|buffers") as told:
         calibrate(network, [SAMPLE])

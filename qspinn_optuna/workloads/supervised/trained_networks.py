@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
@@ -111,7 +112,7 @@ class TrainedNetworks:
             weights = freeze_network(trained).state_dict()
             self._save(key, weights)
         # Training has used up draws of stochastic states; a network of the cache must draw the same.
-        network.load_state_dict(weights)
+        _load_into(network, weights)
         return freeze_network(network)
 
     def _trained(self, key: str, network: nn.Module, name: str, train: Train | TrainInParts) -> nn.Module:
@@ -119,7 +120,7 @@ class TrainedNetworks:
         copied = fresh_copy(network)
         weights = self._load(key)
         if weights is not None:
-            copied.load_state_dict(weights)
+            _load_into(copied, weights)
             return copied.eval()
         trained = finish(run_training(name, train, copied, self.seed))
         self._save(key, trained.state_dict())
@@ -139,3 +140,12 @@ class TrainedNetworks:
     @made_once
     def _fine_tune_key(self) -> str:
         return fingerprint(self._network_key, self.fine_tune)
+
+
+def _load_into(network: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Load a state dict, in place, whose buffers may have other shapes, such as states of the last batch."""
+    for name, buffer in list(network.named_buffers()):
+        if name in weights and weights[name].shape != buffer.shape:
+            owner, _, own = name.rpartition(".")
+            network.get_submodule(owner)._buffers[own] = torch.empty_like(weights[name], device=buffer.device)
+    network.load_state_dict(weights)
