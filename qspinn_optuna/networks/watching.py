@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -12,7 +14,6 @@ from spikingjelly.activation_based import base, functional
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, call
-from qspinn_optuna.networks.nested import tensors_in
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 
@@ -70,11 +71,30 @@ def _without_history(network: nn.Module) -> dict[int, Any]:
     """A memo for ``deepcopy`` of tensors with a history, which torch does not copy.
 
     Modules hold them as weights that they compute again before they use them, such as pruned ones, as states in
-    buffers, and in lists of recorded values.
+    buffers, and as recorded values in lists, objects and hooks.
     """
-    attributes = (value for module in network.modules() for value in module.__dict__.values())
-    found = (tensor for value in attributes for tensor in tensors_in(value) if not tensor.is_leaf)
-    return {id(tensor): tensor.detach().clone() for tensor in found}
+    memo: dict[int, Any] = {}
+    seen: set[int] = set()
+    pending: list[Any] = [module.__dict__ for module in network.modules()]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Tensor) and not value.is_leaf:
+            memo[id(value)] = value.detach().clone()
+        elif id(value) not in seen and not isinstance(value, Tensor | nn.Module | type | str | FunctionType):
+            seen.add(id(value))
+            pending += _parts(value)
+    return memo
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list | tuple | set | deque):
+        return value
+    if isinstance(value, MethodType):
+        return (value.__self__,)
+    attributes = getattr(value, "__dict__", None)
+    return attributes.values() if isinstance(attributes, dict) else ()
 
 
 @torch.no_grad()

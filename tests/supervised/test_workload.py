@@ -262,6 +262,26 @@ def test_what_accuracies_depend_on_is_described(changes: dict[str, Any]) -> None
     assert toy_workload(**changes).describe() != toy_workload().describe()
 
 
+@pytest.mark.filterwarnings("ignore:The buffers")
+def test_buffers_of_another_batch_size_are_found_in_the_cache(tmp_path: Path) -> None:
+    class Keeping(ToyNetwork):
+        last: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("last", torch.zeros(1))
+
+        def forward(self, spikes: Tensor) -> Any:
+            self.last = super().forward(spikes)
+            return self.last
+
+    train = partial(fit, batches=toy_batches(0, 1), epochs=1, learning_rate=0.02, progress=False)
+    tune = partial(train, batches=toy_batches(0, 1, 6))
+    first, second = (toy_workload(network=Keeping(), train=train, fine_tune=tune, cache=tmp_path) for _ in range(2))
+    config = space_of(first).uniform(8, Scheme.ITQ, Rounding.NEAREST)
+    assert counts_of(first.evaluate(config, 0)) == counts_of(second.evaluate(config, 0))
+
+
 def test_a_damaged_cache_is_told(tmp_path: Path) -> None:
     assert toy_workload(cache=tmp_path).baseline > 0
     for path in tmp_path.iterdir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import torch
@@ -118,7 +118,7 @@ class TrainedNetworks:
             weights = freeze_network(trained).state_dict()
             self._save(key, weights)
         # Training has used up draws of stochastic states; a network of the cache must draw the same.
-        network.load_state_dict(weights)
+        _load_into(network, weights)
         return freeze_network(network)
 
     def _trained(
@@ -133,7 +133,7 @@ class TrainedNetworks:
         copied = fresh_copy(network)
         weights = self._load(key)
         if weights is not None:
-            copied.load_state_dict(weights)
+            _load_into(copied, weights)
             return copied.eval()
         check()
         trained = finish(run_training(name, train, copied, self.seed))
@@ -185,3 +185,12 @@ def _amplified(network: nn.Module) -> nn.Module:
             weight: Any = module.weight
             weight.mul_(_GAIN)
     return network
+
+
+def _load_into(network: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Load a state dict, in place, whose buffers may have other shapes, such as states of the last batch."""
+    for name, buffer in list(network.named_buffers()):
+        if name in weights and weights[name].shape != buffer.shape:
+            owner, _, own = name.rpartition(".")
+            network.get_submodule(owner)._buffers[own] = torch.empty_like(weights[name], device=buffer.device)
+    network.load_state_dict(weights)
