@@ -16,7 +16,7 @@ from qspinn_optuna.networks.neurons import store_state
 from qspinn_optuna.networks.watching import run, watched
 
 INPUT = "input"
-"""Name of the parameter, of the network or of a synapse that takes sums of other synapses."""
+"""Name of the parameter: of the network, or of a layer whose input is rounded."""
 
 _FINER = 8
 """Bits of what layers take, beyond those of its format, to which it is rounded first."""
