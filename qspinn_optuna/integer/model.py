@@ -14,10 +14,6 @@ from qspinn_optuna.integer.node import Node, check_whole
 from qspinn_optuna.integer.readout import MeanResponse
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
 
-Layer = WinnerTakeAll
-"""The kinds of layers."""
-
-
 @dataclass(frozen=True, eq=False)
 class IntegerModel(Node):
     """A network that classifies images, whole: from pixels to classes.
@@ -27,38 +23,32 @@ class IntegerModel(Node):
 
     Args:
         coding: From pixels to input spikes.
-        layers: The layers, in the order in which spikes go through them.
+        network: The layers.
         readout: From spikes of the last layer to classes.
         seed: Of all draws.
         first_sample: Number of the first image of the test set.
 
     Raises:
         TypeError: If an argument is of another type.
-        ValueError: If there is no layer, sizes of neighbours differ, or a number is negative.
+        ValueError: If sizes of neighbours differ, or a number is negative.
     """
 
     coding: RateCoding
-    layers: tuple[Layer, ...]
+    network: WinnerTakeAll
     readout: MeanResponse
     seed: int
     first_sample: int
 
     def __post_init__(self) -> None:
-        kinds = {"coding": RateCoding, "layers": tuple, "readout": MeanResponse}
+        kinds = {"coding": RateCoding, "network": WinnerTakeAll, "readout": MeanResponse}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}.")
-        # NOTE: one layer for now: layers of spikes of several neurons a step come with the networks that have them.
-        if len(self.layers) != 1 or not isinstance(self.layers[0], WinnerTakeAll):
+        if self.coding.inputs != self.network.inputs:
+            raise ValueError(f"coding must give {self.network.inputs} inputs, got {self.coding.inputs}.")
+        if len(self.readout.labels) != self.network.neurons:
             raise ValueError(
-                f"layers must be one WinnerTakeAll, got {[type(layer).__name__ for layer in self.layers]}."
-            )
-        if self.coding.inputs != self.layers[0].inputs:
-            raise ValueError(f"coding must give {self.layers[0].inputs} inputs, got {self.coding.inputs}.")
-        if len(self.readout.labels) != self.layers[-1].neurons:
-            raise ValueError(
-                f"readout must have a label for each of {self.layers[-1].neurons} neurons, "
-                f"got {len(self.readout.labels)}."
+                f"readout must have a label for each of {self.network.neurons} neurons, got {len(self.readout.labels)}."
             )
         check_whole("seed", self.seed, 0)
         check_whole("first_sample", self.first_sample, 0)
@@ -71,14 +61,12 @@ class IntegerModel(Node):
     @property
     def constant_bits(self) -> int:
         """Memory of what does not change (flash), in bits."""
-        return (
-            self.coding.constant_bits + sum(layer.constant_bits for layer in self.layers) + self.readout.constant_bits
-        )
+        return self.coding.constant_bits + self.network.constant_bits + self.readout.constant_bits
 
     @property
     def state_bits(self) -> int:
         """Memory of what changes (RAM), in bits, without accumulators and buffers."""
-        return sum(layer.state_bits for layer in self.layers)
+        return self.network.state_bits
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder of files with checksums, whole or not at all.

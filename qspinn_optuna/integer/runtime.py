@@ -73,7 +73,7 @@ def respond(
     _check_images(images, model.coding)
     if first < 0:
         raise ValueError(f"first_sample must not be negative, got {first}.")
-    (layer,) = model.layers
+    layer = model.network
     steps = model.coding.steps
     winners = np.empty((len(images), steps), np.int32)
     recorded = np.empty((len(images), steps, layer.neurons), np.int32) if membranes else None

@@ -51,7 +51,7 @@ def models(draw: st.DrawFn) -> IntegerModel:
     )
     return IntegerModel(
         RateCoding(linear_chances(draw(st.sampled_from([0.25, 1.0]))), STEPS, PIXELS, kept),
-        (layer,),
+        layer,
         MeanResponse(generator.integers(0, classes, neurons), classes),
         seed=draw(st.integers(0, 2**32 - 1)),
         first_sample=draw(st.sampled_from([0, 4_000_000_000])),
@@ -79,4 +79,4 @@ def example_model() -> IntegerModel:
         refractory_steps=2,
     )
     coding = RateCoding(linear_chances(0.5), STEPS, PIXELS, np.array([0, 1, 3, 4, 6, 8]))
-    return IntegerModel(coding, (layer,), MeanResponse(np.array([0, 1, 2, 1]), 3), seed=3, first_sample=100)
+    return IntegerModel(coding, layer, MeanResponse(np.array([0, 1, 2, 1]), 3), seed=3, first_sample=100)

@@ -60,7 +60,7 @@ def store(layer: WinnerTakeAll, charged: Fraction, key: int, j: int) -> int:
 
 
 def respond(model: IntegerModel, image: list[int], sample: int) -> PlainResponse:
-    layer = model.layers[0]
+    layer = model.network
     fmt = layer.membrane.format
     neurons = range(layer.neurons)
     weights = layer.weight.array.tolist()

@@ -35,16 +35,16 @@ def test_any_model_is_the_same_after_save_and_load(tmp_path: Path) -> None:
 def test_the_folder_holds_a_document_and_plain_arrays(folder: Path) -> None:
     document = json.loads((folder / "model.json").read_text())
     assert {path.name for path in folder.iterdir()} == {"model.json", *document["files"]}
-    layer = document["node"]["layers"][0]
+    layer = document["node"]["network"]
     assert layer["type"] == "WinnerTakeAll"
     assert layer["accumulators"] == {"type": "Accumulators", "current": 8, "charged": 32, "margin": 16}
     weights = np.load(folder / layer["weight"]["array"]["file"], allow_pickle=False)
-    np.testing.assert_array_equal(weights, example_model().layers[0].weight.array)
+    np.testing.assert_array_equal(weights, example_model().network.weight.array)
     assert not [path for path in folder.parent.iterdir() if path != folder]
 
 
 def test_a_model_is_replaced_only_if_asked(folder: Path) -> None:
-    other = IntegerModel(example_model().coding, example_model().layers, example_model().readout, 99, 0)
+    other = IntegerModel(example_model().coding, example_model().network, example_model().readout, 99, 0)
     with pytest.raises(ValueError, match="overwrite=True"):
         other.save(folder)
     assert IntegerModel.load(folder) == example_model()
@@ -111,7 +111,7 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-WEIGHTS = "layers.0.weight.array.npy"
+WEIGHTS = "network.weight.array.npy"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no document": (lambda folder: (folder / "model.json").unlink(), "model.json is missing"),
     "no folder": (shutil.rmtree, "model.json is missing"),
@@ -128,12 +128,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no text": (lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe"), "model.json cannot be read"),
     "a newer version": (lambda folder: rewrite(folder, lambda d: d.update(version=2)), "version 2"),
     "an unknown layer": (
-        lambda folder: rewrite(folder, lambda d: d["node"]["layers"][0].update(type="Convolution")),
+        lambda folder: rewrite(folder, lambda d: d["node"]["network"].update(type="Convolution")),
         "Convolution",
     ),
     "a missing part": (lambda folder: rewrite(folder, lambda d: d["node"].pop("readout")), "readout"),
     "another accumulator": (
-        lambda folder: rewrite(folder, lambda d: d["node"]["layers"][0]["accumulators"].update(current=64)),
+        lambda folder: rewrite(folder, lambda d: d["node"]["network"]["accumulators"].update(current=64)),
         "accumulators",
     ),
     "a node that is no model": (

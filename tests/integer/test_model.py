@@ -23,14 +23,14 @@ def test_it_needs_neither_torch_nor_optuna() -> None:
 def test_models_are_equal_if_all_their_parts_are() -> None:
     model = example_model()
     assert model == example_model()
-    layer = model.layers[0]
+    layer = model.network
     codes = layer.weight.array.copy()
     codes[0, 0] ^= 1
     changes: list[dict[str, Any]] = [
         {"seed": 4},
         {"readout": MeanResponse(np.array([0, 1, 2, 2]), 3)},
-        {"layers": (replace(layer, weight=Codes(codes, layer.weight.format)),)},
-        {"layers": (replace(layer, membrane=ParameterQuantization(QFormat(5, 4), Rounding.NEAREST)),)},
+        {"network": replace(layer, weight=Codes(codes, layer.weight.format))},
+        {"network": replace(layer, membrane=ParameterQuantization(QFormat(5, 4), Rounding.NEAREST))},
     ]
     for change in changes:
         assert replace(model, **change) != model
@@ -72,7 +72,7 @@ def needed(low: int, high: int) -> int:
 @given(models())
 def test_accumulators_hold_the_extremes_of_every_neuron(model: IntegerModel) -> None:
     """By the corners: all inputs with weights of one sign spike, and the membrane is at either end."""
-    layer = model.layers[0]
+    layer = model.network
     c = layer.constants
     columns = layer.weight.array.astype(object).T.tolist()
     currents = [sum(w for w in column if w > 0) for column in columns] + [
@@ -97,7 +97,7 @@ def test_accumulators_hold_the_extremes_of_every_neuron(model: IntegerModel) -> 
 
 
 def test_accumulators_are_as_narrow_as_the_codes_allow() -> None:
-    layer = example_model().layers[0]
+    layer = example_model().network
     # 6 inputs with codes up to 7; 31 * 42 / 2**7 and 230 * 512 / 2**12, both at 2**-12; margins in quarters.
     assert layer.accumulators.current == 8
     assert layer.accumulators.charged == 32
@@ -112,13 +112,13 @@ def changed(**changes: Any) -> IntegerModel:
 
 def changed_layer(**changes: Any) -> IntegerModel:
     model = example_model()
-    return replace(model, layers=(replace(model.layers[0], **changes),))
+    return replace(model, network=replace(model.network, **changes))
 
 
 @pytest.mark.parametrize(
     ("make", "changes", "error", "message"),
     [
-        (changed, {"layers": ()}, ValueError, "layers"),
+        (changed, {"network": None}, TypeError, "network"),
         (changed, {"coding": None}, TypeError, "coding"),
         (changed, {"seed": -1}, ValueError, "seed"),
         (changed, {"first_sample": 1.0}, TypeError, "first_sample"),

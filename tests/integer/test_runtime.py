@@ -31,9 +31,9 @@ def test_every_spike_and_membrane_is_that_of_rational_numbers() -> None:
             assert responses.winners[k].tolist() == expected.winners
             assert responses.membranes[k].tolist() == expected.membranes
             assert answers[k] == plain_model.answer(model, expected.winners)
-            counts = [expected.winners.count(j) for j in range(model.layers[0].neurons)]
+            counts = [expected.winners.count(j) for j in range(model.network.neurons)]
             assert responses.counts[k].tolist() == counts
-            limit = 2 ** (model.layers[0].accumulators.current - 1)
+            limit = 2 ** (model.network.accumulators.current - 1)
             assert all(-limit <= current < limit for current in expected.currents)
             spikes += sum(counts)
 
@@ -45,14 +45,14 @@ def test_sums_that_float32_cannot_hold_are_exact() -> None:
     """Odd weights of 23 bits: of three of them, float32 would lose the last bit."""
     model = example_model()
     layer = replace(
-        model.layers[0],
+        model.network,
         weight=Codes(2**23 - 1 - 2 * np.arange(24).reshape(6, 4), QFormat(14, 10, signed=False)),
         scale=Codes(np.ones(4, np.int64), QFormat(0, 3, signed=False)),
         decay=Codes(np.zeros(1, np.int64), QFormat(0, 3, signed=False)),
         membrane=ParameterQuantization(QFormat(13, 10), Rounding.TRUNCATION),
         threshold=2**23 - 1,
     )
-    model = replace(model, layers=(layer,))
+    model = replace(model, network=layer)
     images = np.full((4, PIXELS), 255, np.uint8)
     responses = respond(model, images, membranes=True)
     assert responses.membranes is not None

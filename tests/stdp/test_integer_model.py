@@ -59,7 +59,7 @@ def test_it_classifies_the_test_set_as_the_workload_does(
     # An evaluation of its own, in another workload, gives the same network.
     assert workload(settings).integer_model(config, seed=3) == model
     trains = encode_images(DATA.test.images[:, of.kept_inputs], SMALL.steps, SMALL.input_rate, 3, TEST_SAMPLES)
-    winners = record_spikes(model.layers[0], trains, 3)
+    winners = record_spikes(model.network, trains, 3)
     np.testing.assert_array_equal(respond(model, DATA.test.images).winners, winners)
     assert (winners >= 0).sum() > TEST
 
@@ -127,7 +127,7 @@ def test_only_the_networks_used_last_are_remembered(monkeypatch: pytest.MonkeyPa
     of = workload()
     config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
     model = of.integer_model(config)
-    network = LabeledLayer(model.layers[0], model.readout)
+    network = LabeledLayer(model.network, model.readout)
     monkeypatch.setattr("qspinn_optuna.workloads.stdp.recent._MOST_BYTES", 2 * network.layer.weight.array.nbytes)
     recent = RecentNetworks()
     for seed in (0, 1):

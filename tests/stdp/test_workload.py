@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding)
 def test_the_seed_changes_what_is_random(scheme: Scheme, rounding: Rounding) -> None:
     of = workload()
     config = mixed(of, scheme, rounding)
-    one, other = (of.integer_model(config, seed).layers[0] for seed in (5, 6))
+    one, other = (of.integer_model(config, seed).network for seed in (5, 6))
     assert one.theta != other.theta
     weights_are_random = scheme is Scheme.ITQ or rounding is Rounding.STOCHASTIC
     assert (one.weight != other.weight) == weights_are_random
@@ -208,7 +208,7 @@ def test_a_neuron_that_only_knew_dropped_inputs_keeps_silent() -> None:
     of.network.weights[of.kept_inputs, 0] = 0.0
     of.network.weights[[i for i in range(SIDE * SIDE) if i not in of.kept_inputs], 0] = 1.0
     assert sum(1 for _ in of.evaluate(uniform(of, 8, Scheme.PTQ), seed=0)) > 0
-    assert not of.integer_model(uniform(of, 8, Scheme.PTQ)).layers[0].weight.array[:, 0].any()
+    assert not of.integer_model(uniform(of, 8, Scheme.PTQ)).network.weight.array[:, 0].any()
 
 
 def test_a_device_that_learns_is_not_quantized_after_training() -> None:

@@ -148,7 +148,7 @@ class STDPWorkload:
         coding = RateCoding(
             linear_chances(self.settings.input_rate), self.settings.steps, self._inputs, self.kept_inputs
         )
-        return IntegerModel(coding, (network.layer,), network.readout, seed, first_sample=TEST)
+        return IntegerModel(coding, network.layer, network.readout, seed, first_sample=TEST)
 
     def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
         """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""
