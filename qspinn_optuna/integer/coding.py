@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.node import Node, check_integers, check_whole, frozen_array
 
@@ -75,3 +75,22 @@ def linear_chances(rate: float) -> Codes:
     """Chances that grow with the pixel up to ``rate``, as far as 16 bits go."""
     chances = [min(round(rate * 65536 / 255 * pixel), CHANCE.max_code) for pixel in range(VALUES)]
     return Codes(np.array(chances), CHANCE)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueCoding(Node):
+    """Values as they are: codes of a format, given anew at every step, or once for all steps.
+
+    Args:
+        shape: Of the values of one sample at one step.
+        quantization: Their format, and how real numbers are rounded to it before they are given to the network.
+        steps: Time steps of a sample.
+        repeated: Whether every step takes the same values.
+        key: Of the draws of stochastic rounding.
+    """
+
+    shape: tuple[int, ...]
+    quantization: ParameterQuantization
+    steps: int
+    repeated: bool
+    key: int

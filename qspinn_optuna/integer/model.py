@@ -14,6 +14,7 @@ from qspinn_optuna.integer.node import Node, check_whole
 from qspinn_optuna.integer.readout import MeanResponse
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
 
+
 @dataclass(frozen=True, eq=False)
 class IntegerModel(Node):
     """A network that classifies images, whole: from pixels to classes.

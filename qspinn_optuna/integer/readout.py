@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,3 +62,23 @@ class MeanResponse(Node):
             better = total * best_neurons > best_total * neurons
             best[better], best_total[better], best_neurons[better] = label, total[better], neurons
         return best.astype(np.uint8)
+
+
+class Reduction(StrEnum):
+    """What is kept of an array over the time steps."""
+
+    SUM = "sum"
+    LAST = "last"
+
+
+@dataclass(frozen=True, eq=False)
+class LargestScore(Node):
+    """The class with the largest score is the answer, the first of equals.
+
+    Args:
+        source: Name of the array of scores, [classes].
+        reduction: Over the time steps.
+    """
+
+    source: str
+    reduction: Reduction
