@@ -156,7 +156,7 @@ def write_package(folder: Path, name: str, content: str) -> None:
 
 def run_program(program: str, folder: Path | None = None, *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program that imports the package first; packages in ``folder`` precede those that are installed."""
-    path = os.pathsep.join(filter(None, (folder and str(folder), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(folder or ""), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
         [sys.executable, "-c", f"import qspinn_optuna\n{program}"],
         capture_output=True,
