@@ -55,6 +55,7 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     :func:`calibrate`. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then
     read as they are.
 
+    ``get_parameter`` of the copy gives the float parameters too; that of a container within it does not find them.
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
 
@@ -103,6 +104,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         if isinstance(module, ChannelAffine):
             module.in_fixed_point = True
     _quantize_entry(network, config, generators)
+    if not isinstance(network, Derived):
+        derive(network)  # for its get_parameter
     mark_passes(network)
     functional.invalidate_reset_cache(network)
     return network
