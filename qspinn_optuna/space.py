@@ -116,7 +116,7 @@ class QuantizationSpace:
         }
         names = [parameter.name for parameter in everything]
         self._width_names = _width_names(self.searched, ties, names)
-        self._widths = self._collect_widths(bits, names)
+        self._widths = _collect_widths(self.searched, self._width_names, bits, names)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -289,31 +289,37 @@ class QuantizationSpace:
         low, high = self._widths[self._width_names[parameter.name]]
         return [str(parameter.format(width)) for width in range(low, high + 1)]
 
-    def _collect_widths(self, bits: Widths | Mapping[str, Widths], names: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """First and last width of every dimension that is a width."""
-        if isinstance(bits, Mapping):
-            known = {*names, *(family.value for family in Family)}
-            unknown = sorted(str(name) for name in bits if name not in known)
-            if unknown:
-                raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
-        wanted: dict[str, tuple[int, int]] = {}
-        collected: dict[str, tuple[int, int]] = {}
-        for parameter in self.searched:
-            dimension, widths = self._width_names[parameter.name], _widths_of(parameter, bits)
-            tied = wanted.setdefault(dimension, widths)
-            if tied != widths:
-                raise ValueError(
-                    f"bits of the tied parameters in {dimension!r} must be the same, got {tied} and {widths} for "
-                    f"{parameter.name!r}: name the same widths for all of them in bits, or do not tie them."
-                )
-            # Tied parameters go as far as all of them can.
-            low, high = collected.get(dimension, widths)
-            collected[dimension] = (min(low, parameter.max_bits), min(high, parameter.max_bits))
-        for parameter in self.searched:
-            for width in collected[self._width_names[parameter.name]]:
-                parameter.format(width)
-        _tell_of_limits(wanted, collected, named=isinstance(bits, Mapping))
-        return collected
+
+def _collect_widths(
+    searched: Sequence[ParameterSpec],
+    dimensions: Mapping[str, str],
+    bits: Widths | Mapping[str, Widths],
+    names: Sequence[str],
+) -> dict[str, tuple[int, int]]:
+    """First and last width of every dimension that is a width."""
+    if isinstance(bits, Mapping):
+        known = {*names, *(family.value for family in Family)}
+        unknown = sorted(str(name) for name in bits if name not in known)
+        if unknown:
+            raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
+    wanted: dict[str, tuple[int, int]] = {}
+    collected: dict[str, tuple[int, int]] = {}
+    for parameter in searched:
+        dimension, widths = dimensions[parameter.name], _widths_of(parameter, bits)
+        tied = wanted.setdefault(dimension, widths)
+        if tied != widths:
+            raise ValueError(
+                f"bits of the tied parameters in {dimension!r} must be the same, got {tied} and {widths} for "
+                f"{parameter.name!r}: name the same widths for all of them in bits, or do not tie them."
+            )
+        # Tied parameters go as far as all of them can.
+        low, high = collected.get(dimension, widths)
+        collected[dimension] = (min(low, parameter.max_bits), min(high, parameter.max_bits))
+    for parameter in searched:
+        for width in collected[dimensions[parameter.name]]:
+            parameter.format(width)
+    _tell_of_limits(wanted, collected, named=isinstance(bits, Mapping))
+    return collected
 
 
 def _tell_of_limits(
