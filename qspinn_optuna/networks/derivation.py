@@ -26,7 +26,7 @@ class Derived:
         """The stored parameter that ``named_parameters`` gives, although a read of the attribute gives grid values."""
         owner, _, name = target.rpartition(".")
         stored: nn.Parameter | None = self.get_submodule(owner)._parameters.get(name)  # type: ignore[attr-defined]
-        return super().get_parameter(target) if stored is None else stored  # type: ignore[misc,no-any-return]
+        return super().get_parameter(target) if stored is None else stored  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         state = self.__dict__.copy()
