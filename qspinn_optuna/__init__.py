@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qspinn_optuna import torchvision_guard
+from qspinn_optuna import import_guard
 
 if TYPE_CHECKING:
     from qspinn_optuna.config import InexactError as InexactError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.workloads.supervised import SupervisedWorkload as SupervisedWorkload
     from qspinn_optuna.workloads.supervised import fit as fit
 
-torchvision_guard.install()  # So that SpikingJelly's models can be imported beside any build of torch.
+import_guard.install()  # So that SpikingJelly's models and data sets can be imported beside any build of torch.
 
 __version__ = "0.1.0"
 

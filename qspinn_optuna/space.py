@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeVar
@@ -74,8 +75,10 @@ class QuantizationSpace:
 
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
-        bits: First and last width of every parameter, as far as its ``max_bits`` goes, of tied parameters the smallest;
-            or a mapping from parameter names and families to widths, in which a name goes before its family.
+        bits: First and last width of every parameter, or a mapping from parameter names and families to widths, in
+            which a name goes before its family. They go as far as ``max_bits`` of the parameter does, of tied ones the
+            smallest. A parameter that cannot even have the first width gets ``max_bits`` alone. That, and what limits
+            named widths, is told in a warning.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
         rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
@@ -85,7 +88,8 @@ class QuantizationSpace:
 
     Raises:
         ValueError: If there is nothing to search or choose from, a name occurs twice, widths are missing, outside
-            1-24 or not the same for tied parameters, or no format of a width holds a parameter's range.
+            1-24 or not the same for tied parameters, no width that a parameter is given by its name can be simulated
+            exactly, or no format of a width holds a parameter's range.
     """
 
     def __init__(
@@ -112,7 +116,7 @@ class QuantizationSpace:
         }
         names = [parameter.name for parameter in everything]
         self._width_names = _width_names(self.searched, ties, names)
-        self._widths = self._collect_widths(bits, names)
+        self._widths = _collect_widths(self.searched, self._width_names, bits, names)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -285,28 +289,55 @@ class QuantizationSpace:
         low, high = self._widths[self._width_names[parameter.name]]
         return [str(parameter.format(width)) for width in range(low, high + 1)]
 
-    def _collect_widths(self, bits: Widths | Mapping[str, Widths], names: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """First and last width of every dimension that is a width."""
-        if isinstance(bits, Mapping):
-            known = {*names, *(family.value for family in Family)}
-            unknown = sorted(str(name) for name in bits if name not in known)
-            if unknown:
-                raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
-        collected: dict[str, tuple[int, int]] = {}
-        for parameter in self.searched:
-            low, high = _widths_of(parameter, bits)
-            for width in (low, high):
-                parameter.format(width)
-            dimension = self._width_names[parameter.name]
-            tied = collected.setdefault(dimension, (low, high))
-            if tied != (low, high) and isinstance(bits, Mapping):
-                raise ValueError(
-                    f"bits of the tied parameters in {dimension!r} must be the same, got {tied} and {(low, high)} for "
-                    f"{parameter.name!r}: name the same widths for all of them in bits, or do not tie them."
-                )
-            # Plain widths go as far as every parameter can: the first is common to all.
-            collected[dimension] = (low, min(tied[1], high))
-        return collected
+
+def _collect_widths(
+    searched: Sequence[ParameterSpec],
+    dimensions: Mapping[str, str],
+    bits: Widths | Mapping[str, Widths],
+    names: Sequence[str],
+) -> dict[str, tuple[int, int]]:
+    """First and last width of every dimension that is a width."""
+    if isinstance(bits, Mapping):
+        known = {*names, *(family.value for family in Family)}
+        unknown = sorted(str(name) for name in bits if name not in known)
+        if unknown:
+            raise ValueError(f"bits must name parameters or families, got {unknown}; known are {sorted(known)}.")
+    wanted: dict[str, tuple[int, int]] = {}
+    collected: dict[str, tuple[int, int]] = {}
+    for parameter in searched:
+        dimension, widths = dimensions[parameter.name], _widths_of(parameter, bits)
+        tied = wanted.setdefault(dimension, widths)
+        if tied != widths:
+            raise ValueError(
+                f"bits of the tied parameters in {dimension!r} must be the same, got {tied} and {widths} for "
+                f"{parameter.name!r}: name the same widths for all of them in bits, or do not tie them."
+            )
+        # Tied parameters go as far as all of them can.
+        low, high = collected.get(dimension, widths)
+        collected[dimension] = (min(low, parameter.max_bits), min(high, parameter.max_bits))
+    for parameter in searched:
+        for width in collected[dimensions[parameter.name]]:
+            parameter.format(width)
+    _tell_of_limits(wanted, collected, named=isinstance(bits, Mapping))
+    return collected
+
+
+def _tell_of_limits(
+    wanted: Mapping[str, tuple[int, int]], collected: Mapping[str, tuple[int, int]], *, named: bool
+) -> None:
+    """Warn of widths that are not as asked for: plain ones that even begin too high, or named ones."""
+    limited = [
+        f"{_range(widths)} instead of {_range(wanted[dimension])} for {parameter_of(dimension)!r}"
+        for dimension, widths in collected.items()
+        if widths[0] < wanted[dimension][0] or (named and widths != wanted[dimension])
+    ]
+    if limited:
+        warnings.warn(f"bits go as far as can be simulated exactly: {', '.join(limited)}.", stacklevel=4)
+
+
+def _range(widths: tuple[int, int]) -> str:
+    low, high = widths
+    return str(low) if low == high else f"{low}-{high}"
 
 
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:
@@ -377,7 +408,7 @@ def _check_groups(ties: Mapping[str, str], names: Sequence[str]) -> None:
 
 
 def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) -> tuple[int, int]:
-    """First and last width of a parameter."""
+    """First and last width that a parameter is given, whether it can have them or not."""
     widths: Any = bits
     if isinstance(bits, Mapping):
         if parameter.name not in bits and parameter.family not in bits:
@@ -387,11 +418,9 @@ def _widths_of(parameter: ParameterSpec, bits: Widths | Mapping[str, Widths]) ->
             )
         widths = bits[parameter.name] if parameter.name in bits else bits[parameter.family]
     low, high = _width_pair(parameter.name, widths)
-    if not isinstance(bits, Mapping) and low <= parameter.max_bits:
-        return low, min(high, parameter.max_bits)
-    if high > parameter.max_bits:
+    if isinstance(bits, Mapping) and parameter.name in bits and low > parameter.max_bits:
         raise ValueError(
-            f"bits of {parameter.name!r} must be at most {parameter.max_bits}, which can be simulated exactly, "
+            f"bits of {parameter.name!r} must begin at {parameter.max_bits} or below, which can be simulated exactly, "
             f"got {widths!r}."
         )
     return low, high

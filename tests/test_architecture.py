@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "qspinn_optuna"
 
 FLOORS = (
-    ("vocabulary", "torchvision_guard"),
+    ("vocabulary", "import_guard"),
     ("fixed_point",),
     ("config", "parameters", "datasets"),
     ("integer",),

@@ -596,18 +596,46 @@ def test_tied_parameters_go_as_far_as_all_of_them_can(limits: list[int], low: in
     assert widths(space) == {"bits.fc": (max(low, 2), high), "bits.lif": (max(low, 2), min(high, *limits))}
 
 
-def test_tied_parameters_that_cannot_go_as_far_as_their_named_widths_are_refused() -> None:
+def test_tied_parameters_go_as_far_as_their_named_widths_can_and_tell_so() -> None:
     tied = [replace(MEMBRANE, name="lif.a", max_bits=14), replace(MEMBRANE, name="lif.b")]
-    with pytest.raises(ValueError, match=r"bits of 'lif.a' must be at most 14.*got \(2, 16\)"):
-        QuantizationSpace(tied, bits={"membrane": (2, 16)}, ties="layer")
+    with pytest.warns(UserWarning, match=r"^bits go as far .*: 2-14 instead of 2-16 for 'lif'\.$"):
+        assert widths(QuantizationSpace(tied, bits={"membrane": (2, 16)}, ties="layer")) == {"bits.lif": (2, 14)}
     with pytest.raises(ValueError, match=r"\(2, 14\) and \(2, 16\) for 'lif.b': name the same widths for all of them"):
         QuantizationSpace(tied, bits={"lif.a": (2, 14), "lif.b": (2, 16)}, ties="layer")
     assert widths(QuantizationSpace(tied, bits={"membrane": (2, 14)}, ties="layer")) == {"bits.lif": (2, 14)}
 
 
-def test_widths_of_one_parameter_over_its_limit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"bits of 'fc.weight' must be at most 14.*got \(2, 16\)"):
-        QuantizationSpace([replace(WEIGHT, max_bits=14), MEMBRANE], bits={"weight": (2, 16), "membrane": 8})
+NARROW = replace(WEIGHT, max_bits=2)
+
+
+@pytest.mark.parametrize(
+    ("bits", "given"),
+    [((4, 8), "4-8"), (4, "4"), ({"weight": (4, 8), "membrane": (4, 8)}, "4-8"), ({"weight": 4, "membrane": 8}, "4")],
+)
+def test_a_parameter_that_cannot_have_the_first_width_has_its_widest_and_tells_so(bits: Any, given: str) -> None:
+    with pytest.warns(
+        UserWarning, match=rf"^bits go as far .* exactly: 2 instead of {given} for 'fc.weight'\.$"
+    ) as told:
+        space = QuantizationSpace([NARROW, MEMBRANE], bits)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert widths(space)["bits.fc.weight"] == (2, 2)
+    assert widths(space)["bits.lif.v"][1] in (4, 8)
+
+
+def test_tied_parameters_of_which_one_cannot_have_the_first_width_share_its_widest() -> None:
+    with pytest.warns(UserWarning, match=r"2 instead of 4-8 for 'weight'\.$"):
+        space = QuantizationSpace([NARROW, replace(WEIGHT, name="fc2.weight")], (4, 8), ties="family")
+    assert space.widths == {"weight": (2, 2)}
+
+
+def test_named_widths_go_as_far_as_can_be_simulated_and_are_refused_if_none_can() -> None:
+    limited = replace(WEIGHT, max_bits=14)
+    with pytest.warns(UserWarning, match=r"2-14 instead of 2-16 for 'fc.weight'\.$"):
+        space = QuantizationSpace([limited, MEMBRANE], bits={"fc.weight": (2, 16), "membrane": 8})
+    assert widths(space) == {"bits.fc.weight": (2, 14), "bits.lif.v": (8, 8)}
+    with pytest.raises(ValueError, match=r"bits of 'fc.weight' must begin at 14 or below.*got \(15, 16\)"):
+        QuantizationSpace([limited, MEMBRANE], bits={"fc.weight": (15, 16), "membrane": 8})
 
 
 RESTRICTED = QuantizationSpace(ALL, {"weight": (2, 8), "bias": (2, 8), "membrane": (6, 16), "decay": 8}, ties="family")

@@ -15,7 +15,15 @@ from spikingjelly.activation_based.functional import invalidate_reset_cache
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, as_inputs
-from qspinn_optuna.networks.channel_affine import BATCH_NORMS, channel_affine, copy_affine_step, scale_and_offset
+from qspinn_optuna.networks.channel_affine import (
+    BATCH_NORMS,
+    channel_affine,
+    copy_affine_step,
+    has_affine_step,
+    keeps_statistics,
+    may_be_frozen_norm,
+    scale_and_offset,
+)
 from qspinn_optuna.networks.dataflow import Dataflow
 from qspinn_optuna.networks.measured_affine import measure_affine_steps
 from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
@@ -40,6 +48,9 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     :class:`~qspinn_optuna.networks.channel_affine.ChannelAffine`: a scale and an offset per channel, which are
     parameters of the network, quantized and counted.
 
+    A layer of any class with the buffers ``running_mean`` and ``running_var`` is a normalization too if it computes an
+    affine step per channel, such as torchvision's ``FrozenBatchNorm2d``.
+
     Folding is computed in float64. Outputs, states and what stands for a normalization are compared with the original
     ones in float64: a layer whose folding changes them is left as it is, its normalization an affine step.
 
@@ -48,20 +59,23 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
         sample: A batch as the network takes it; a tuple for several inputs. Normalization that it does not reach stays.
 
     Raises:
-        ValueError: If a normalization keeps no running statistics or computes something else, a parameter or statistic
-            is not finite, or the network draws random numbers that no seed of torch's repeats.
+        ValueError: If a normalization keeps no running statistics or computes something else, ``forward`` normalizes
+            by a function of torch's instead of a module, a parameter or statistic is not finite, or the network draws
+            random numbers that no seed of torch's repeats.
     """
-    if isinstance(network, BATCH_NORMS):
+    if isinstance(network, BATCH_NORMS) or (isinstance(network, nn.Module) and may_be_frozen_norm(network)):
         network = nn.Sequential(network)
     network = fresh_copy(with_plain_parameters(network)).eval()
-    norms = _find_norms(network)
-    if not norms:
+    if not any(isinstance(module, BATCH_NORMS) or keeps_statistics(module) for module in network.modules()):
         return network
     sample = as_inputs(sample)
     double = fresh_copy(network).double()
-    expected, dataflow = _reference(double, sample, norms)
-    norms = {name: norm for name, norm in norms.items() if name in dataflow.called}
+    norms = _find_norms(network)
     measure_affine_steps(double, sample, norms)
+    norms = {name: norm for name, norm in norms.items() if isinstance(norm, BATCH_NORMS) or has_affine_step(norm)}
+    expected, dataflow = _reference(double, sample, norms)
+    _check_functions(dataflow)
+    norms = {name: norm for name, norm in norms.items() if name in dataflow.called}
     for name, norm in norms.items():
         copy_affine_step(norm, double.get_submodule(name))
     for name, norm in norms.items():
@@ -87,6 +101,15 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
         del producers[culprit]
         difference = compare(_without_norms(double, largest, producers))
     return _without_norms(network, largest, producers)
+
+
+def _check_functions(dataflow: Dataflow) -> None:
+    if dataflow.statistics:
+        raise ValueError(
+            f"forward normalizes by torch.nn.functional.batch_norm with {sorted(dataflow.statistics)}, for which "
+            "nothing can be put in place, as it can be for a module: call one, such as the nn.BatchNorm2d that keeps "
+            "them, or a new one."
+        )
 
 
 def _check_finite(network: nn.Module) -> None:
@@ -167,10 +190,11 @@ def _relative_difference(value: npt.NDArray[Any], expected: npt.NDArray[np.float
 
 
 def _find_norms(network: nn.Module) -> dict[str, nn.Module]:
-    """Normalizations by name, without those within another."""
+    """Normalizations by name, without those within another, and what may be one."""
     found: dict[str, nn.Module] = {}
     for name, module in network.named_modules():
-        if isinstance(module, BATCH_NORMS) and not any(name.startswith(f"{outer}.") for outer in found):
+        is_norm = isinstance(module, BATCH_NORMS) or may_be_frozen_norm(module)
+        if is_norm and not any(name.startswith(f"{outer}.") for outer in found):
             found[name] = module
     return found
 

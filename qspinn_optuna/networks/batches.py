@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.misfit import misfit
+
 Inputs = Tensor | tuple[Tensor, ...]
 """What a network is called with: one tensor, or several, which are its arguments in this order."""
 
@@ -98,12 +100,15 @@ def call(network: nn.Module, inputs: Inputs) -> Any:
     """What the network puts out for its inputs.
 
     Raises:
-        ValueError: If the network fails on inputs of another type or device than its own.
+        ValueError: If the network fails on inputs of another type or device than its own, or a layer on another
+            number of features.
     """
     try:
         return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
-    except (RuntimeError, TypeError) as error:
-        remark = _mismatch(network, inputs, str(error))
+    except (RuntimeError, TypeError, ValueError) as error:
+        # SpikingJelly's layers look at the dimensions of sequences, which is a ValueError.
+        other = isinstance(error, ValueError)
+        remark = misfit(network, error) or ("" if other else _mismatch(network, inputs, str(error)))
         if remark:
             raise ValueError(f"The network does not take these inputs: {remark} The error was: {error}") from error
         raise

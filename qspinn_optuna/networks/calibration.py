@@ -349,7 +349,7 @@ def _input_spec(
     # Sums of very many inputs leave some bits to the weights.
     limit = SIMULATED_BITS + 1 - _WEIGHT_BITS_BESIDE_INPUTS - math.ceil(math.log2(fan_in))
     bits = max(2, min(_INPUT_BITS, limit))
-    count = elements_of_a_step(network, watch.few_samples)
+    count = elements_of_a_step(network, watch.few_samples, watch.sizes)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, bits, method, percentile)
 
 

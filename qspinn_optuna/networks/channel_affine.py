@@ -18,6 +18,9 @@ BATCH_NORMS: tuple[type[nn.Module], ...] = (
 )
 """Normalizations that are affine steps per channel once they are trained; those of tdBN and TEBN are subclasses."""
 
+_STATISTICS = ("running_mean", "running_var")
+"""Buffers of every normalization that is an affine step."""
+
 ACCUMULATOR_BITS = 24
 """Width of what a quantized :class:`ChannelAffine` puts out: what float32 holds exactly."""
 
@@ -153,6 +156,24 @@ class TemporalChannelAffine(ChannelAffine, base.MemoryModule):  # type: ignore[m
         return self._affine(x, self.scale[first], self.offset[first], 1)
 
 
+def keeps_statistics(module: nn.Module) -> bool:
+    """Whether a module has the buffers of batch normalization, whatever its class."""
+    return all(isinstance(module._buffers.get(name), Tensor) for name in _STATISTICS)
+
+
+def may_be_frozen_norm(module: nn.Module) -> bool:
+    """Whether a layer of another class than torch's may compute batch normalization by its running statistics.
+
+    Such as torchvision's ``FrozenBatchNorm2d``. What it computes is to be measured.
+    """
+    return not isinstance(module, BATCH_NORMS) and keeps_statistics(module) and not module._modules
+
+
+def has_affine_step(norm: nn.Module) -> bool:
+    """Whether :func:`set_affine_step` told what it computes."""
+    return _STEP in norm.__dict__
+
+
 def channel_dimension(module: Any) -> int:
     """The dimension of the channels in the input of a normalization, or of what stands for it."""
     step: AffineStep | None = module.__dict__.get(_STEP)
@@ -169,7 +190,7 @@ def set_affine_step(norm: nn.Module, step: AffineStep) -> None:
 
 def copy_affine_step(norm: nn.Module, other: nn.Module) -> None:
     """Let another normalization have the affine step that has been set, if one has been."""
-    if _STEP in norm.__dict__:
+    if has_affine_step(norm):
         other.__dict__[_STEP] = norm.__dict__[_STEP]
 
 
@@ -218,7 +239,7 @@ def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
     dtype = norm.bn_list[0].running_mean.dtype if through_time else norm.running_mean.dtype
     scale, offset = scale.to(dtype), offset.to(dtype)
     step_mode = getattr(norm, "step_mode", None)
-    if _STEP in norm.__dict__:
+    if has_affine_step(norm):
         affine = ChannelAffine(scale, offset, trained, bits)
         affine.dimension = channel_dimension(norm)
         return affine

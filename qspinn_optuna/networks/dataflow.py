@@ -43,11 +43,14 @@ class Dataflow(TorchFunctionMode):
 
     Attributes:
         called: Names of the normalizations that ran.
+        statistics: Names of the buffers by which functions normalize outside of these.
     """
 
     def __init__(self, network: nn.Module, norms: Iterable[str]) -> None:
         super().__init__()
         self.called: set[str] = set()
+        self.statistics: set[str] = set()
+        self._buffers = {id(buffer): name for name, buffer in network.named_buffers()}
         self._calls: dict[str, int] = {}
         self._takers: dict[tuple[str, int], set[str]] = {}
         self._used_elsewhere: set[str] = set()
@@ -84,6 +87,8 @@ class Dataflow(TorchFunctionMode):
         if self._within:
             return output
         inputs = list(tensors_in([args, kwargs or {}]))
+        if getattr(func, "__name__", "") == "batch_norm":
+            self.statistics |= {self._buffers[id(value)] for value in inputs if id(value) in self._buffers}
         origin = _Calls().union(*map(_origin, inputs))
         if not origin:
             return output

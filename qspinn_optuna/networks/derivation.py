@@ -22,6 +22,12 @@ class Derived:
 
     _parameter_quantizers: dict[str, ParameterQuantizer]
 
+    def get_parameter(self, target: str) -> nn.Parameter:
+        """The stored parameter that ``named_parameters`` gives, although a read of the attribute gives grid values."""
+        owner, _, name = target.rpartition(".")
+        stored: nn.Parameter | None = self.get_submodule(owner)._parameters.get(name)  # type: ignore[attr-defined]
+        return super().get_parameter(target) if stored is None else stored  # type: ignore[misc]
+
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         state = self.__dict__.copy()
         # States in the middle of a sequence may have gradients, with which they can be neither copied nor pickled.

@@ -20,6 +20,9 @@ from qspinn_optuna.networks.support import check_supported, has_parameters, has_
 from qspinn_optuna.networks.watching import join
 from qspinn_optuna.parameters import Family
 
+_THRESHOLDS = ("v_th", "vth")
+"""Short names of thresholds."""
+
 
 @dataclass(frozen=True)
 class NetworkParameter:
@@ -39,7 +42,9 @@ class NetworkParameter:
 def find_parameters(network: nn.Module, sample: Inputs | None = None) -> tuple[NetworkParameter, ...]:
     """Weights, biases, states, thresholds and decays of a network, in the order of its modules.
 
-    With a sample only what it reaches is listed, see :mod:`~.reach`; the rest is told in a warning.
+    With a sample only what it reaches is listed, see :mod:`~.reach`; the rest is told in a warning. What belongs to no
+    module is not listed: :func:`calibrate` adds "input", "layer.input" and "reciprocal.k" where the values that it sees
+    need them. A parameter that is called a threshold, such as a trained ``v_threshold``, is of that family.
 
     Args:
         network: Any torch network; states are those of SpikingJelly's ``MemoryModule``, the user's own included.
@@ -85,7 +90,7 @@ def listed_parameters(network: nn.Module, reach: Reach | None = None) -> tuple[N
         for own, parameter in module.named_parameters(recurse=False):
             counts = reached is None or id(parameter) in reached
             if counts and names.get(id(parameter)) == join(name, own):
-                family = Family.BIAS if own.endswith("bias") or _is_offset(module, own) else Family.WEIGHT
+                family = _family(module, own)
                 _check_filled(join(name, own), parameter)
                 found.append(NetworkParameter(join(name, own), family, parameter.numel()))
         if has_states(module) and (reach is None or name in reach.modules):
@@ -137,8 +142,11 @@ def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
         yield NetworkParameter(join(name, coefficient.name), coefficient.family, coefficient.values.numel())
 
 
-def _is_offset(module: nn.Module, own: str) -> bool:
-    return isinstance(module, ChannelAffine) and own == "offset"
+def _family(module: nn.Module, own: str) -> Family:
+    """The family of a stored parameter, by its name: trained thresholds are thresholds as constant ones are."""
+    if own.endswith("bias") or (isinstance(module, ChannelAffine) and own == "offset"):
+        return Family.BIAS
+    return Family.THRESHOLD if "thresh" in own or own in _THRESHOLDS else Family.WEIGHT
 
 
 def _learns_decay(module: nn.Module) -> bool:

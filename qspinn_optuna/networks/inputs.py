@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import ParameterQuantization
-from qspinn_optuna.networks.batches import Inputs, mapped, tensors
+from qspinn_optuna.networks.batches import Inputs, tensors
 from qspinn_optuna.networks.neurons import store_state
+from qspinn_optuna.networks.state_sizes import StateSizes
 from qspinn_optuna.networks.watching import run, watched
 
 INPUT = "input"
@@ -41,40 +42,47 @@ def on_grid(values: Tensor, bits: int = GRID_BITS) -> bool:
     return bool((codes == codes.round()).all())
 
 
-def elements_of_a_step(network: nn.Module, inputs: Inputs) -> int:
+def elements_of_a_step(network: nn.Module, inputs: Inputs, sizes: StateSizes) -> int:
     """Elements of the input that a device holds at a time: those of one sample at one time step.
 
-    A dimension is the batch if twice its length gives states of twice as many samples, and time if it gives more steps.
+    A dimension is time if twice its length gives more steps. Time that shares its dimension with the batch, or that the
+    network takes one length of only, is not seen: then it is all steps.
 
     Args:
         network: A supported network.
         inputs: A batch as the network takes it.
+        sizes: Tell which dimensions are the batch.
     """
-    samples, steps = _observed(network, inputs)
-    held = [one for one in tensors(inputs) if one.is_floating_point()]
-    if samples == 0:
-        return sum(one[0].numel() for one in held)
-    counts = [one.numel() for one in held]
-    for dimension in range(2):
+    steps = _steps(network, inputs)
+    given, samples = tensors(inputs), sizes.samples(inputs)
+    # Without states nothing is known of the batch.
+    batches = sizes.dimensions if len(sizes.dimensions) == len(given) else (0,) * len(given)
+    held = list(zip(given, batches, strict=True))
+    counts = [one.numel() if batch is None or batch >= one.ndim else one.numel() // samples for one, batch in held]
+    for time in range(max(one.ndim for one in given)):
+        longer = tuple(one if time == batch else _twice(one, time) for one, batch in held)
         try:
-            more_samples, more_steps = _observed(network, mapped(inputs, partial(_twice, dimension=dimension)))
+            more = _steps(network, longer if isinstance(inputs, tuple) else longer[0])
         except Exception:
+            # A network may refuse other lengths by any error.
             continue
-        if more_samples == 2 * samples or more_steps > steps:
-            pairs = zip(counts, held, strict=True)
-            counts = [count // one.shape[dimension] if dimension < one.ndim else count for count, one in pairs]
-    return sum(counts)
+        if more > steps:
+            counts = [
+                count // one.shape[time] if time != batch and time < one.ndim else count
+                for count, (one, batch) in zip(counts, held, strict=True)
+            ]
+    return sum(count for count, one in zip(counts, given, strict=True) if one.is_floating_point())
 
 
 def _twice(values: Tensor, dimension: int) -> Tensor:
     return torch.cat([values, values], dimension) if dimension < values.ndim else values
 
 
-def _observed(network: nn.Module, inputs: Inputs) -> tuple[int, int]:
-    """Samples and time steps of the states of a run; none if there are no states."""
-    seen: dict[str, list[int]] = {}
-    run(watched(network, lambda name, value: seen.setdefault(name, []).append(len(value))), inputs)
-    return max((max(sizes) for sizes in seen.values()), default=0), max(map(len, seen.values()), default=0)
+def _steps(network: nn.Module, inputs: Inputs) -> int:
+    """Most time steps that a state takes in a run; none if there are no states."""
+    seen: Counter[str] = Counter()
+    run(watched(network, lambda name, _: seen.update([name])), inputs)
+    return max(seen.values(), default=0)
 
 
 def is_input(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The affine step of a normalization whose class has a ``forward`` of the user's, found by what it puts out."""
+"""The affine step of a normalization whose class is, or has a ``forward``, of the user's, found by what it puts out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.channel_affine import AffineStep, channel_dimension, scale_and_offset, set_affine_step
+from qspinn_optuna.networks.channel_affine import (
+    AffineStep,
+    channel_dimension,
+    may_be_frozen_norm,
+    scale_and_offset,
+    set_affine_step,
+)
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import same_draws
 from qspinn_optuna.networks.watching import fresh_copy
@@ -51,8 +57,10 @@ def measure_affine_steps(network: nn.Module, sample: Any, norms: Mapping[str, nn
     for handle in handles:
         handle.remove()
     for name, x in inputs.items():
+        if getattr(norms[name], "running_var", None) is None:
+            continue
         step = _measured(network.get_submodule(name), x.double())
-        if step is not None and norms[name].running_var is not None and not _is_of_class(norms[name], step):
+        if step is not None and not _is_of_class(norms[name], step):
             set_affine_step(norms[name], step)
 
 
@@ -70,7 +78,7 @@ def _measured(norm: Any, x: Tensor) -> AffineStep | None:
             return None
     first = channel_dimension(norm)
     for dimension in sorted(range(x.ndim), key=lambda each: (each != first, each)):
-        if x.shape[dimension] == norm.num_features:
+        if x.shape[dimension] == norm.running_mean.numel():
             rows = [value.movedim(dimension, 0).flatten(1) for value in (both - offset, offset)]
             if all(torch.allclose(row, row[:, :1], rtol=_CLOSE, atol=_CLOSE) for row in rows):
                 return AffineStep(rows[0][:, 0].clone(), rows[1][:, 0].clone(), dimension)
@@ -79,6 +87,8 @@ def _measured(norm: Any, x: Tensor) -> AffineStep | None:
 
 def _is_of_class(norm: Any, step: AffineStep) -> bool:
     """Whether it is what the normalization's class says."""
+    if may_be_frozen_norm(norm):
+        return False
     scale, offset = scale_and_offset(norm)
     return (
         step.dimension == channel_dimension(norm)

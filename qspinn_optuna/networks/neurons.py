@@ -69,7 +69,9 @@ class _FixedPointStep(DetachableStates):
     ) -> tuple[object, ...]:
         x = inputs[0][0] if step_mode == "m" else inputs[0]
         return tuple(
-            value.to(x) if isinstance(value, Tensor) and value.shape == x.shape else torch.full_like(x, start)
+            value.to(x)
+            if isinstance(value, Tensor) and value.shape == x.shape
+            else torch.full_like(x, value if isinstance(value, float) else start)
             for value, start in zip(states, self._memories_rv.values(), strict=True)  # type: ignore[attr-defined]
         )
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import functools
+import sys
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from qspinn_optuna.networks.nested import map_leaves
+from qspinn_optuna.networks.nested import map_leaves, tensors_in
 from qspinn_optuna.networks.watching import run
+
+_LIBRARIES = ("torch", "spikingjelly", __name__.partition(".")[0])
+"""Packages whose code has to know the type that a tensor has."""
 
 
 class DoublePrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -46,6 +52,26 @@ class DoublePrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return output if written else map_leaves(output, _widened)
 
 
+class DeclaredSingle(TorchFunctionMode):
+    """A context in which code of the network's own takes tensors of float64 for float32.
+
+    So that its checks hold, and what it chooses by the type is what it chooses in float32. It is told of ``x.dtype``
+    and ``x.type()``; ``isinstance(x, torch.FloatTensor)`` cannot be answered for torch.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute one operation, or read one attribute."""
+        output = func(*args, **(kwargs or {}))
+        if output is not torch.float64 and func is not Tensor.type:
+            return output
+        asking: str = sys._getframe(1).f_globals.get("__name__", "")
+        if asking.partition(".")[0] in _LIBRARIES:
+            return output
+        if output is torch.float64:
+            return torch.float32
+        return output.replace("DoubleTensor", "FloatTensor") if isinstance(output, str) else output
+
+
 def run_in_double(network: nn.Module, inputs: Any) -> Any:
     """The output of one forward pass in float64, from fresh states.
 
@@ -57,9 +83,11 @@ def run_in_double(network: nn.Module, inputs: Any) -> Any:
         ValueError: If ``forward`` fails, such as for a check of types.
     """
     network = network.double()
+    # Of inputs in float64, checks for float32 fail in any case.
+    single = not any(value.dtype == torch.float64 for value in tensors_in(inputs))
     inputs = map_leaves(inputs, _double)
     try:
-        with DoublePrecision():
+        with DeclaredSingle() if single else nullcontext(), DoublePrecision():
             return run(network, inputs)
     except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
         raise ValueError(

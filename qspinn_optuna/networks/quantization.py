@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.networks.assignment import store_assigned
 from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.coefficients import coefficients
 from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
@@ -48,13 +49,15 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     update, and compared once a forward pass; what is written by way of ``.data`` in the middle of a pass is noticed by
     the next one.
 
-    States are rounded and saturated after every step, fresh and reset ones too. Neurons that are linear between spikes
+    States are rounded and saturated after every step, fresh and reset ones too, and where code outside of the step
+    assigns them (``lif.v = lif.v * 0.5``). Neurons that are linear between spikes
     (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
     see :mod:`~qspinn_optuna.networks.integrate_and_fire`; others run their own float code, and only the results are
     rounded. The input is rounded where it enters, and averages are sums times a factor, if ``config`` names them; see
     :func:`calibrate`. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then
     read as they are.
 
+    ``get_parameter`` of the copy gives the float parameters too; that of a container within it does not find them.
     ``copy.deepcopy``, ``pickle``, ``torch.save``, ``state_dict`` and SpikingJelly's ``reset_net`` and
     ``set_step_mode`` work as before; ``load_state_dict`` needs a network that was quantized by the same ``config``.
 
@@ -103,6 +106,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         if isinstance(module, ChannelAffine):
             module.in_fixed_point = True
     _quantize_entry(network, config, generators)
+    if not isinstance(network, Derived):
+        derive(network)  # for its get_parameter
     mark_passes(network)
     functional.invalidate_reset_cache(network)
     return network
@@ -267,3 +272,4 @@ def _quantize_stateful(
         quantize_neuron(module, NeuronQuantization(name, states, decays, generator))
     else:
         transform_states(module, _RoundedStates(name, states, generator), quantizers=own)
+    store_assigned(module)

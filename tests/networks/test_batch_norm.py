@@ -529,6 +529,59 @@ def test_normalization_with_a_forward_of_the_users_is_measured(norm: nn.Module, 
     assert torch.allclose(folded[1](spikes), network[1](spikes), atol=1e-6)  # type: ignore[index]
 
 
+class FrozenNorm(nn.Module):
+    """[batch, channels, ...], with all that it computes with in buffers, as torchvision's has it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for name in ("weight", "bias", "running_mean"):
+            self.register_buffer(name, torch.randn(channels))
+        self.register_buffer("running_var", torch.rand(channels) + 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        scale = self.weight.reshape(shape) * (self.running_var.reshape(shape) + 1e-5).rsqrt()  # type: ignore[operator]
+        return x * scale + (self.bias.reshape(shape) - self.running_mean.reshape(shape) * scale)  # type: ignore[operator]
+
+
+class TrainedNorm(FrozenNorm):
+    """Its weight and bias are parameters; it normalizes by a function of torch's, with the channels last."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        for name in ("weight", "bias"):
+            values: Any = self._buffers.pop(name)
+            self.register_parameter(name, nn.Parameter(values))
+
+    def forward(self, x: Tensor) -> Tensor:
+        values: Any = (self.running_mean, self.running_var, self.weight, self.bias)
+        return nn.functional.batch_norm(x.movedim(-1, 1), *values).movedim(1, -1)
+
+
+@pytest.mark.parametrize(("norm", "last"), [(FrozenNorm, False), (TrainedNorm, True)])
+def test_normalization_of_any_class_is_told_by_its_statistics(norm: Any, last: bool) -> None:
+    torch.manual_seed(30)
+    neurons = neuron.IFNode(v_threshold=0.5), neuron.IFNode(v_threshold=0.125)
+    network = nn.Sequential(nn.Conv2d(2, 5, 3), norm(5), neurons[0], norm(5), neurons[1])
+    if last:
+        network[0] = nn.Linear(5, 5)
+    x = 2 * torch.randn(4, *((3, 3, 5) if last else (2, 6, 6)))
+    folded = fold_batch_norm(network, x)
+    check_same(network, folded, x)
+    assert affine_steps(folded) == ["3"]
+    assert not list(folded.buffers())
+    assert {parameter.name for parameter in find_parameters(folded)} >= {"3.scale", "3.offset"}
+
+
+def test_what_keeps_statistics_and_is_no_normalization_stays() -> None:
+    class Clipping(FrozenNorm):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.clamp(max=float(self.running_var.max()))  # type: ignore[operator]
+
+    network = nn.Sequential(nn.Linear(3, 4), Clipping(4), nn.BatchNorm1d(4))
+    assert isinstance(fold_batch_norm(network, torch.randn(5, 3))[1], Clipping)  # type: ignore[index]
+
+
 # Refused ------------------------------------------------------------------------------------------------------------
 
 
@@ -536,6 +589,25 @@ def test_normalization_without_running_statistics_is_refused() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
     with pytest.raises(ValueError, match=r"^1 \(BatchNorm1d\) keeps no running statistics"):
         fold_batch_norm(network, torch.randn(5, 3))
+
+
+@pytest.mark.parametrize("module", [True, False])
+def test_normalization_by_a_function_is_refused_with_the_names_of_its_statistics(module: bool) -> None:
+    class ByFunction(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 4)
+            self.bn = nn.BatchNorm1d(4) if module else nn.Identity()
+            if not module:
+                self.register_buffer("running_mean", torch.zeros(4))
+                self.register_buffer("running_var", torch.ones(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            owner: Any = self.bn if module else self
+            return nn.functional.batch_norm(super().forward(x), owner.running_mean, owner.running_var)
+
+    names = r"\['bn\.running_mean', 'bn\.running_var'\]" if module else r"\['running_mean', 'running_var'\]"
+    with pytest.raises(ValueError, match=rf"^forward normalizes by torch\.nn\.functional\.batch_norm with {names}"):
+        fold_batch_norm(ByFunction(), torch.randn(5, 3))
 
 
 class Clipped(nn.BatchNorm1d):

@@ -272,6 +272,35 @@ def test_time_constants_made_of_parameters_are_trained() -> None:
     assert {parameter.name for parameter in find_parameters(network)} == {"0.rate", "0.v", "0.threshold"}
 
 
+class TrainedThreshold(base.MemoryModule):  # type: ignore[misc]
+    """Called as users call it, with a gain beside it."""
+
+    v: Any
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.register_memory("v", 0.0)
+        self.own = name
+        self.register_parameter(name, nn.Parameter(torch.full((5,), 0.75)))
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        self.v = self.v + self.gain * x
+        spikes: Tensor = (self.v >= getattr(self, self.own)).float()
+        return spikes
+
+
+@pytest.mark.parametrize("name", ["v_threshold", "threshold", "thresh", "v_th", "vth"])
+def test_trained_thresholds_are_of_the_family_of_thresholds(name: str) -> None:
+    network = nn.Sequential(TrainedThreshold(name))
+    expected = {f"0.{name}": (Family.THRESHOLD, 5), "0.gain": (Family.WEIGHT, 1), "0.v": (Family.MEMBRANE, 5)}
+    for found in (find_parameters(network, eighths(3, 5)), calibrate(network, [eighths(3, 5)])):
+        assert {parameter.name: (parameter.family, parameter.count) for parameter in found} == expected
+    frozen = freeze_network(quantize_network(network, config_of(network)))
+    check_exact(frozen, eighths(3, 5))
+    assert on_grid(frozen.get_parameter(f"0.{name}"), FORMATS[Family.THRESHOLD])
+
+
 class OwnNumbers(base.MemoryModule):  # type: ignore[misc]
     decay_names = ("decay",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -117,6 +118,42 @@ class Repeated(nn.Module):
 )
 def test_a_device_holds_one_step_of_one_sample(network: nn.Module, shape: tuple[int, ...]) -> None:
     assert specs_of(network, gaussian(*shape), method=RangeMethod.MIN_MAX)["input"].count == 6
+
+
+class Rearranged(nn.Module):
+    """Takes inputs of any layout, and makes [steps, batch, inputs] of them, or steps of [batch, inputs]."""
+
+    def __init__(self, rearrange: Callable[[Tensor], Tensor], step_mode: str = "m") -> None:
+        super().__init__()
+        self.rearrange, self.step_mode = rearrange, step_mode
+        self.network = make_network(step_mode)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.rearrange(x)
+        return self.network(x) if self.step_mode == "m" else torch.stack([self.network(one) for one in x])
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize(
+    ("rearrange", "shape", "count"),
+    [
+        (lambda x: x.permute(2, 0, 1), (5, 6, 4), 6),
+        (lambda x: x.permute(0, 2, 1), (4, 6, 5), 6),
+        (lambda x: x.permute(2, 1, 0), (6, 5, 4), 6),
+        (lambda x: x.squeeze(1).transpose(0, 1), (5, 1, 4, 6), 6),
+        (lambda x: x.flatten(0, 1).expand(4, -1, -1), (5, 7, 6), 7 * 6),
+        (lambda x: x.view(-1, 4, 6).transpose(0, 1), (5 * 4, 6), 4 * 6),
+        (lambda x: x.flatten(1).unsqueeze(0), (5, 2, 3), 6),
+    ],
+    ids=["steps last", "batch last", "reversed", "rows", "tokens", "folded steps", "no steps"],
+)
+def test_a_device_holds_one_step_of_one_sample_in_any_layout(
+    rearrange: Callable[[Tensor], Tensor], shape: tuple[int, ...], count: int, step_mode: str
+) -> None:
+    """Steps that are folded into the batch are held at once: nothing tells them from tokens."""
+    batches = [(gaussian(*shape), torch.zeros(5, dtype=torch.int64))]
+    specs = calibrate(Rearranged(rearrange, step_mode), batches, RangeMethod.MIN_MAX)
+    assert next(spec for spec in specs if spec.name == "input").count == count
 
 
 @pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.TRUNCATION])

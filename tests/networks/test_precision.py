@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import QFormat, Rounding
-from qspinn_optuna.networks import check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.precision import DoublePrecision, run_in_double
+from qspinn_optuna.networks import check_exact, fold_batch_norm, freeze_network, quantize_network
+from qspinn_optuna.networks.precision import DeclaredSingle, DoublePrecision, run_in_double
 from tests.networks.builders import config_of, eighths
 
 
@@ -140,15 +140,63 @@ def test_float64_is_computed_in_float64_and_draws_are_those_of_float32() -> None
     assert torch.zeros(1).dtype == torch.float32
 
 
-def test_forwards_that_refuse_float64_are_refused_with_their_reason() -> None:
-    class Strict(Base):
+class Strict(Base):
+    """Refuses float64, each layer too, and chooses a constant by the type."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.dtype == torch.float32
+        assert x.type() == "torch.FloatTensor"
+        current = self.linear(x)
+        if current.dtype not in (torch.float32, torch.bfloat16):
+            raise TypeError("current must be float32")
+        assert self.linear.weight.dtype is torch.float32
+        smallest = {torch.float32: 0.25, torch.float64: 0.125}[x.dtype]
+        spikes: Tensor = self.node(current + torch.full((3,), smallest, dtype=x.dtype))
+        return spikes
+
+
+def test_checks_for_float32_hold_in_what_is_computed_in_float64() -> None:
+    network, inputs = frozen(Strict()), eighths(5, 4)
+    check_exact(network, inputs)
+    assert run_in_double(network, inputs).dtype == torch.float64
+    assert torch.equal(run_in_double(frozen(Strict()), inputs), frozen(Strict())(inputs).double())
+    large = torch.tensor([3.0])
+    with DeclaredSingle(), DoublePrecision():
+        kept = (large.double() / 7).to(large.dtype)
+        assert kept.dtype == torch.float32
+    assert float(kept) == 3 / 7
+
+
+def test_networks_that_are_given_float64_are_told_so() -> None:
+    class Double(Base):
         def forward(self, x: Tensor) -> Tensor:
-            if x.dtype != torch.float32:
+            assert x.dtype == torch.float64
+            return self.spikes(x)
+
+    assert run_in_double(Double(), eighths(5, 4).double()).dtype == torch.float64
+
+
+def test_a_network_with_a_check_for_float32_is_folded() -> None:
+    class Checked(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.dtype == torch.float32
+            y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return y
+
+    network = Checked(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval()
+    inputs = eighths(5, 4)
+    assert torch.allclose(fold_batch_norm(network, inputs)(inputs), network(inputs))
+
+
+def test_forwards_that_refuse_float64_are_refused_with_their_reason() -> None:
+    class Stricter(Base):
+        def forward(self, x: Tensor) -> Tensor:
+            if not isinstance(x, torch.FloatTensor):
                 raise TypeError("x must be float32")
             return self.spikes(x)
 
     with pytest.raises(ValueError, match=r"^network must run .* in float64 .* TypeError: x must be float32"):
-        check_exact(frozen(Strict()), eighths(5, 4))
+        check_exact(frozen(Stricter()), eighths(5, 4))
 
 
 class Unseeded(Base):

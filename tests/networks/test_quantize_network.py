@@ -207,6 +207,21 @@ def test_state_dicts_keep_names_and_masters() -> None:
 # Resets and step modes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("freeze", [False, True])
+def test_parameters_are_got_by_the_names_that_they_have(freeze: bool) -> None:
+    network = freeze_network(quantized()) if freeze else quantized()
+    names = dict(network.named_parameters())
+    assert names
+    for copied in (network, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        for name, parameter in copied.named_parameters():
+            assert copied.get_parameter(name) is parameter
+            owner, _, own = name.rpartition(".")
+            assert copied.get_submodule(owner).get_parameter(own) is parameter
+    for missing in ("0.none", "9.weight", "0"):
+        with pytest.raises(AttributeError):
+            network.get_parameter(missing)
+
+
 @pytest.mark.parametrize("make", [neuron.IFNode, neuron.LIFNode, neuron.EIFNode, neuron.IzhikevichNode])
 def test_resets_put_states_on_the_grid(make: Callable[..., nn.Module]) -> None:
     """-0.13 is no multiple of 1/16."""

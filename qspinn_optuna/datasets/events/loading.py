@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from zipfile import BadZipFile
 from qspinn_optuna.datasets.events.gestures import GESTURES
 from qspinn_optuna.datasets.events.preparation import CarefulPreparation
 from qspinn_optuna.datasets.events.recording import EventRecording
-from qspinn_optuna.datasets.events.spikingjelly_import import import_spikingjelly_datasets
 from qspinn_optuna.datasets.events.trials import save_trials
 from qspinn_optuna.vocabulary import Vocabulary
+
+_SPIKINGJELLY = "spikingjelly.datasets"
+"""Imported when it is needed, since that is slow; see :mod:`~qspinn_optuna.import_guard`."""
 
 
 class EventDataset(Vocabulary):
@@ -81,7 +84,7 @@ def _read(opened: Any, path: Path, label: int) -> EventRecording:
 
 def _class_of(dataset: EventDataset) -> Any:
     """SpikingJelly's class with the careful preparation, created here because its import is slow."""
-    datasets = import_spikingjelly_datasets()
+    datasets = importlib.import_module(_SPIKINGJELLY)
     if dataset is EventDataset.NMNIST:
         return type("CarefulNMNIST", (_NamedArchives, CarefulPreparation, datasets.NMNIST), {})
     return type("CarefulDVS128Gesture", (_FastTrials, CarefulPreparation, datasets.DVS128Gesture), {})
@@ -105,4 +108,4 @@ class _FastTrials:
     @classmethod
     def create_raw_from_extracted(cls, extract_root: Path, raw_root: Path) -> None:
         """Save the trials of the extracted archive, compressed unless SpikingJelly is set not to."""
-        save_trials(extract_root / "DvsGesture", raw_root, import_spikingjelly_datasets().utils.np_savez)
+        save_trials(extract_root / "DvsGesture", raw_root, importlib.import_module(_SPIKINGJELLY).utils.np_savez)

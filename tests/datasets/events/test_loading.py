@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import pytest
 from qspinn_optuna.datasets import EventDataset, EventRecording, iterate_recordings, load_recordings
 from qspinn_optuna.datasets.events import trials
 from qspinn_optuna.datasets.events.manifest import md5_of
-from qspinn_optuna.datasets.events.spikingjelly_import import import_spikingjelly_datasets
 from tests.datasets.events.gesture_archive import HEADER, NAMES, GestureArchive, content_of, some_events
 
+datasets = importlib.import_module("spikingjelly.datasets")
 GESTURE, NMNIST = EventDataset.DVS_GESTURE, EventDataset.NMNIST
 
 
@@ -64,7 +65,7 @@ def test_gestures_are_cut_sorted_and_labeled_by_number(tmp_path: Path) -> None:
 def test_what_is_saved_is_what_spikingjelly_saves(tmp_path: Path) -> None:
     root = GestureArchive().write(tmp_path / "ours")
     load_recordings(GESTURE, root, train=True)
-    gesture = import_spikingjelly_datasets().DVS128Gesture
+    gesture = datasets.DVS128Gesture
     shutil.unpack_archive(root / "download" / NAMES[0], tmp_path / "extract")
     theirs, ours = tmp_path / "theirs", root / "events_np"
     theirs.mkdir()
@@ -84,7 +85,7 @@ def test_spikingjelly_takes_the_folder_for_its_own_and_makes_frames(tmp_path: Pa
     # SpikingJelly's own class needs recordings of every class that has a folder.
     for folder in [path for path in (root / "events_np").glob("*/*") if not list(path.iterdir())]:
         folder.rmdir()
-    gesture = import_spikingjelly_datasets().DVS128Gesture
+    gesture = datasets.DVS128Gesture
     frames = gesture(root, train=False, data_type="frame", frames_number=2, split_by="number")
     assert [(frame.shape, label) for frame, label in frames] == [((2, 2, 128, 128), 0)] * 2
     assert frames[0][0].sum() == len(load_recordings(GESTURE, root, train=False)[0])
@@ -136,7 +137,7 @@ def test_digits_are_unpacked_from_their_archives_and_other_files_left_alone(
                 archive.writestr(f"{part}/{label}/00001.bin", bytes([3, 4, 128, 1, 2, 5, 6, 0, 1, label + 3]))
     (download / "README.txt").write_text("mine")
     checksums = [(name, "", md5_of(download / name)) for name in ("Train.zip", "Test.zip")]
-    monkeypatch.setattr(import_spikingjelly_datasets().NMNIST, "resource_url_md5", classmethod(lambda _: checksums))
+    monkeypatch.setattr(datasets.NMNIST, "resource_url_md5", classmethod(lambda _: checksums))
     first, second = load_recordings(NMNIST, tmp_path, train=True)
     assert (first.label, second.label) == (0, 7)
     np.testing.assert_array_equal(second.t, [258, 266])
@@ -164,10 +165,9 @@ def test_recordings_are_read_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_data_sets_know_their_classes_and_sensors() -> None:
-    classes = import_spikingjelly_datasets()
     assert (len(GESTURE.class_names), len(NMNIST.class_names)) == (11, 10)
-    assert GESTURE.sensor == classes.DVS128Gesture.get_H_W()
-    assert NMNIST.sensor == classes.NMNIST.get_H_W()
+    assert GESTURE.sensor == datasets.DVS128Gesture.get_H_W()
+    assert NMNIST.sensor == datasets.NMNIST.get_H_W()
     with pytest.raises(ValueError, match=r"'dvs-gesture', 'nmnist'.*got 'mnist'"):
         load_recordings("mnist", ".", train=True)
 
