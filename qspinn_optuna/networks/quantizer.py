@@ -75,15 +75,15 @@ class ParameterQuantizer:
         fmt = self.quantization.format
         at_once = put_on_grid(values, self.quantization, seen)
         if at_once is not None:
-            grid, low, high = at_once
-            return _Known(seen, grid, _inside(values, low, high, fmt))
+            grid, fits = at_once
+            return _Known(seen, grid, None if fits else _inside(values, fmt))
         # Draws are made on the CPU, so that they are the same for every device.
         try:
             grid = quantize(values.cpu(), fmt, self.quantization.rounding, self.generator)
         except ValueError as error:
             raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
-        low, high = (float(end) for end in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
-        return _Known(seen.copy_(values), grid.to(values.device), _inside(values, low, high, fmt))
+        inside = _inside(values, fmt)
+        return _Known(seen.copy_(values), grid.to(values.device), None if bool(inside.all()) else inside)
 
 
 class _Known:
@@ -203,10 +203,8 @@ def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     return grid + (kept - kept.detach())
 
 
-def _inside(values: Tensor, low: float, high: float, fmt: QFormat) -> Tensor | None:
-    """Where values from ``low`` to ``high`` are within the range of a format; None if all are."""
-    if fmt.min <= low and high <= fmt.max:
-        return None
+def _inside(values: Tensor, fmt: QFormat) -> Tensor:
+    """Where values are within the range of a format."""
     return (values >= fmt.min) & (values <= fmt.max)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,17 @@ _SMALLEST = 1 << 15
 _EXACT_BITS = 24
 """Widest format whose codes float32 holds."""
 
+_INFINITY = np.int32(0x7F800000)
+"""Bits of infinity in float32; those of a finite number without its sign are less, those of NaN more."""
+
+_MAGNITUDE = np.int32(0x7FFFFFFF)
+"""All bits of a float32 number but its sign."""
+
 _Floats = npt.NDArray[np.float32]
 
 
-def put_on_grid(
-    values: Tensor, quantization: ParameterQuantization, seen: Tensor
-) -> tuple[Tensor, float, float] | None:
-    """:func:`~qspinn_optuna.fixed_point.quantize`, and a copy of the values, and their range, all at once.
+def put_on_grid(values: Tensor, quantization: ParameterQuantization, seen: Tensor) -> tuple[Tensor, bool] | None:
+    """:func:`~qspinn_optuna.fixed_point.quantize`, and a copy of the values, and whether they fit, all at once.
 
     Args:
         values: Of a parameter.
@@ -33,8 +36,8 @@ def put_on_grid(
         seen: Where the copy is written; of the shape and type of ``values``.
 
     Returns:
-        Grid values, smallest and largest value; None if the kernel does not serve them: small arrays, draws, other
-        types or devices than float32 on the CPU, values that are not finite.
+        Grid values, and whether all values are within the range of the format; None if the kernel does not serve
+        them: small arrays, draws, other types or devices than float32 on the CPU, values that are not finite.
     """
     fmt = quantization.format
     serves = (
@@ -54,15 +57,21 @@ def put_on_grid(
     arrays: list[Any] = [tensor.view(-1).numpy() for tensor in (values, seen, grid)]
     arguments: list[Any] = [np.float32(c) for c in (2.0**fmt.fraction_bits, fmt.resolution, fmt.min_code, fmt.max_code)]
     kernel: Any = _put_on_grid
-    low, high = kernel(*arrays, *arguments, quantization.rounding is Rounding.NEAREST)
-    return (grid, low, high) if math.isfinite(low) and math.isfinite(high) else None
+    fits, finite = kernel(*arrays, *arguments, quantization.rounding is Rounding.NEAREST)
+    return (grid, fits) if finite else None
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _put_on_grid(
     values: _Floats, seen: _Floats, grid: _Floats, scale: Any, resolution: Any, first: Any, last: Any, nearest: bool
-) -> tuple[float, float]:
-    low, high, nan = values[0], values[0], False
+) -> tuple[bool, bool]:
+    """Whether all values are within the range, and whether all are finite.
+
+    NOTE: both are kept in integers, since compilers do not vectorize the smallest and largest of floats, for NaN.
+    """
+    low, high = first * resolution, last * resolution
+    bits = values.view(np.int32)
+    beyond, largest = np.int32(0), np.int32(0)
     for index in range(values.size):
         value = values[index]
         seen[index] = value
@@ -70,7 +79,10 @@ def _put_on_grid(
         code = np.floor(scaled)
         if nearest:
             code += np.float32(1.0) if scaled - code >= np.float32(0.5) else np.float32(0.0)
-        grid[index] = min(max(code, first), last) * resolution
-        low, high = min(low, value), max(high, value)
-        nan |= np.isnan(value)
-    return (np.nan, np.nan) if nan else (float(low), float(high))
+        code = code if code >= first else first
+        code = code if code <= last else last
+        grid[index] = code * resolution
+        beyond |= np.int32(value < low) | np.int32(value > high)
+        magnitude = bits[index] & _MAGNITUDE
+        largest = magnitude if magnitude > largest else largest
+    return beyond == 0, largest < _INFINITY

@@ -277,10 +277,24 @@ def test_large_parameters_are_put_on_the_same_grid(fmt: QFormat, rounding: Round
     seen = torch.zeros_like(values)
     at_once = put_on_grid(values, ParameterQuantization(fmt, rounding), seen)
     assert at_once is not None
-    grid, low, high = at_once
-    assert torch.equal(grid, quantize(values, fmt, rounding))
+    grid, fits = at_once
+    # The bits, so that zeros have the same sign too.
+    assert torch.equal(grid.view(torch.int32), quantize(values, fmt, rounding).view(torch.int32))
     assert torch.equal(seen, values)
-    assert (low, high) == (float(values.min()), float(values.max()))
+    assert not fits
+
+
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("place", [0, 39_998, -1])
+def test_large_parameters_fit_a_format_up_to_its_ends(place: int, end: str) -> None:
+    fmt = QFormat(0, 4)
+    values = torch.zeros(40_000)
+    for outward, expected in ((False, True), (True, False)):
+        last = torch.tensor(getattr(fmt, end))
+        values[place] = last.nextafter(2 * last) if outward else last
+        at_once = put_on_grid(values, ParameterQuantization(fmt, Rounding.NEAREST), torch.empty_like(values))
+        assert at_once is not None
+        assert at_once[1] is expected
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
