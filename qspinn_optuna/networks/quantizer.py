@@ -73,7 +73,7 @@ class ParameterQuantizer:
 
     def _computed(self, values: Tensor, seen: Tensor) -> _Known:
         fmt = self.quantization.format
-        at_once = put_on_grid(values, self.quantization, seen)
+        at_once = put_on_grid(values, self.quantization, seen, self.generator)
         if at_once is not None:
             grid, fits = at_once
             return _Known(seen, grid, None if fits else _inside(values, fmt))

@@ -11,9 +11,13 @@ from numba import njit
 from torch import Tensor
 
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.fixed_point.integer_rounding import NEAREST, ROUNDING_NUMBERS, STOCHASTIC
 
 _SMALLEST = 1 << 15
 """Elements from which the kernel is worth its compilation."""
+
+_CHUNK = 1 << 15
+"""Elements that get their draws at a time: draws stay in the cache until they are used."""
 
 _EXACT_BITS = 24
 """Widest format whose codes float32 holds."""
@@ -27,17 +31,20 @@ _MAGNITUDE = np.int32(0x7FFFFFFF)
 _Floats = npt.NDArray[np.float32]
 
 
-def put_on_grid(values: Tensor, quantization: ParameterQuantization, seen: Tensor) -> tuple[Tensor, bool] | None:
+def put_on_grid(
+    values: Tensor, quantization: ParameterQuantization, seen: Tensor, generator: torch.Generator
+) -> tuple[Tensor, bool] | None:
     """:func:`~qspinn_optuna.fixed_point.quantize`, and a copy of the values, and whether they fit, all at once.
 
     Args:
         values: Of a parameter.
         quantization: Format and rounding.
         seen: Where the copy is written; of the shape and type of ``values``.
+        generator: Source of the draws, which are those of ``quantize``.
 
     Returns:
-        Grid values, and whether all values are within the range of the format; None if the kernel does not serve
-        them: small arrays, draws, other types or devices than float32 on the CPU, values that are not finite.
+        Grid values, and whether all values are within the range of the format; None, and nothing drawn, if the kernel
+        does not serve them: small arrays, other types or devices than float32 on the CPU, values that are not finite.
     """
     fmt = quantization.format
     serves = (
@@ -46,7 +53,6 @@ def put_on_grid(values: Tensor, quantization: ParameterQuantization, seen: Tenso
         and values.device.type == "cpu"
         and values.is_contiguous()
         and seen.is_contiguous()
-        and quantization.rounding is not Rounding.STOCHASTIC
         and fmt.bits <= _EXACT_BITS
         # Smaller scales may make a negative number zero, larger ones are no float32.
         and 0 <= fmt.fraction_bits <= _EXACT_BITS
@@ -56,19 +62,43 @@ def put_on_grid(values: Tensor, quantization: ParameterQuantization, seen: Tenso
     grid = torch.empty_like(values)
     arrays: list[Any] = [tensor.view(-1).numpy() for tensor in (values, seen, grid)]
     arguments: list[Any] = [np.float32(c) for c in (2.0**fmt.fraction_bits, fmt.resolution, fmt.min_code, fmt.max_code)]
+    arguments.append(ROUNDING_NUMBERS[quantization.rounding])
     kernel: Any = _put_on_grid
-    fits, finite = kernel(*arrays, *arguments, quantization.rounding is Rounding.NEAREST)
-    return (grid, fits) if finite else None
+    if quantization.rounding is not Rounding.STOCHASTIC:
+        fits, finite = kernel(*arrays, np.empty(0, np.float32), *arguments)
+        return (grid, fits) if finite else None
+    before = generator.get_state()
+    draws = torch.empty(_CHUNK)
+    fits = finite = True
+    for start in range(0, values.numel(), _CHUNK):
+        parts = [array[start : start + _CHUNK] for array in arrays]
+        # The numbers of one torch.rand for all of the values, in their order.
+        part_draws = draws[: parts[0].size].uniform_(generator=generator).numpy()
+        part_fits, part_finite = kernel(*parts, part_draws, *arguments)
+        fits, finite = fits and part_fits, finite and part_finite
+    if not finite:
+        generator.set_state(before)
+        return None
+    return grid, fits
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _put_on_grid(
-    values: _Floats, seen: _Floats, grid: _Floats, scale: Any, resolution: Any, first: Any, last: Any, nearest: bool
+    values: _Floats,
+    seen: _Floats,
+    grid: _Floats,
+    draws: _Floats,
+    scale: Any,
+    resolution: Any,
+    first: Any,
+    last: Any,
+    rounding: int,
 ) -> tuple[bool, bool]:
-    """Whether all values are within the range, and whether all are finite.
+    """Whether all values are within the range, and whether all are finite; ``draws`` are of stochastic rounding only.
 
     NOTE: both are kept in integers, since compilers do not vectorize the smallest and largest of floats, for NaN.
     """
+    zero, half, one = np.float32(0.0), np.float32(0.5), np.float32(1.0)
     low, high = first * resolution, last * resolution
     bits = values.view(np.int32)
     beyond, largest = np.int32(0), np.int32(0)
@@ -76,9 +106,17 @@ def _put_on_grid(
         value = values[index]
         seen[index] = value
         scaled = value * scale
-        code = np.floor(scaled)
-        if nearest:
-            code += np.float32(1.0) if scaled - code >= np.float32(0.5) else np.float32(0.0)
+        if rounding == STOCHASTIC:
+            # The floor of the value plus the draw as if it had all its digits, as quantize has it.
+            code = np.trunc(scaled)
+            remainder, draw = scaled - code, draws[index]
+            code += one if remainder >= one - draw else zero
+            code -= one if remainder < -draw else zero
+        else:
+            code = np.floor(scaled)
+            if rounding == NEAREST:
+                code += one if scaled - code >= half else zero
+        # NOTE: not > and <, which would change the sign of a zero.
         code = code if code >= first else first
         code = code if code <= last else last
         grid[index] = code * resolution
