@@ -75,15 +75,15 @@ class ParameterQuantizer:
         fmt = self.quantization.format
         at_once = put_on_grid(values, self.quantization, seen, self.generator)
         if at_once is not None:
-            grid, fits = at_once
-            return _Known(seen, grid, None if fits else _inside(values, fmt))
+            grid, inside = at_once
+            return _Known(seen, grid, inside)
         # Draws are made on the CPU, so that they are the same for every device.
         try:
             grid = quantize(values.cpu(), fmt, self.quantization.rounding, self.generator)
         except ValueError as error:
             raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
-        inside = _inside(values, fmt)
-        return _Known(seen.copy_(values), grid.to(values.device), None if bool(inside.all()) else inside)
+        within = (values >= fmt.min) & (values <= fmt.max)
+        return _Known(seen.copy_(values), grid.to(values.device), None if bool(within.all()) else within)
 
 
 class _Known:
@@ -201,11 +201,6 @@ def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     inside = (original >= fmt.min) & (original <= fmt.max)
     kept = torch.where(inside, original, 0.0)
     return grid + (kept - kept.detach())
-
-
-def _inside(values: Tensor, fmt: QFormat) -> Tensor:
-    """Where values are within the range of a format."""
-    return (values >= fmt.min) & (values <= fmt.max)
 
 
 def _key(original: Tensor, grid: Tensor) -> tuple[int, ...] | None:

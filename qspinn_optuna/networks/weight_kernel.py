@@ -33,8 +33,8 @@ _Floats = npt.NDArray[np.float32]
 
 def put_on_grid(
     values: Tensor, quantization: ParameterQuantization, seen: Tensor, generator: torch.Generator
-) -> tuple[Tensor, bool] | None:
-    """:func:`~qspinn_optuna.fixed_point.quantize`, and a copy of the values, and whether they fit, all at once.
+) -> tuple[Tensor, Tensor | None] | None:
+    """:func:`~qspinn_optuna.fixed_point.quantize`, and a copy of the values, and which are within the range.
 
     Args:
         values: Of a parameter.
@@ -43,8 +43,9 @@ def put_on_grid(
         generator: Source of the draws, which are those of ``quantize``.
 
     Returns:
-        Grid values, and whether all values are within the range of the format; None, and nothing drawn, if the kernel
-        does not serve them: small arrays, other types or devices than float32 on the CPU, values that are not finite.
+        Grid values, and where the values are within the range of the format, None if all are. Or None, with nothing
+        drawn, if the kernel does not serve them: small arrays, other types or devices than float32 on the CPU, values
+        that are not finite.
     """
     fmt = quantization.format
     serves = (
@@ -63,27 +64,41 @@ def put_on_grid(
     arrays: list[Any] = [tensor.view(-1).numpy() for tensor in (values, seen, grid)]
     arguments: list[Any] = [np.float32(c) for c in (2.0**fmt.fraction_bits, fmt.resolution, fmt.min_code, fmt.max_code)]
     arguments.append(ROUNDING_NUMBERS[quantization.rounding])
-    kernel: Any = _put_on_grid
-    if quantization.rounding is not Rounding.STOCHASTIC:
+    if quantization.rounding is Rounding.STOCHASTIC:
+        fits, finite = _with_draws(arrays, arguments, generator)
+    else:
+        kernel: Any = _round
         fits, finite = kernel(*arrays, np.empty(0, np.float32), *arguments)
-        return (grid, fits) if finite else None
+    if not finite:
+        return None
+    return grid, None if fits else _inside(values, np.float32(fmt.min), np.float32(fmt.max))
+
+
+def _with_draws(arrays: list[_Floats], arguments: list[Any], generator: torch.Generator) -> tuple[bool, bool]:
+    """What the kernel gives, with the numbers of one ``torch.rand`` for all of the values, in their order."""
     before = generator.get_state()
-    draws = torch.empty(_CHUNK)
+    memory = torch.empty(_CHUNK)
+    kernel: Any = _round
     fits = finite = True
-    for start in range(0, values.numel(), _CHUNK):
+    for start in range(0, arrays[0].size, _CHUNK):
         parts = [array[start : start + _CHUNK] for array in arrays]
-        # The numbers of one torch.rand for all of the values, in their order.
-        part_draws = draws[: parts[0].size].uniform_(generator=generator).numpy()
-        part_fits, part_finite = kernel(*parts, part_draws, *arguments)
+        draws = memory[: parts[0].size].uniform_(generator=generator).numpy()
+        part_fits, part_finite = kernel(*parts, draws, *arguments)
         fits, finite = fits and part_fits, finite and part_finite
     if not finite:
         generator.set_state(before)
-        return None
-    return grid, fits
+    return fits, finite
+
+
+def _inside(values: Tensor, low: np.float32, high: np.float32) -> Tensor:
+    inside = torch.empty(values.shape, dtype=torch.bool)
+    mark: Any = _mark_inside
+    mark(values.view(-1).numpy(), inside.view(-1).numpy(), low, high)
+    return inside
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _put_on_grid(
+def _round(
     values: _Floats,
     seen: _Floats,
     grid: _Floats,
@@ -124,3 +139,9 @@ def _put_on_grid(
         magnitude = bits[index] & _MAGNITUDE
         largest = magnitude if magnitude > largest else largest
     return beyond == 0, largest < _INFINITY
+
+
+@njit(cache=True, nogil=True)
+def _mark_inside(values: _Floats, inside: npt.NDArray[np.bool_], low: np.float32, high: np.float32) -> None:
+    for index in range(values.size):
+        inside[index] = (values[index] >= low) & (values[index] <= high)

@@ -267,12 +267,16 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(6)
 
 
-def at_once(values: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator) -> tuple[Tensor, bool]:
+def at_once(values: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     seen = torch.zeros_like(values)
     result = put_on_grid(values, ParameterQuantization(fmt, rounding), seen, generator)
     assert result is not None
     assert torch.equal(seen, values)
-    return result
+    grid, inside = result
+    if inside is None:
+        return grid, torch.ones(values.shape, dtype=torch.bool)
+    assert not bool(inside.all())
+    return grid, inside
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -289,11 +293,11 @@ def test_large_parameters_are_put_on_the_same_grid(fmt: QFormat, rounding: Round
         for direction in (-9.0, None, 9.0):
             x = start if direction is None else start.nextafter(torch.tensor(direction))
             ours, theirs = seeded(), seeded()
-            grid, fits = at_once(x, fmt, rounding, ours)
+            grid, inside = at_once(x, fmt, rounding, ours)
             expected = quantize(x, fmt, rounding, theirs)
             # The bits, so that zeros have the same sign too.
             assert torch.equal(grid.view(torch.int32), expected.view(torch.int32))
-            assert fits == bool(((x >= fmt.min) & (x <= fmt.max)).all())
+            assert torch.equal(inside, (x >= fmt.min) & (x <= fmt.max))
             assert torch.equal(ours.get_state(), theirs.get_state())
 
 
@@ -305,9 +309,10 @@ def test_large_parameters_fit_a_format_up_to_its_ends(place: int, end: str, roun
     values = torch.zeros(40_000)
     last = torch.tensor(getattr(fmt, end))
     values[place] = last
-    assert at_once(values, fmt, rounding, seeded())[1]
+    assert bool(at_once(values, fmt, rounding, seeded())[1].all())
     values[place] = last.nextafter(2 * last)
-    assert not at_once(values, fmt, rounding, seeded())[1]
+    outside = (~at_once(values, fmt, rounding, seeded())[1]).nonzero()
+    assert outside.tolist() == [[place % len(values)]]
 
 
 @pytest.mark.parametrize("rounding", Rounding)
