@@ -138,7 +138,7 @@ def _round(
         beyond |= np.int32(value < low) | np.int32(value > high)
         magnitude = bits[index] & _MAGNITUDE
         largest = magnitude if magnitude > largest else largest
-    return beyond == 0, largest < _INFINITY
+    return bool(beyond == 0), bool(largest < _INFINITY)
 
 
 @njit(cache=True, nogil=True)
