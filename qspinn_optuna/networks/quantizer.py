@@ -73,17 +73,17 @@ class ParameterQuantizer:
 
     def _computed(self, values: Tensor, seen: Tensor) -> _Known:
         fmt = self.quantization.format
-        at_once = put_on_grid(values, self.quantization, seen)
+        at_once = put_on_grid(values, self.quantization, seen, self.generator)
         if at_once is not None:
-            grid, low, high = at_once
-            return _Known(seen, grid, _inside(values, low, high, fmt))
+            grid, inside = at_once
+            return _Known(seen, grid, inside)
         # Draws are made on the CPU, so that they are the same for every device.
         try:
             grid = quantize(values.cpu(), fmt, self.quantization.rounding, self.generator)
         except ValueError as error:
             raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
-        low, high = (float(end) for end in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
-        return _Known(seen.copy_(values), grid.to(values.device), _inside(values, low, high, fmt))
+        within = (values >= fmt.min) & (values <= fmt.max)
+        return _Known(seen.copy_(values), grid.to(values.device), None if bool(within.all()) else within)
 
 
 class _Known:
@@ -201,13 +201,6 @@ def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
     inside = (original >= fmt.min) & (original <= fmt.max)
     kept = torch.where(inside, original, 0.0)
     return grid + (kept - kept.detach())
-
-
-def _inside(values: Tensor, low: float, high: float, fmt: QFormat) -> Tensor | None:
-    """Where values from ``low`` to ``high`` are within the range of a format; None if all are."""
-    if fmt.min <= low and high <= fmt.max:
-        return None
-    return (values >= fmt.min) & (values <= fmt.max)
 
 
 def _key(original: Tensor, grid: Tensor) -> tuple[int, ...] | None:

@@ -2,6 +2,10 @@
 
 Ratios of medians: of forward passes of the frozen network, and of updates in training (forward, backward and a step of
 SGD, after which all weights are put on their grids again).
+
+NOTE: in a young process glibc returns the memory of large gradients to the system at every ``zero_grad``, or not, by
+where they happen to lie. Their page faults can be most of what the first rows differ by from run to run;
+``--keep-freed`` measures without them.
 """
 
 from __future__ import annotations
@@ -34,7 +38,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=positive, default=15, help="measurements of each kind")
     parser.add_argument("--batch", type=positive, default=32, help="samples of a batch of the convolutional networks")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
+    parser.add_argument("--keep-freed", action="store_true", help="let the allocator keep memory that was freed")
     arguments = parser.parse_args()
+    if arguments.keep_freed:
+        keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     rows = []
     for name, (network, inputs) in shapes(arguments.batch).items():
@@ -46,6 +53,12 @@ def main() -> None:
             update = ratio([updater(n, inputs) for n in (network, quantized)], arguments.rounds)
             rows.append([name, rounding.value, f"{forward:.2f}", f"{update:.2f}"])
     print(format_table(["network", "rounding", "frozen, forward", "update in training"], rows))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc return less memory to the system: its threshold is twice the largest mapped block freed so far."""
+    # Blocks of over 32 MiB do not count.
+    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 class EveryStep(nn.Sequential):

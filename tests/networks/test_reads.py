@@ -263,30 +263,66 @@ def test_frozen_networks_are_exported(make: Callable[..., nn.Module], mode: str)
     assert torch.equal(exported.module()(inputs), expected)
 
 
-@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.TRUNCATION])
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(6)
+
+
+def at_once(values: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    seen = torch.zeros_like(values)
+    result = put_on_grid(values, ParameterQuantization(fmt, rounding), seen, generator)
+    assert result is not None
+    assert torch.equal(seen, values)
+    grid, inside = result
+    if inside is None:
+        return grid, torch.ones(values.shape, dtype=torch.bool)
+    assert not bool(inside.all())
+    return grid, inside
+
+
+@pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("fmt", [QFormat(0, 4), QFormat(2, 12), QFormat(-3, 7), QFormat(4, 0, signed=False)], ids=str)
 def test_large_parameters_are_put_on_the_same_grid(fmt: QFormat, rounding: Rounding) -> None:
-    """Halves of a step, values a digit beside them, ends of the range and beyond, zeros of both signs."""
-    generator = torch.Generator().manual_seed(0)
-    values = torch.randn(40_000, generator=generator) * 4
+    """Halves of a step, values that draws just reach, values a digit beside them, ends and beyond, zeros."""
+    values = torch.randn(40_000, generator=torch.Generator().manual_seed(0)) * 4
     halves = (values * 64).round() / 64
     ends = torch.tensor([fmt.min, fmt.max, 0.0, -0.0, 1e-42, -1e-42, 3e38, -3e38]).repeat(10)
-    values = torch.cat(
-        [values, halves, halves.nextafter(torch.tensor(9.0)), halves.nextafter(torch.tensor(-9.0)), ends]
-    )
-    seen = torch.zeros_like(values)
-    at_once = put_on_grid(values, ParameterQuantization(fmt, rounding), seen)
-    assert at_once is not None
-    grid, low, high = at_once
-    assert torch.equal(grid, quantize(values, fmt, rounding))
-    assert torch.equal(seen, values)
-    assert (low, high) == (float(values.min()), float(values.max()))
+    draws = torch.rand(5 * len(values), generator=seeded())
+    signs = torch.arange(len(draws)) % 2
+    reached = (signs - draws) * fmt.resolution
+    for start in (torch.cat([values, halves, ends]), reached):
+        for direction in (-9.0, None, 9.0):
+            x = start if direction is None else start.nextafter(torch.tensor(direction))
+            ours, theirs = seeded(), seeded()
+            grid, inside = at_once(x, fmt, rounding, ours)
+            expected = quantize(x, fmt, rounding, theirs)
+            # The bits, so that zeros have the same sign too.
+            assert torch.equal(grid.view(torch.int32), expected.view(torch.int32))
+            assert torch.equal(inside, (x >= fmt.min) & (x <= fmt.max))
+            assert torch.equal(ours.get_state(), theirs.get_state())
 
 
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("place", [0, 39_998, -1])
+def test_large_parameters_fit_a_format_up_to_its_ends(place: int, end: str, rounding: Rounding) -> None:
+    fmt = QFormat(0, 4)
+    values = torch.zeros(40_000)
+    last = torch.tensor(getattr(fmt, end))
+    values[place] = last
+    assert bool(at_once(values, fmt, rounding, seeded())[1].all())
+    values[place] = last.nextafter(2 * last)
+    outside = (~at_once(values, fmt, rounding, seeded())[1]).nonzero()
+    assert outside.tolist() == [[place % len(values)]]
+
+
+@pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("place", [0, -1])
-def test_large_parameters_that_are_not_finite_are_left_to_the_error(value: float, place: int) -> None:
+def test_large_parameters_that_are_not_finite_are_left_to_the_error(
+    value: float, place: int, rounding: Rounding
+) -> None:
     values = torch.zeros(40_000)
     values[place] = value
-    quantization = ParameterQuantization(QFormat(0, 4), Rounding.NEAREST)
-    assert put_on_grid(values, quantization, torch.empty_like(values)) is None
+    generator = seeded()
+    assert put_on_grid(values, ParameterQuantization(QFormat(0, 4), rounding), values.clone(), generator) is None
+    assert torch.equal(generator.get_state(), seeded().get_state())
