@@ -381,8 +381,9 @@ def test_stochastic_networks_are_exact_and_exported() -> None:
 
 @pytest.mark.parametrize("numbers", [[], [-1], [0, 2**64]])
 def test_numbers_that_are_none_are_refused(numbers: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"^numbers must be an integer of 0 to 2\*\*64 - 1"), sample_numbers(
-        make_network(), numbers
+    with (
+        pytest.raises(ValueError, match=r"^numbers must be an integer of 0 to 2\*\*64 - 1"),
+        sample_numbers(make_network(), numbers),
     ):
         pass
 
