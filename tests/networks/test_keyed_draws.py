@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
@@ -85,7 +85,7 @@ def test_a_layer_by_plain_integers() -> None:
             code = np.clip(code, -16, 15)
             moved += int((code != kept >> 1).sum())
             assert spikes.tolist() == fired.astype(float).tolist()
-            assert (simulated[0].v * 4).tolist() == code.tolist()  # type: ignore[operator,union-attr,index]
+            assert (simulated.get_submodule("0").v * 4).tolist() == code.tolist()  # type: ignore[operator,union-attr]
     assert moved > 20
 
 
@@ -213,7 +213,14 @@ def test_parts_of_a_sequence_are_those_of_the_whole() -> None:
         ]
         for each in continued:
             assert torch.equal(torch.cat([early, each(INPUTS[2:])]), whole)
-        assert torch.equal(fresh_copy(network)(INPUTS), whole)
+
+
+def test_copies_that_begin_anew_draw_from_the_first_step() -> None:
+    network = quantized(make_network(), "0.input")
+    expected = potentials(network)
+    copied = fresh_copy(network)
+    copied(INPUTS)
+    assert torch.equal(torch.cat(list(states_of(copied).values()), 1), expected)
 
 
 def test_numbers_are_those_of_the_copy_that_they_are_given_to() -> None:
@@ -243,21 +250,68 @@ def test_watching_draws_nothing(make: Callable[[], nn.Module]) -> None:
         assert torch.equal(watched(network, lambda *_: None)(INPUTS), network(INPUTS))
 
 
-def test_fresh_states_draw_apart_from_the_first_step() -> None:
-    """A start that is off the grid, and a step that adds nothing: draws of both are independent."""
-    network: Any = nn.Sequential(neuron.KLIFNode(v_threshold=50.0, v_reset=0.3, decay_input=False))
-    network[0].set_reset_value("v", 0.3)
-    network[0].reset()
-    network = quantized(network)
-    seen: list[Tensor] = []
-    with torch.no_grad():
-        watched(network, lambda name, value: seen.append(value) if name == "0.v" else None)(torch.zeros(1, 40_000))
-    start, after = (value * 16 for value in seen)
-    expected = 0.3 * 16 - 4
-    assert abs(float((start == 5).float().mean()) - expected) < 0.02
-    ups = (after.floor() - after.floor().min()).clamp(max=1).flatten()
-    correlation = float(torch.corrcoef(torch.stack([(start == 5).float().flatten(), ups]))[0, 1])
-    assert correlation < 0.9
+class Adding(base.MemoryModule):  # type: ignore[misc]
+    """Starts half a step above zero, and adds half a step each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_memory("v", 1 / 32)
+
+    def materialize_states(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], step_mode: str
+    ) -> tuple[object, ...]:
+        x = inputs[0][0] if step_mode == "m" else inputs[0]
+        return tuple(state if isinstance(state, Tensor) else torch.full_like(x, state) for state in states)
+
+    def single_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        v = states[0] + 1 / 32
+        return (v + inputs[0],), (v,)
+
+
+class AddingAttribute(base.MemoryModule):  # type: ignore[misc]
+    """Starts at zero, and adds half a step each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_memory("v", 0.0)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        self.v = self.v + x + 1 / 32
+        return x
+
+
+class AddingForward(AddingAttribute):
+    def forward(self, x: Tensor) -> Tensor:
+        self.v = self.v + x + 1 / 32
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "step_mode", "first"),
+    [
+        (Adding, "s", -1),
+        (Adding, "m", -1),
+        (AddingAttribute, "s", 0),
+        (AddingAttribute, "m", 0),
+        (AddingForward, "s", 0),
+    ],
+)
+def test_steps_of_the_users_modules_are_counted_from_their_fresh_states(
+    make: Callable[[], nn.Module], step_mode: str, first: int
+) -> None:
+    """Half a step rounds up by the highest bit of a draw, that of a fresh state by one of the step before the first."""
+    network = quantized(nn.Sequential(make()))
+    functional.set_step_mode(network, step_mode)
+    zeros, draw = torch.zeros(STEPS, SAMPLES, 100), keyed(SEED, "0.v", NUMBERS)
+    expected = sum(draw(step % 2**64, (SAMPLES, 100)) >> 31 for step in range(first, STEPS))
+    for _ in range(2):
+        functional.reset_net(network)
+        with torch.no_grad(), sample_numbers(network, NUMBERS):
+            for x in zeros if step_mode == "s" else [zeros]:
+                network(x)
+        assert (network.get_submodule("0").v * 16).tolist() == np.asarray(expected).tolist()  # type: ignore[operator,union-attr]
 
 
 # Layers, seeds, training --------------------------------------------------------------------------------------------
@@ -328,7 +382,7 @@ class Folded(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         spikes: Tensor = self.lif(x) * 0.3
         output: Tensor = self.head(spikes.flatten(0, 1))
-        return output.unflatten(0, x.shape[:2])
+        return output.view(*x.shape[:2], -1)
 
 
 def test_inputs_of_layers_in_folded_sequences_are_those_of_their_samples() -> None:

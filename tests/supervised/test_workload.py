@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_counts_whatever_came_before(workload: Supe
 
 def rebatched(batches: list[tuple[Tensor, Tensor]], size: int) -> list[tuple[Tensor, Tensor]]:
     inputs, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return list(zip(inputs.split(size), labels.split(size), strict=True))
+    return list(zip(torch.split(inputs, size), torch.split(labels, size), strict=True))
 
 
 def undecided(**changes: Any) -> SupervisedWorkload:
