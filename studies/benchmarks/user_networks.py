@@ -1,10 +1,10 @@
 """Networks that people bring, searched as they would do it: a file each, and `qspinn run FILE`.
 
 The files are in the folder user_networks. Five of them are architectures, from SpikingJelly's model folder and beyond:
-a study of a few trials has to end with a front. Two are inputs that are no fixed-point numbers: of these studies the
-chosen model has to be at least 8 times smaller, and within a point of the float network. All learn the 5,000 embedded
-digits. What is chosen is chosen by held-out digits; the test comes afterwards. Run again, studies go on, and finished
-ones are only reported.
+a study of a few trials should end with a front. Two are inputs that are no fixed-point numbers: there the goal is a
+model at least 8 times smaller, within a point of the float network by held-out digits and by the test's, which the
+table shows. All learn the 5,000 embedded digits. What is chosen is chosen by held-out digits; the test comes
+afterwards. Run again, studies go on, and finished ones are only reported.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class UserNetwork:
 
 
 # The goal as a rule: the most accurate model within an eighth of the 337 KiB that the float network has. The smallest
-# feasible one is at the edge of a point by the held-out digits, and as often as not beyond it by others.
+# feasible one may be at the edge of a point by the held-out digits, and beyond it by others.
 _AN_EIGHTH = ("--budget-kib", "42.1")
 
 NETWORKS = (
