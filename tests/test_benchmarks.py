@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import itertools
 import json
@@ -21,10 +22,26 @@ import pytest
 import supervised_table
 import torch
 import training_cut
+import user_networks
 from mnist_table import SETTINGS
 from spikingjelly.activation_based import layer, neuron
 
-from qspinn_optuna import FrontPruner, InexactError, QuantizationConfig, QuantizationSpace, Rounding, Scheme
+import qspinn_optuna.datasets
+from qspinn_optuna import (
+    FrontPruner,
+    InexactError,
+    QuantizationConfig,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    SupervisedWorkload,
+)
+from qspinn_optuna.cli import main as qspinn
+from qspinn_optuna.cli.loading import loaded
+from qspinn_optuna.datasets import ImageSplits, LabeledImages
+from qspinn_optuna.selection import recorded_choice
+from qspinn_optuna.study import accuracies_on_test, baseline_of
+from qspinn_optuna.workloads.supervised.training import class_scores
 from searching import problems, tabulation
 from searching.counting import CountingWorkload
 from searching.formulas import SYNTHETIC_PROBLEMS, Cliffs
@@ -382,6 +399,124 @@ def test_the_zoo_has_a_table_and_a_file(
     assert "2 architectures: 2 refused" in capsys.readouterr().out
     names = [architecture.name for architecture in network_zoo.ARCHITECTURES]
     assert len(set(names)) == len(names) >= 30
+
+
+@pytest.fixture
+def _few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that looks like the digits' splits."""
+    rng = np.random.default_rng(0)
+    sizes = (2_000, 1_000, 100)
+    parts = [
+        LabeledImages(rng.integers(0, 256, (size, 784), np.uint8), rng.integers(0, 10, size, np.uint8))
+        for size in sizes
+    ]
+    splits = ImageSplits(*parts)
+    monkeypatch.setattr(qspinn_optuna.datasets, "embedded_mnist", lambda: splits)
+
+
+@pytest.mark.usefixtures("_few_digits")
+@pytest.mark.parametrize("network", user_networks.NETWORKS, ids=lambda network: network.file)
+def test_networks_that_users_bring_make_workloads_of_every_part(
+    network: user_networks.UserNetwork, tmp_path: Path
+) -> None:
+    with loaded(network.path) as file:
+        parser = argparse.ArgumentParser()
+        file.add_arguments(parser)
+        options = ["--images", "12", "--cache", str(tmp_path)]
+        workload = file.workload(parser.parse_args(options))
+        assert isinstance(workload, SupervisedWorkload)
+        for part in (workload.calibration, workload.validation, workload.test_batches):
+            (inputs, labels), *others = part
+            assert (len(inputs), len(labels), others) == (12, 12, [])
+        untrained = workload._trained.untrained
+        assert class_scores(untrained, inputs).shape == (12, 10)
+    assert not list(tmp_path.iterdir())  # nothing is trained before it is needed
+
+
+@pytest.mark.usefixtures("_few_digits")
+@pytest.mark.parametrize("held_out", [1_000, 1_500])
+def test_digits_held_out_are_of_those_that_are_not_the_tests(held_out: int) -> None:
+    given = qspinn_optuna.datasets.embedded_mnist()
+    with loaded(user_networks.FOLDER / "standardised.py") as file:
+        assert file.module.HELD_OUT == 1_500
+        data = file.module.digits(argparse.Namespace(images=None), held_out)
+    assert (len(data.train), len(data.validation)) == (3_000 - held_out, held_out)
+    split, whole = (
+        sorted(
+            image.tobytes() + bytes([label])
+            for part in parts
+            for image, label in zip(part.images, part.labels, strict=True)
+        )
+        for parts in ((data.train, data.validation), (given.train, given.validation))
+    )
+    assert split == whole
+    assert len(set(split)) == len(split)
+    np.testing.assert_array_equal(data.test.images, given.test.images)
+
+
+@pytest.mark.usefixtures("_few_digits", "_threads")
+def test_a_network_that_a_user_brings_is_searched_once_and_has_a_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def in_this_process(options: list[str], threads: int) -> None:
+        assert threads == 1
+        commands.append(options)
+        assert qspinn([*options, "--accuracy-drop", "1"]) == 0
+
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    command = ["user_networks.py", "tebn", "--images", "10", "--storage", storage, "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr(user_networks, "qspinn", in_this_process)
+    tables = []
+    for trials in ("1", "2", "2"):
+        monkeypatch.setattr(sys, "argv", [*command, "--trials", trials])
+        assert user_networks.main() == 0
+        tables.append(capsys.readouterr().out.splitlines()[-1].split())
+    study = optuna.load_study(study_name="tebn", storage=storage)
+    choice, baseline = recorded_choice(study), baseline_of(study)
+    assert choice is not None
+    assert baseline is not None
+    assert baseline.test_accuracy is not None
+    tested = accuracies_on_test(study)[choice.trial_number]
+    accuracies = (choice.accuracy, baseline.accuracy, tested, baseline.test_accuracy)
+    percent = [f"{accuracy:.2%}" for accuracy in accuracies]
+    # Two convolutions and the readout, two normalizations of every step, two layers of neurons.
+    values = (16 * 9 + 32 * 16 * 9 + 32 * 49 * 10 + 10) + 2 * 4 * (16 + 32) + (16 * 28**2 + 32 * 14**2 + 4)
+    assert tables[-1][:-1] == ["TEBN", "14", f"{values}", f"{choice.compression:.2f}x", *percent, "2"]
+    assert tables[1] == tables[2]
+    assert [options[options.index("--trials") + 1] for options in commands] == ["1", "1"]
+
+
+def test_a_user_network_that_nobody_brought_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["user_networks.py", "tebn", "resnet"])
+    with pytest.raises(SystemExit):
+        user_networks.main()
+    assert "must be of sew_resnet18" in capsys.readouterr().err
+
+
+def test_a_network_that_fails_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(options: list[str], threads: int) -> None:
+        raise RuntimeError(f"no front of {Path(options[1]).stem} with {threads} thread")
+
+    monkeypatch.setattr(user_networks, "qspinn", failing)
+    monkeypatch.setattr(
+        sys, "argv", ["user_networks.py", "tebn", "qkformer", "--storage", f"sqlite:///{tmp_path}/s.db"]
+    )
+    assert user_networks.main() == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "QKFormer: no front of qkformer with 1 thread",
+        "TEBN: no front of tebn with 1 thread",
+    ]
+
+
+def test_a_command_that_fails_says_what_qspinn_says() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)qspinn run no\.py ended with 2:.*there is no"):
+        user_networks.qspinn(["run", "no.py"], threads=1)
 
 
 class InThisProcess:
