@@ -25,6 +25,8 @@ Ties = Literal["family", "layer"] | Mapping[str, str]
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
+_LOGGER = optuna.logging.get_logger("optuna.quantization_space")
+
 _WIDTH = "bits."
 """Begins the names of the dimensions that are widths."""
 
@@ -74,8 +76,9 @@ class QuantizationSpace:
 
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
-        bits: First and last width of every parameter, as far as its ``max_bits`` goes, of tied parameters the smallest;
-            or a mapping from parameter names and families to widths, in which a name goes before its family.
+        bits: First and last width of every parameter, as far as its ``max_bits`` goes, of tied parameters the smallest,
+            which is logged; or a mapping from parameter names and families to widths, in which a name goes before its
+            family.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
         rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
@@ -113,6 +116,7 @@ class QuantizationSpace:
         names = [parameter.name for parameter in everything]
         self._width_names = _width_names(self.searched, ties, names)
         self._widths = self._collect_widths(bits, names)
+        _tell_limits(bits, self._widths)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -307,6 +311,21 @@ class QuantizationSpace:
             # Plain widths go as far as every parameter can: the first is common to all.
             collected[dimension] = (low, min(tied[1], high))
         return collected
+
+
+def _tell_limits(bits: Widths | Mapping[str, Widths], widths: Mapping[str, tuple[int, int]]) -> None:
+    """Log, in a line for each width, what is searched less far than was asked for; a mapping is taken by the word."""
+    if isinstance(bits, Mapping):
+        return
+    _, asked = _width_pair("every parameter", bits)
+    limited: dict[int, list[str]] = {}
+    for dimension, (_, last) in widths.items():
+        if last < asked:
+            limited.setdefault(last, []).append(parameter_of(dimension))
+    for last, names in sorted(limited.items()):
+        _LOGGER.info(
+            f"Widths of {', '.join(names)} go to {last}, not to {asked} bits: wider ones are not simulated exactly."
+        )
 
 
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:

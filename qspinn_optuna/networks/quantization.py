@@ -23,7 +23,13 @@ from qspinn_optuna.networks.discovery import (
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.half_precision import cast_inputs
-from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput, is_input
+from qspinn_optuna.networks.inputs import (
+    INPUT,
+    InputQuantization,
+    QuantizedInput,
+    is_input,
+    takes_rounded_input,
+)
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
@@ -183,8 +189,8 @@ class _Generators:
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
     optional = optional_coefficients(network)
-    synapses = {join(name, INPUT) for name, module in network.named_modules() if isinstance(module, SYNAPSES)}
-    named = {name for name in config.parameters if name not in {INPUT, *synapses} and not is_reciprocal(name)}
+    inputs = {join(name, INPUT) for name, module in network.named_modules() if takes_rounded_input(module)}
+    named = {name for name in config.parameters if name not in {INPUT, *inputs} and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
     # constants that a step of the user's may not read.
@@ -222,7 +228,7 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
 
 
 def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: _Generators) -> None:
-    """Quantize what no module stores: inputs of the network and of synapses, and factors of averages."""
+    """Quantize what no module stores: inputs of the network, of synapses and neurons, and factors of averages."""
     for name in filter(is_input, config.parameters):
         module = network.get_submodule(name.rpartition(".")[0])
         module.__dict__["_input_quantization"] = InputQuantization(
