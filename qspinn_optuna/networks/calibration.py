@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.networks import limits
 from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
 from qspinn_optuna.networks.chained import chained_synapses
@@ -160,7 +161,8 @@ def calibrate(
     measured = partial(watch.layer_inputs.specs, method=method, percentile=percentile)
     calibrated = _exactly_simulated(network, watch, specs, entry.optional, sources, measured) if exact else tuple(specs)
     _warn_of_buffers(network, reach, watch, calibrated)
-    for sentence in coarse_decays(calibrated, constants):
+    widest = {spec.name: spec.max_bits for spec in calibrated if spec.fixed_bits is None}
+    for sentence in [*limits.told(watch.limits, widest, _ENOUGH), *coarse_decays(calibrated, constants)]:
         warnings.warn(sentence, stacklevel=2)
     return calibrated
 
@@ -207,8 +209,7 @@ def _exactly_simulated(
         specs, sources = _entered(specs, sources, watch.layer_inputs.entering_neurons(neurons, sources), measured)
         widths = ExactWidths(network, watch.few_samples, sources)
     limited = widths.limited(specs)
-    for sentence in widths.told(_ENOUGH):
-        warnings.warn(sentence, stacklevel=3)
+    watch.limits += widths.limits
     return limited
 
 
@@ -236,6 +237,7 @@ class _Watch:
         first: The first batch.
         layer_inputs: What synapses take that is on no grid.
         fan_in: Number of products that a sum of each synapse adds up.
+        limits: Widths that sums limit.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
@@ -253,6 +255,7 @@ class _Watch:
         self._network = watched(network, self._on_state, self._on_input)
         self._watch_neurons(network)
         self.fan_in = _fan_in(network)
+        self.limits: list[limits.Limit] = []
 
     def run(self, batches: Iterable[tuple[Inputs, Any]]) -> None:
         for number, (inputs, labels) in enumerate(batches):
@@ -296,6 +299,8 @@ class _Watch:
                 f"Sums of {self.fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
                 f"resolution, are not exact in float32 with weights of even 2 bits: make its inputs coarser."
             )
+        if limit < _WIDEST:
+            self.limits.append(limits.Limit(name, _WIDEST, limit, layer_name))
         return min(limit, _WIDEST)
 
     def _watch_neurons(self, network: nn.Module) -> None:
@@ -391,10 +396,14 @@ def _input_spec(
     network: nn.Module, watch: _Watch, sources: Mapping[str, frozenset[str]], method: RangeMethod, percentile: float
 ) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
-    fan_in = max((count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}), default=1)
+    fan_ins = {name: count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}}
+    largest = max(fan_ins, key=lambda name: fan_ins[name], default="")
+    fan_in = fan_ins.get(largest, 1)
     # Sums of very many inputs leave some bits to the weights.
     limit = SIMULATED_BITS + 1 - _WEIGHT_BITS_BESIDE_INPUTS - math.ceil(math.log2(fan_in))
     bits = max(2, min(_INPUT_BITS, limit))
+    if bits < _INPUT_BITS:
+        watch.limits.append(limits.Limit(INPUT, _INPUT_BITS, bits, largest))
     count = elements_of_a_step(network, watch.few_samples)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, bits, method, percentile)
 

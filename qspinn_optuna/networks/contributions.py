@@ -116,9 +116,9 @@ class _GraphWatch:
         """Buffers contribute what they hold; they get gradients, in place."""
         for name in buffers:
             owner, _, own = name.rpartition(".")
-            kept = network.get_submodule(owner)._buffers
-            kept[own] = _as_leaf(kept[own])
-            self.mark(name, kept[own])
+            held = _as_leaf(network.get_buffer(name))
+            network.get_submodule(owner)._buffers[own] = held
+            self.mark(name, held)
 
     def look(self, name: str, value: Any) -> None:
         """``name`` takes ``value``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import nn
 
@@ -16,6 +16,7 @@ from qspinn_optuna.networks.contributions import OUTPUT
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.exactness import check_exact
 from qspinn_optuna.networks.inputs import INPUT
+from qspinn_optuna.networks.limits import Limit
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.support import SYNAPSES, UnsupportedNetworkError, has_states
 from qspinn_optuna.networks.watching import join
@@ -38,31 +39,6 @@ _ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
 
 class NeverExactError(UnsupportedNetworkError):
     """No widths are simulated exactly."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A width that exactness limits.
-
-    Args:
-        name: Of the parameter.
-        before: Its widest width otherwise.
-        after: Its widest width.
-        where: Name of the layer or state whose sum it reaches.
-    """
-
-    name: str
-    before: int
-    after: int
-    where: str
-
-    @property
-    def sentence(self) -> str:
-        """What users are told."""
-        return (
-            f"{self.name} is limited from {self.before} to {self.after} bits: with more, float32 does not carry the "
-            f"sums of {self.where} exactly."
-        )
 
 
 class ExactWidths:
@@ -90,9 +66,10 @@ class ExactWidths:
         """Whether the network is exact neither at the widest widths nor at narrow ones."""
         return not self.passes(specs) and not self.passes(specs, _NARROWEST)
 
-    def told(self, enough: int) -> list[str]:
-        """A sentence for each width that :meth:`limited` has limited to less than ``enough`` bits."""
-        return [limit.sentence for limit in self._limits.values() if limit.after < enough]
+    @property
+    def limits(self) -> list[Limit]:
+        """The widths that :meth:`limited` has limited."""
+        return list(self._limits.values())
 
     def limited(self, specs: Sequence[ParameterSpec]) -> tuple[ParameterSpec, ...]:
         """``specs`` with the ``max_bits`` with which the network is exact.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
@@ -48,11 +47,10 @@ def _error(decay: Tensor, fmt: QFormat) -> float:
 def _remedy(decay: Tensor, widest: int) -> str:
     enough = next((bits for bits in range(widest + 1, MAX_BITS + 1) if _error(decay, _fraction(bits)) <= _COARSE), None)
     fine = f"{enough} bits would do, which are not simulated exactly" if enough else "no width would do"
-    if decay.unique().numel() > 1:
-        return f"{fine}. Smaller time constants would, too."
-    steps = max(1, round(float(1 - decay.flatten()[0]) * 2**widest))
-    nearest = torch.tensor(2**widest / steps)
-    return f"{fine}. A time constant of {float(nearest):.4g} is on the grid."
+    slowest = float(decay.max())
+    steps = max(1, round((1 - slowest) * 2**widest))
+    tau = 2**widest / steps
+    return f"{fine}. A decay of {1 - 1 / tau:.6g}, of a time constant of {tau:.4g}, is on the grid."
 
 
 def _fraction(bits: int) -> QFormat:
