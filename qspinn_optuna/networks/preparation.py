@@ -50,6 +50,6 @@ def told(prepared: Mapping[str, list[str]]) -> str:
     takers = sorted({name for names in prepared.values() for name in names})
     inputs = [f"{name}.{INPUT}" for name in takers]
     return (
-        f"The buffers {sorted(prepared)} prepare the input in floating point, before {inputs} is rounded, and are not "
-        "counted: the device has to get the prepared values."
+        f"The buffers {sorted(prepared)} prepare the input in floating point, of which {inputs} are rounded, and are "
+        "not counted: the device has to get the prepared values."
     )

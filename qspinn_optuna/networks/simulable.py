@@ -198,10 +198,11 @@ def _advice(module: nn.Module | None) -> str:
             "and inputs are exact."
         )
     return (
-        "All that reaches it must be sums and products of fixed-point numbers, averages, the input of the network, or "
-        f"spikes scaled and shifted by numbers, which become parameters {join('layer', INPUT)!r}. Functions such as "
-        "softmax, random numbers, and normalization by what layers put out have no fixed point: leave them out, or "
-        "let neurons fire before the next layer."
+        "What reaches it must be sums and products of fixed-point numbers, averages, what is computed from the "
+        "input of the network alone, or spikes that are all scaled and shifted by the same numbers (both become "
+        f"parameters {join('layer', INPUT)!r}). Give spikes with factors of their own layers of their own. Functions "
+        "such as softmax, random numbers, and normalization by what layers put out have no fixed point: leave them "
+        "out, or let neurons fire before the next layer."
     )
 
 

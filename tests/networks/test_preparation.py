@@ -50,7 +50,7 @@ def test_buffers_that_prepare_the_input_are_told_as_such_and_once(entry: bool, t
     if not entry:
         network.node = nn.Identity()
     (message,) = told(network)
-    assert message.startswith(f"The buffers ['mean', 'std'] prepare the input in floating point, before ['{taker}']")
+    assert message.startswith(f"The buffers ['mean', 'std'] prepare the input in floating point, of which ['{taker}']")
 
 
 @pytest.mark.parametrize("later", ["current", "spikes"])
