@@ -26,6 +26,8 @@ Ties = Literal["family", "layer"] | Mapping[str, str]
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
+_LOGGER = optuna.logging.get_logger("optuna.quantization_space")
+
 _WIDTH = "bits."
 """Begins the names of the dimensions that are widths."""
 
@@ -77,8 +79,8 @@ class QuantizationSpace:
         parameters: What can be quantized; those with a fixed width are counted, not searched.
         bits: First and last width of every parameter, or a mapping from parameter names and families to widths, in
             which a name goes before its family. They go as far as ``max_bits`` of the parameter does, of tied ones the
-            smallest. A parameter that cannot even have the first width gets ``max_bits`` alone. That, and what limits
-            named widths, is told in a warning.
+            smallest, which is logged. A parameter that cannot even have the first width gets ``max_bits`` alone. That,
+            and what limits named widths, is told in a warning.
         schemes: The schemes to choose from.
         roundings: The roundings to choose from.
         rounding_per_family: Whether each family has a rounding of its own, instead of one for all.
@@ -117,6 +119,7 @@ class QuantizationSpace:
         names = [parameter.name for parameter in everything]
         self._width_names = _width_names(self.searched, ties, names)
         self._widths = _collect_widths(self.searched, self._width_names, bits, names)
+        _tell_limits(bits, self._widths)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -338,6 +341,21 @@ def _tell_of_limits(
 def _range(widths: tuple[int, int]) -> str:
     low, high = widths
     return str(low) if low == high else f"{low}-{high}"
+
+
+def _tell_limits(bits: Widths | Mapping[str, Widths], widths: Mapping[str, tuple[int, int]]) -> None:
+    """Log, in a line for each width, what is searched less far than was asked for; a mapping is taken by the word."""
+    if isinstance(bits, Mapping):
+        return
+    _, asked = _width_pair("every parameter", bits)
+    limited: dict[int, list[str]] = {}
+    for dimension, (_, last) in widths.items():
+        if last < asked:
+            limited.setdefault(last, []).append(parameter_of(dimension))
+    for last, names in sorted(limited.items()):
+        _LOGGER.info(
+            f"Widths of {', '.join(names)} go to {last}, not to {asked} bits: wider ones are not simulated exactly."
+        )
 
 
 def _check_names(parameters: Sequence[ParameterSpec], searched: Sequence[ParameterSpec]) -> None:

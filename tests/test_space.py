@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -694,3 +695,22 @@ def test_names_of_widths_go_both_ways() -> None:
     assert width_name("fc.weight") == "bits.fc.weight"
     with pytest.raises(ValueError, match="dimension"):
         parameter_of("rounding.weight")
+
+
+def test_widths_that_go_less_far_than_asked_are_logged_in_a_line_for_each_end() -> None:
+    parameters = (WEIGHT, replace(MEMBRANE, max_bits=12), replace(DECAY, max_bits=8), replace(BIAS, max_bits=12))
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    try:
+        QuantizationSpace(parameters, (2, 16))
+        QuantizationSpace(parameters, (2, 8))
+        QuantizationSpace(parameters, dict.fromkeys(Family, (2, 8)))
+    finally:
+        logger.removeHandler(handler)
+    assert lines == [
+        "Widths of lif.decay go to 8, not to 16 bits: wider ones are not simulated exactly.",
+        "Widths of lif.v, fc.bias go to 12, not to 16 bits: wider ones are not simulated exactly.",
+    ]

@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.networks import limits
 from qspinn_optuna.networks.activity import computes_in_fixed_point
 from qspinn_optuna.networks.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
 from qspinn_optuna.networks.chained import chained_synapses
 from qspinn_optuna.networks.coefficients import coefficients, computed_coefficients
 from qspinn_optuna.networks.contributions import contributions
+from qspinn_optuna.networks.decimals import neurons_that_take_decimals
 from qspinn_optuna.networks.dependence import check_dependent
 from qspinn_optuna.networks.discovery import (
     NetworkParameter,
@@ -26,36 +28,36 @@ from qspinn_optuna.networks.discovery import (
     unread_coefficients,
 )
 from qspinn_optuna.networks.entry_parameters import entry_parameters
-from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, on_grid
-from qspinn_optuna.networks.layer_inputs import LayerInputs
+from qspinn_optuna.networks.inputs import INPUT, elements_of_a_step, is_input, on_grid
+from qspinn_optuna.networks.layer_inputs import Entering, LayerInputs
+from qspinn_optuna.networks.nested import is_of_vmap
 from qspinn_optuna.networks.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.own_constants import uncounted_constants
+from qspinn_optuna.networks.preparation import preparing_buffers, told
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
-from qspinn_optuna.networks.simulable import ExactWidths, NeverExactError
+from qspinn_optuna.networks.rounded_inputs import takes_rounded_input
+from qspinn_optuna.networks.simulable import ExactWidths
+from qspinn_optuna.networks.simulated_digits import DECAY_BITS, HEADROOM_BITS, SIMULATED_BITS
+from qspinn_optuna.networks.slow_decays import coarse_decays
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
 
-SIMULATED_BITS = 23
-"""Digits that sums and products of the simulation may have: float32 holds 24, one of which rounding takes."""
-
-DECAY_BITS = 8
-"""Widest decay: times a membrane, plus the input, it must not have more digits than the simulation."""
-
-_HEADROOM_BITS = 3
-"""Digits of an input above those of the membrane."""
-
 _WEIGHT_BITS_BESIDE_INPUTS = 4
 """Width that weights of inputs can have at least, however many are summed up."""
 
 _FEW = 4
-_ENOUGH = 8
-"""Width that a network must simulate exactly, or what its synapses pass on to each other is rounded."""
-
 """Samples on which the simulation is compared with float64."""
+
+_MORE = 16
+"""Samples on which decimals are looked for, which only neurons that fire pass on."""
+
+_ENOUGH = 8
+"""Width that a network must simulate exactly, or what its synapses pass on to each other is rounded; narrower limits
+are told."""
 
 _KEPT_INPUTS = 5_000
 """Inputs of each batch of which the formats are made."""
@@ -88,12 +90,17 @@ def calibrate(
     8 bits in all of them, what such a layer takes is rounded, by a parameter "layer.input".
 
     A network that computes with its input in floating point before the first layer, such as (x - mean) / std, has the
-    parameter "layer.input" instead: what its first layers take is rounded there.
+    parameter "layer.input" instead: what its first layers take is rounded there. Neurons that take what was multiplied
+    by a decimal, such as neuron(layer(x) * 0.3), have a parameter "neuron.input". A device has no array for it, since
+    neurons take their sums from an accumulator, one after the other: one element is counted, for the factor. Prepared
+    inputs of the network are arrays, and scaled spikes as many numbers as they have levels, see :mod:`~.layer_inputs`.
 
     Modules that the first batch does not reach are left out, and so are thresholds and decays that a neuron's own step
     does not read. Networks of float16 or bfloat16 are computed in float32. Warnings tell of modules that are left out,
     of half precision, of floating-point buffers and properties, which may be states or coefficients that cannot be
-    quantized, and of numbers that neurons of the user's compute with.
+    quantized, of those that prepare the input, which the device has to get prepared, of numbers that neurons of the
+    user's compute with, of widths that the simulation limits to less than 8 bits, and of decays so slow that their
+    widest format is off by more than 10 % of 1 - decay.
 
     Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
     arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
@@ -120,7 +127,7 @@ def calibrate(
     first, labels = next(labeled)
     weights = synaptic_parameters(network)
     parameters, reach = _reached_parameters(network, first)
-    _warn_of_buffers(network, reach)
+    _warn_of_computed_coefficients(network)
     _warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
@@ -152,10 +159,13 @@ def calibrate(
                 floor = -math.inf if threshold is None else -float(threshold.max())
                 limit = _state_bits(network, name)
                 specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
-    if not exact:
-        return tuple(specs)
     measured = partial(watch.layer_inputs.specs, method=method, percentile=percentile)
-    return _exactly_simulated(network, watch, specs, entry.optional, sources, measured)
+    calibrated = _exactly_simulated(network, watch, specs, entry.optional, sources, measured) if exact else tuple(specs)
+    _warn_of_buffers(network, reach, watch, calibrated)
+    widest = {spec.name: spec.max_bits for spec in calibrated if spec.fixed_bits is None}
+    for sentence in [*limits.told(watch.limits, widest, _ENOUGH), *coarse_decays(calibrated, constants)]:
+        warnings.warn(sentence, stacklevel=2)
+    return calibrated
 
 
 def _exactly_simulated(
@@ -164,9 +174,12 @@ def _exactly_simulated(
     specs: Sequence[ParameterSpec],
     optional: Sequence[ParameterSpec],
     sources: Mapping[str, frozenset[str]],
-    measured: Callable[[Iterable[str]], list[ParameterSpec]],
+    measured: Callable[[Mapping[str, int]], list[ParameterSpec]],
 ) -> tuple[ParameterSpec, ...]:
     """The parameters with widths that float32 simulates exactly, and with others that this needs.
+
+    What layers take is rounded if they are never exact otherwise, and what neurons take if it has been multiplied by
+    decimals, see :mod:`~.decimals`.
 
     Args:
         network: The network.
@@ -184,17 +197,34 @@ def _exactly_simulated(
         specs = [*specs, *optional]
     chained = chained_synapses(network, sources)
     if chained and not widths.passes(specs, _ENOUGH):
-        specs = [*specs, *measured(chained)]
         sources = contributions(network, watch.few_samples, chained)
+        specs = [*specs, *measured(watch.layer_inputs.chained(chained, sources).counts)]
         widths = ExactWidths(network, watch.few_samples, sources)
-    try:
-        return widths.limited(specs)
-    except NeverExactError:
-        entering = watch.layer_inputs.entering(sources)
-        if not entering:
-            raise
-        kept = [*measured(entering.layers), *(spec for spec in specs if not entering.replaces(spec.name))]
-        return ExactWidths(network, watch.few_samples, entering.contributions).limited(kept)
+    if widths.are_never_exact(specs):
+        specs, sources = _entered(specs, sources, watch.layer_inputs.entering(sources), measured)
+        widths = ExactWidths(network, watch.few_samples, sources)
+    listed = {spec.name for spec in specs}
+    averages = [spec for spec in optional if spec.name not in listed]
+    neurons = neurons_that_take_decimals(network, [*specs, *averages], watch.samples(_MORE))
+    if neurons:
+        specs, sources = _entered(specs, sources, watch.layer_inputs.entering_neurons(neurons, sources), measured)
+        widths = ExactWidths(network, watch.few_samples, sources)
+    limited = widths.limited(specs)
+    watch.limits += widths.limits
+    return limited
+
+
+def _entered(
+    specs: Sequence[ParameterSpec],
+    sources: Mapping[str, frozenset[str]],
+    entering: Entering,
+    measured: Callable[[Mapping[str, int]], list[ParameterSpec]],
+) -> tuple[Sequence[ParameterSpec], Mapping[str, frozenset[str]]]:
+    """Parameters, and what is added up where, with the inputs of some layers or neurons, if there are any."""
+    if not entering:
+        return specs, sources
+    kept = [spec for spec in specs if not entering.replaces(spec.name)]
+    return [*measured(entering.counts), *kept], entering.contributions
 
 
 class _Watch:
@@ -208,6 +238,7 @@ class _Watch:
         first: The first batch.
         layer_inputs: What synapses take that is on no grid.
         fan_in: Number of products that a sum of each synapse adds up.
+        limits: Widths that sums limit.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
@@ -223,7 +254,9 @@ class _Watch:
         self._steps: dict[str, int] = {}
         self._original = network
         self._network = watched(network, self._on_state, self._on_input)
+        self._watch_neurons(network)
         self.fan_in = _fan_in(network)
+        self.limits: list[limits.Limit] = []
 
     def run(self, batches: Iterable[tuple[Inputs, Any]]) -> None:
         for number, (inputs, labels) in enumerate(batches):
@@ -239,7 +272,11 @@ class _Watch:
     @property
     def few_samples(self) -> Inputs:
         """A few samples of the first batch."""
-        return self.sizes.first_samples(self.first, _FEW)
+        return self.samples(_FEW)
+
+    def samples(self, count: int) -> Inputs:
+        """So many samples of the first batch, if it has them."""
+        return self.sizes.first_samples(self.first, count)
 
     def _see(self, number: int, inputs: Inputs) -> None:
         """Take notice of inputs of the network."""
@@ -263,7 +300,22 @@ class _Watch:
                 f"Sums of {self.fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
                 f"resolution, are not exact in float32 with weights of even 2 bits: make its inputs coarser."
             )
+        if limit < _WIDEST:
+            self.limits.append(limits.Limit(name, _WIDEST, limit, layer_name))
         return min(limit, _WIDEST)
+
+    def _watch_neurons(self, network: nn.Module) -> None:
+        """See what neurons take, too."""
+        for name, module in network.named_modules():
+            if has_states(module) and takes_rounded_input(module):
+                self._network.get_submodule(name).register_forward_pre_hook(
+                    lambda _, taken, name=name: self._on_neurons(name, taken)
+                )
+
+    def _on_neurons(self, name: str, taken: tuple[Any, ...]) -> None:
+        value = taken[0] if taken else None
+        if isinstance(value, Tensor) and not is_of_vmap(value):
+            self.layer_inputs.see(name, value.detach(), self.sizes.samples(self._inputs))
 
     def _on_state(self, name: str, value: Tensor) -> None:
         expected = self.sizes.expected(name, self._inputs)
@@ -345,10 +397,14 @@ def _input_spec(
     network: nn.Module, watch: _Watch, sources: Mapping[str, frozenset[str]], method: RangeMethod, percentile: float
 ) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
-    fan_in = max((count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}), default=1)
+    fan_ins = {name: count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}}
+    largest = max(fan_ins, key=lambda name: fan_ins[name], default="")
+    fan_in = fan_ins.get(largest, 1)
     # Sums of very many inputs leave some bits to the weights.
     limit = SIMULATED_BITS + 1 - _WEIGHT_BITS_BESIDE_INPUTS - math.ceil(math.log2(fan_in))
     bits = max(2, min(_INPUT_BITS, limit))
+    if bits < _INPUT_BITS:
+        watch.limits.append(limits.Limit(INPUT, _INPUT_BITS, bits, largest))
     count = elements_of_a_step(network, watch.few_samples, watch.sizes)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, bits, method, percentile)
 
@@ -362,10 +418,11 @@ def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
-    return SIMULATED_BITS - DECAY_BITS - _HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
+    return SIMULATED_BITS - DECAY_BITS - HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
 
 
-def _warn_of_buffers(network: nn.Module, reach: Reach) -> None:
+def _warn_of_buffers(network: nn.Module, reach: Reach, watch: _Watch, specs: Sequence[ParameterSpec]) -> None:
+    """Tell of floating-point buffers, which a device may have to store."""
     counted = {
         join(name, coefficient.attribute)
         for name, module in network.named_modules()
@@ -377,12 +434,20 @@ def _warn_of_buffers(network: nn.Module, reach: Reach) -> None:
         for name, buffer in network.named_buffers()
         if buffer.is_floating_point() and name not in counted and not _is_left_out(network, name, reach)
     ]
-    if names:
+    rounded = [spec.name.rpartition(".")[0] for spec in specs if is_input(spec.name) and spec.name != INPUT]
+    prepared = preparing_buffers(network, watch.few_samples, names, rounded)
+    if prepared:
+        warnings.warn(told(prepared), stacklevel=3)
+    others = [name for name in names if name not in prepared]
+    if others:
         warnings.warn(
-            f"The buffers {names} are neither quantized nor counted: if a device has to store them, make them "
+            f"The buffers {others} are neither quantized nor counted: if a device has to store them, make them "
             "parameters, or states of a MemoryModule.",
             stacklevel=3,
         )
+
+
+def _warn_of_computed_coefficients(network: nn.Module) -> None:
     computed = [
         join(name, own)
         for name, module in network.named_modules()

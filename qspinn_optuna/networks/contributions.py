@@ -27,17 +27,39 @@ def contributions(network: nn.Module, inputs: Inputs, rounded: Collection[str] =
     Args:
         network: A supported network, quantized or not.
         inputs: A few samples.
-        rounded: Synapses whose inputs are rounded, so that nothing that reaches them goes further.
+        rounded: Layers and neurons whose inputs are rounded, so that nothing that reaches them goes further.
 
     Returns:
         Names of synapses, of reciprocals, and "input", by the names of modules and "the output". Empty if the network
         cannot run with gradients.
     """
+    found = _found(network, inputs, rounded, ())
+    return found | {name: frozenset({join(name, INPUT)}) for name in rounded} if found else {}
+
+
+def contributions_of_buffers(
+    network: nn.Module, inputs: Inputs, buffers: Collection[str], rounded: Collection[str]
+) -> Mapping[str, frozenset[str]]:
+    """The same with names of buffers among the contributions, and what reaches ``rounded`` before it is rounded.
+
+    Args:
+        network: A supported network, not quantized.
+        inputs: A few samples.
+        buffers: Names of floating-point buffers.
+        rounded: Layers and neurons beyond which nothing goes that reaches them.
+    """
+    return _found(network, inputs, rounded, buffers)
+
+
+def _found(
+    network: nn.Module, inputs: Inputs, rounded: Collection[str], buffers: Collection[str]
+) -> dict[str, frozenset[str]]:
     network = fresh_copy(network).eval().requires_grad_()
     watch = _GraphWatch(network, rounded)
     try:
         with torch.enable_grad(), watch.divisions:
             functional.reset_net(network)
+            watch.mark_buffers(network, buffers)
             entered = mapped(inputs, _as_leaf)
             watch.mark(INPUT, entered)
             output = call(network, entered)
@@ -53,7 +75,7 @@ class _GraphWatch:
 
     Args:
         network: It gets hooks.
-        rounded: Synapses whose inputs are rounded.
+        rounded: Layers and neurons whose inputs are rounded.
     """
 
     def __init__(self, network: nn.Module, rounded: Collection[str]) -> None:
@@ -90,6 +112,14 @@ class _GraphWatch:
             if name in self._rounded:
                 self._closed.add(node)
 
+    def mark_buffers(self, network: nn.Module, buffers: Collection[str]) -> None:
+        """Buffers contribute what they hold; they get gradients, in place."""
+        for name in buffers:
+            owner, _, own = name.rpartition(".")
+            held = _as_leaf(network.get_buffer(name))
+            network.get_submodule(owner)._buffers[own] = held
+            self.mark(name, held)
+
     def look(self, name: str, value: Any) -> None:
         """``name`` takes ``value``."""
         self._looked += [(name, node) for node in _nodes(value)]
@@ -101,7 +131,6 @@ class _GraphWatch:
         found: dict[str, set[str]] = {}
         for name, node in self._looked:
             found.setdefault(name, set()).update(self._behind(node))
-        found |= {name: {join(name, INPUT)} for name in self._rounded}
         return {name: frozenset(names) for name, names in found.items()}
 
     def _behind(self, first: Any) -> set[str]:

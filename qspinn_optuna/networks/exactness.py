@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
+from qspinn_optuna.networks.agreement import Agreement
 from qspinn_optuna.networks.batches import as_inputs
 from qspinn_optuna.networks.channel_affine import ChannelAffine
 from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
 from qspinn_optuna.networks.precision import run_in_double
 from qspinn_optuna.networks.randomness import check_repeatable, copied, same_draws
+from qspinn_optuna.networks.rounded_inputs import agree
 from qspinn_optuna.networks.support import SYNAPSES
 from qspinn_optuna.networks.watching import run, watched
 
@@ -78,8 +80,9 @@ def check_exact(network: nn.Module, inputs: Any) -> None:
     """Run a quantized network in float32 and in float64, and refuse it if a sum, a state or a score differs.
 
     Float64 has 53 digits, enough for every sum and product of formats of at most 24 bits, so what agrees with it was
-    computed exactly, as integers would. Both runs see the same random numbers of torch's. The network, the inputs and
-    the global generators are left as they are.
+    computed exactly, as integers would. Both runs see the same random numbers of torch's, and round what is computed in
+    floating point before a layer or neurons take it to the same values, see :class:`~.agreement.Agreement`. The network,
+    the inputs and the global generators are left as they are.
 
     Args:
         network: Quantized and frozen; see :func:`freeze_network`.
@@ -94,11 +97,14 @@ def check_exact(network: nn.Module, inputs: Any) -> None:
     inputs = as_inputs(inputs, "inputs")
     if not all(bool(value.isfinite().all()) for value in tensors_in(inputs)):
         raise ValueError("inputs must be finite, got NaN or infinities.")
-    single, double = _trace(network, copied(inputs), run), _trace(network, inputs, run_in_double)
+    agreement = Agreement()
+    single = _trace(network, copied(inputs), run, agreement)
+    agreement.complete = True
+    double = _trace(network, inputs, run_in_double, agreement)
     try:
         _compare(single, double)
     except InexactError:
-        check_repeatable(lambda: [seen.value for seen in _trace(network, copied(inputs), run)])
+        check_repeatable(lambda: [seen.value for seen in _trace(network, copied(inputs), run, Agreement())])
         raise
 
 
@@ -137,7 +143,9 @@ def _compare(single: list[_Seen], double: list[_Seen]) -> None:
             )
 
 
-def _trace(network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any], Any]) -> list[_Seen]:
+def _trace(
+    network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any], Any], agreement: Agreement
+) -> list[_Seen]:
     """What synapses and affine steps put out, and states after every step, as they are computed; then the outputs."""
     seen: list[_Seen] = []
 
@@ -149,6 +157,7 @@ def _trace(network: nn.Module, inputs: Any, run_once: Callable[[nn.Module, Any],
         return hook
 
     network = watched(network, lambda name, value: seen.append(_Seen(name, value.clone())))
+    agree(network, agreement)
     for name, module in network.named_modules():
         if isinstance(module, _ADDING):
             module.register_forward_hook(listen(name))

@@ -1,29 +1,24 @@
-"""The input of a network: whether it is in fixed point already, what a device keeps of it, and its rounding."""
+"""The input of a network: whether it is in fixed point already, and what a device keeps of it."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.networks.batches import Inputs, tensors
-from qspinn_optuna.networks.keyed_draws import DrawSource, input_steps
-from qspinn_optuna.networks.neurons import store_state
 from qspinn_optuna.networks.state_sizes import StateSizes
 from qspinn_optuna.networks.watching import run, watched
 
 INPUT = "input"
-"""Name of the parameter: of the network, or of a layer whose input is rounded."""
+"""Name of the parameter: of the network, or of a layer or of neurons whose input is rounded."""
 
-_FINER = 8
-"""Bits of what layers take, beyond those of its format, to which it is rounded first."""
+DIGITS_OF_SUMS = 32
+"""Digits that sums of fixed-point numbers have at most, before they are rounded; what has more is a real number."""
+
+_DIGITS_OF_DOUBLE = 53
 
 GRID_BITS = 16
 """Digits that sensors and counters give at most; inputs of more are real numbers."""
@@ -43,6 +38,23 @@ def on_grid(values: Tensor, bits: int = GRID_BITS) -> bool:
         return True
     codes = values.detach().double() * 2.0 ** (bits - math.frexp(largest)[1])
     return bool((codes == codes.round()).all())
+
+
+def digits(values: Tensor) -> int:
+    """Most binary digits, from the first to the last that is not 0, of any of the values; 0 if all are 0.
+
+    Args:
+        values: Finite, of any shape; computed in float64 if all digits of products shall count.
+    """
+    if values.numel() == 0:
+        return 0
+    fractions, _ = torch.frexp(values.detach().double().abs().flatten())
+    codes = (fractions * 2.0**_DIGITS_OF_DOUBLE).long()
+    codes = codes[codes != 0]
+    if codes.numel() == 0:
+        return 0
+    last = torch.frexp((codes & -codes).double())[1] - 1
+    return _DIGITS_OF_DOUBLE - int(last.min())
 
 
 def elements_of_a_step(network: nn.Module, inputs: Inputs, sizes: StateSizes) -> int:
@@ -89,80 +101,5 @@ def _steps(network: nn.Module, inputs: Inputs) -> int:
 
 
 def is_input(name: str) -> bool:
-    """Whether a parameter is the input of the network, or what one of its layers takes."""
+    """Whether a parameter is the input of the network, or what a layer or neurons of it take."""
     return name.rpartition(".")[2] == INPUT
-
-
-def quantize_input(value: Any, put_on_grid: Callable[[Tensor], Tensor]) -> Any:
-    """Arguments of a network with their floating-point tensors on the grid."""
-    if isinstance(value, Tensor):
-        return put_on_grid(value) if value.is_floating_point() else value
-    if isinstance(value, tuple | list):
-        return type(value)(quantize_input(part, put_on_grid) for part in value)
-    return value
-
-
-@dataclass
-class InputQuantization:
-    """Puts inputs on a grid.
-
-    Args:
-        name: Of the parameter.
-        quantization: Format and rounding.
-        draws: Of stochastic rounding.
-        computed: Whether the values are computed, as those that layers take. They are rounded to nearest on a grid of
-            8 more bits first, so that the last digits of float32 decide nothing.
-    """
-
-    name: str
-    quantization: ParameterQuantization
-    draws: DrawSource
-    computed: bool = False
-    _read: int = field(default=0, init=False)
-    _resets: int = field(default=0, init=False)
-
-    def entered(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """The arguments of a call, which is the next step, or several, on the grid."""
-        presentation = self.draws.presentation
-        if not presentation.has_states or self._resets != presentation.resets:
-            self._read, self._resets = 0, presentation.resets
-        arrays, steps = itertools.count(), [1]
-
-        def put_on_grid(value: Tensor) -> Tensor:
-            grid, taken = self._on_grid(value, next(arrays))
-            steps.append(taken)
-            return grid
-
-        rounded = quantize_input((args, tuple(kwargs.values())), put_on_grid)
-        self._read += max(steps)
-        return rounded[0], dict(zip(kwargs, rounded[1], strict=True))
-
-    def _on_grid(self, value: Tensor, array: int) -> tuple[Tensor, int]:
-        """``value`` on the grid, saturated, with a gradient straight through, and how many steps it is of."""
-        if self.computed:
-            finer = 2.0 ** (self.quantization.format.fraction_bits + _FINER)
-            value = value + ((value.detach() * finer).round() / finer - value.detach())
-        by_step = self._steps_of(value)
-        if by_step is None or self.quantization.rounding is not Rounding.STOCHASTIC or not self.draws.is_keyed:
-            grid = store_state(self.name, value, self.quantization, self.draws.at(self._read, array))
-            return grid, 1 if by_step is None else len(by_step)
-        stored = [
-            store_state(self.name, one, self.quantization, self.draws.at(self._read + step, array))
-            for step, one in enumerate(by_step)
-        ]
-        return torch.stack(stored).view(value.shape), len(stored)
-
-    def _steps_of(self, value: Tensor) -> Tensor | None:
-        """``value`` as [steps, samples, ...]; None if it is of one step."""
-        if self.computed and getattr(self.draws.module, "step_mode", "s") == "m":
-            return value
-        return input_steps(value, self.draws.presentation)
-
-
-class QuantizedInput:
-    """Mixin of a network, or of a layer, whose input is rounded and saturated where it enters."""
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        quantization: InputQuantization = self.__dict__["_input_quantization"]
-        args, kwargs = quantization.entered(args, kwargs)
-        return super().forward(*args, **kwargs)  # type: ignore[misc]

@@ -24,7 +24,7 @@ from qspinn_optuna.networks.discovery import (
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.half_precision import cast_inputs
-from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput, is_input
+from qspinn_optuna.networks.inputs import INPUT, is_input
 from qspinn_optuna.networks.keyed_draws import DrawSource
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
@@ -33,6 +33,7 @@ from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
 from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
 from qspinn_optuna.networks.reparametrization import settle_pruned, with_plain_parameters
+from qspinn_optuna.networks.rounded_inputs import InputQuantization, QuantizedInput, takes_rounded_input
 from qspinn_optuna.networks.states import transform_states
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
 from qspinn_optuna.networks.unreached import guard, missing_names
@@ -209,8 +210,8 @@ class _DrawSources:
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
     found = listed_parameters(network)
     optional = optional_coefficients(network)
-    synapses = {join(name, INPUT) for name, module in network.named_modules() if isinstance(module, SYNAPSES)}
-    named = {name for name in config.parameters if name not in {INPUT, *synapses} and not is_reciprocal(name)}
+    inputs = {join(name, INPUT) for name, module in network.named_modules() if takes_rounded_input(module)}
+    named = {name for name in config.parameters if name not in {INPUT, *inputs} and not is_reciprocal(name)}
     unknown = sorted(named - {parameter.name for parameter in found})
     # Traces need not be there: those of delayed spikes have a fixed width, those of training are not stored. Nor need
     # constants that a step of the user's may not read.
@@ -248,7 +249,7 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
 
 
 def _quantize_entry(network: nn.Module, config: QuantizationConfig, draws: _DrawSources) -> None:
-    """Quantize what no module stores: inputs of the network and of synapses, and factors of averages."""
+    """Quantize what no module stores: inputs of the network, of synapses and neurons, and factors of averages."""
     generators = draws.generators
     for name in filter(is_input, config.parameters):
         module = network.get_submodule(name.rpartition(".")[0])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.networks.batches import Inputs
 from qspinn_optuna.networks.coefficients import Coefficient, coefficients
@@ -16,8 +16,9 @@ from qspinn_optuna.networks.contributions import OUTPUT
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.exactness import check_exact
 from qspinn_optuna.networks.inputs import INPUT
+from qspinn_optuna.networks.limits import Limit
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
-from qspinn_optuna.networks.support import UnsupportedNetworkError, has_states
+from qspinn_optuna.networks.support import SYNAPSES, UnsupportedNetworkError, has_states
 from qspinn_optuna.networks.watching import join
 from qspinn_optuna.parameters import Family, ParameterSpec
 
@@ -26,6 +27,11 @@ _NARROWEST = 2
 
 _FINE_STEPS = 10
 """Width from which limits are found bit by bit."""
+
+_LIBRARIES = frozenset({"torch", "spikingjelly"})
+"""Whose layers add up products of the weights that they store."""
+
+_COMPUTING = ("forward", "_conv_forward", "__call__")
 
 _ROUNDINGS = (Rounding.NEAREST, Rounding.TRUNCATION)
 """Stochastic rounding has the values of these."""
@@ -49,10 +55,21 @@ class ExactWidths:
         self.inputs = inputs
         self.contributions = contributions
         self._terms = _terms_of_modules(network)
+        self._errors: dict[frozenset[tuple[str, QFormat]], InexactError | None] = {}
+        self._limits: dict[str, Limit] = {}
 
     def passes(self, specs: Sequence[ParameterSpec], bits: int = MAX_BITS) -> bool:
         """Whether the network is exact at the widest widths of at most ``bits``."""
         return self._error(specs, {spec.name: min(spec.max_bits, bits) for spec in specs}) is None
+
+    def are_never_exact(self, specs: Sequence[ParameterSpec]) -> bool:
+        """Whether the network is exact neither at the widest widths nor at narrow ones."""
+        return not self.passes(specs) and not self.passes(specs, _NARROWEST)
+
+    @property
+    def limits(self) -> list[Limit]:
+        """The widths that :meth:`limited` has limited."""
+        return list(self._limits.values())
 
     def limited(self, specs: Sequence[ParameterSpec]) -> tuple[ParameterSpec, ...]:
         """``specs`` with the ``max_bits`` with which the network is exact.
@@ -67,19 +84,25 @@ class ExactWidths:
         error = self._error(specs, widths)
         if error is None:
             return tuple(specs)
+        before = dict(widths)
         narrow = {name: min(bits, _NARROWEST) for name, bits in widths.items()}
         hopeless = self._error(specs, narrow)
         if hopeless is not None:
-            raise NeverExactError(_remedy(hopeless)) from hopeless
+            raise NeverExactError(_remedy(hopeless, self.network)) from hopeless
+        where: dict[str, str] = {}
         while error is not None:
-            name = self._finest(error.where or OUTPUT, specs, widths)
+            at = error.where or OUTPUT
+            name = self._finest(at, specs, widths)
             if name is None:
                 # Another layer's digits must be the reason: all become narrower together.
                 most = max(widths.values()) - 1
+                where |= {name: at for name, bits in widths.items() if bits > most}
                 widths = {name: min(bits, most) for name, bits in widths.items()}
             else:
+                where[name] = at
                 widths[name] -= 2 if widths[name] > _FINE_STEPS else 1
             error = self._error(specs, widths)
+        self._limits = {name: Limit(name, before[name], widths[name], at) for name, at in sorted(where.items())}
         return tuple(_narrowed(spec, widths[spec.name]) if spec.name in widths else spec for spec in specs)
 
     def _error(self, specs: Sequence[ParameterSpec], widths: Mapping[str, int]) -> InexactError | None:
@@ -87,6 +110,12 @@ class ExactWidths:
         formats = {
             spec.name: spec.format(widths.get(spec.name, spec.max_bits)) for spec in specs if spec.fixed_bits is None
         }
+        key = frozenset(formats.items())
+        if key not in self._errors:
+            self._errors[key] = self._error_of(formats)
+        return self._errors[key]
+
+    def _error_of(self, formats: Mapping[str, QFormat]) -> InexactError | None:
         for rounding in _ROUNDINGS:
             quantizations = {name: ParameterQuantization(fmt, rounding) for name, fmt in formats.items()}
             network = quantize_network(self.network, QuantizationConfig(Scheme.PTQ, quantizations))
@@ -152,11 +181,36 @@ def _narrowed(spec: ParameterSpec, bits: int) -> ParameterSpec:
     return replace(spec, max_bits=bits, formats=tuple(fmt for fmt in spec.formats if fmt.bits <= bits))
 
 
-def _remedy(error: InexactError) -> str:
+def _remedy(error: InexactError, network: nn.Module) -> str:
     what = str(error).partition(". ")[0]
     return (
         f"{error.where} cannot be simulated exactly, whatever the widths: with {_NARROWEST} bits a parameter, {what}. "
-        "All that reaches it must be sums and products of fixed-point numbers. In forward, multiply by powers of two, "
-        "divide by whole numbers, and leave the normalization of inputs to the data, whose values then are the "
-        f"parameter {INPUT!r}."
+        + _advice(dict(network.named_modules()).get(error.where or ""))
+    )
+
+
+def _advice(module: nn.Module | None) -> str:
+    if isinstance(module, SYNAPSES) and _computes_by_itself(type(module)):
+        return (
+            f"Its class {type(module).__name__} computes by a method of its own. If it makes weights of those that it "
+            "stores, such as standardized ones, put these into a layer of torch's, or make it a parametrization "
+            "(torch.nn.utils.parametrize), whose weights are quantized as they are used. Sums and products of weights "
+            "and inputs are exact."
+        )
+    return (
+        "What reaches it must be sums and products of fixed-point numbers, averages, what is computed from the "
+        "input of the network alone, or spikes that are all scaled and shifted by the same numbers (both become "
+        f"parameters {join('layer', INPUT)!r}). Give spikes with factors of their own layers of their own. Functions "
+        "such as softmax, random numbers, and normalization by what layers put out have no fixed point: leave them "
+        "out, or let neurons fire before the next layer."
+    )
+
+
+def _computes_by_itself(kind: type[nn.Module]) -> bool:
+    """Whether a class of layers has a ``forward``, or what that calls, of the user's."""
+    return any(
+        name in vars(derived)
+        for derived in kind.__mro__
+        for name in _COMPUTING
+        if derived.__module__.partition(".")[0] not in _LIBRARIES
     )

@@ -9,11 +9,13 @@ import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from qspinn_optuna.config import InexactError, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
 from qspinn_optuna.networks.contributions import contributions
+from qspinn_optuna.networks.limits import Limit, told
 from qspinn_optuna.parameters import ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import eighths
@@ -99,7 +101,7 @@ def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
         def forward(self, x: Tensor) -> Any:
             return super().forward(self.inner(self.first(self.stem(x)).softmax(-1))[:, :6])
 
-    with pytest.raises(ValueError, match=r"^inner cannot be simulated exactly, whatever the widths.*powers of two"):
+    with pytest.raises(ValueError, match=r"^inner cannot be simulated exactly, .*softmax, random numbers"):
         calibrate(Normalized(), [eighths(12, 6)])
 
 
@@ -128,11 +130,12 @@ def test_sums_of_currents_and_spikes_that_come_back_are_exact() -> None:
     )
     functional.set_step_mode(network, "m")
     inputs = eighths(3, 4, 6)
-    specs = calibrate(network, [inputs])
+    with pytest.warns(UserWarning, match=r"^1.rc.weight is limited from 16 to 7 bits: .* the sums of 1.rc exactly"):
+        specs = calibrate(network, [inputs])
     config = QuantizationSpace(specs, (2, 16)).uniform(16, Scheme.PTQ, Rounding.NEAREST)
     check_exact(freeze_network(quantize_network(network, config)), inputs)
     assert "1.y" not in config.parameters
-    assert limits(specs)["1.rc.weight"] < 16
+    assert limits(specs)["1.rc.weight"] == 7
 
 
 def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:
@@ -154,3 +157,74 @@ def test_widths_of_networks_that_are_exact_stay_as_they_were() -> None:
         "3.v": 16,
         "3.threshold": 16,
     }
+
+
+class Standardizing(nn.Linear):
+    """Standardizes its weights whenever it runs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, standardized(self.weight), self.bias)
+
+
+class Described(nn.Linear):
+    """Computes as its base does."""
+
+    def extra_repr(self) -> str:
+        return "described"
+
+
+def standardized(weight: Tensor) -> Tensor:
+    return (weight - weight.mean(1, keepdim=True)) / weight.std(1, keepdim=True)
+
+
+class Standardized(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return standardized(weight)
+
+
+def test_layers_that_standardize_their_weights_are_told_what_helps() -> None:
+    network: Any = nn.Sequential(Standardizing(6, 8), neuron.LIFNode(), nn.Linear(8, 2))
+    with pytest.raises(ValueError, match=r"^0 cannot .* Standardizing computes by a method .*parametrize") as caught:
+        calibrate(network, [eighths(12, 6)])
+    assert "softmax" not in str(caught.value)
+
+
+def test_standardized_weights_are_quantized_as_a_parametrization() -> None:
+    first = nn.Linear(6, 8)
+    parametrize.register_parametrization(first, "weight", Standardized())
+    network = nn.Sequential(first, neuron.LIFNode(), nn.Linear(8, 2))
+    specs = calibrate(network, [eighths(12, 6)])
+    config = QuantizationSpace(specs).uniform(8, Scheme.PTQ, Rounding.NEAREST)
+    check_exact(freeze_network(quantize_network(network, config)), eighths(12, 6))
+
+
+def test_layers_of_which_only_the_description_is_new_get_no_advice_about_weights() -> None:
+    class Normalized(MembraneShortcut):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Described(8, 8)
+
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(self.inner(self.first(self.stem(x)).softmax(-1))[:, :6])
+
+    with pytest.raises(ValueError, match=r"^inner cannot .*softmax"):
+        calibrate(Normalized(), [eighths(12, 6)])
+
+
+@pytest.mark.filterwarnings("default:.* is limited")
+def test_limits_by_many_inputs_are_told_by_both_their_widths() -> None:
+    network = nn.Sequential(nn.Linear(60_000, 2, bias=False), neuron.IFNode())
+    with pytest.warns(UserWarning, match="is limited") as told:
+        specs = limits(calibrate(network, [torch.randn((2, 60_000), generator=torch.Generator().manual_seed(1))]))
+    assert [str(warning.message).partition(":")[0] for warning in told] == [
+        f"input is limited from 8 to {specs['input']} bits",
+        f"0.weight is limited from 16 to {specs['0.weight']} bits",
+    ]
+
+
+def test_a_parameter_that_two_reasons_limit_is_told_once() -> None:
+    found = [Limit("a", 16, 9, "first"), Limit("b", 16, 12, "first"), Limit("a", 9, 6, "second")]
+    (sentence,) = told(found, {"a": 6, "b": 12}, 8)
+    assert sentence.startswith("a is limited from 16 to 6 bits")
+    assert "second" in sentence
+    assert told(found, {"b": 12}, 8) == []

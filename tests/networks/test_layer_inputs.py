@@ -100,13 +100,21 @@ class Between(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "between",
-    [lambda s: s * 0.3, lambda s: (s - 0.2) / 0.35, lambda s: s.sum(0) * 0.7, lambda s: s.flatten(0, 1) * 0.3],
+    ("between", "stored"),
+    [
+        (lambda s: s * 0.3, 1),
+        (lambda s: (s - 0.2) / 0.35, 2),
+        (lambda s: s.sum(0) * 0.7, 2),
+        (lambda s: s.flatten(0, 1) * 0.3, 1),
+    ],
 )
-def test_scaled_and_shifted_spikes_are_rounded_where_a_layer_takes_them(between: Callable[[Tensor], Tensor]) -> None:
+def test_scaled_and_shifted_spikes_are_rounded_where_a_layer_takes_them(
+    between: Callable[[Tensor], Tensor], stored: int
+) -> None:
+    """A device stores the numbers that spikes, of which there are up to 2 here, become."""
     network, inputs = Between(between), (PIXELS * 255).round() / 256
     specs = calibrate(network, [inputs])
-    assert {spec.name: spec.count for spec in specs if spec.family is Family.INPUT} == {"head.input": 8}
+    assert {spec.name: spec.count for spec in specs if spec.family is Family.INPUT} == {"head.input": stored}
     config = QuantizationSpace(specs, (2, 16)).uniform(16, Scheme.PTQ, Rounding.TRUNCATION)
     check_exact(freeze_network(quantize_network(network, config)), inputs)
 

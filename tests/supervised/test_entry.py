@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import optuna
 import pytest
 import torch
+from spikingjelly.activation_based import neuron
 from torch import Tensor
 
 from qspinn_optuna import Family, ParetoFront, QuantizationObjective, QuantizationSpace, Rounding, Scheme, open_study
@@ -67,3 +69,29 @@ def test_normalization_in_forward_ends_with_a_front() -> None:
     study.optimize(QuantizationObjective(workload, space), n_trials=3)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
     assert len(ParetoFront.from_study(study)) > 0
+
+
+class ScaledCurrent(ToyNetwork):
+    def forward(self, spikes: Tensor) -> Any:
+        return self.readout(self.lif(self.hidden(spikes.transpose(0, 1)) * 0.3))
+
+
+class NormalizedNeurons(ToyNetwork):
+    """Neurons take the input, standardized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entry = neuron.LIFNode(tau=2.0, v_threshold=0.5, step_mode="m")
+
+    def forward(self, spikes: Tensor) -> Any:
+        return self.readout(self.lif(self.hidden(self.entry((spikes.transpose(0, 1) - 0.1) / 0.3))))
+
+
+@pytest.mark.parametrize(("network", "name"), [(ScaledCurrent, "lif.input"), (NormalizedNeurons, "entry.input")])
+def test_no_trial_of_neurons_that_take_decimals_is_pruned(network: type[ToyNetwork], name: str) -> None:
+    workload = toy_workload(network=network, calibration=standardized(0), validation=standardized(1))
+    space = QuantizationSpace(workload.parameters, (2, 8))
+    assert space.widths[name] == (2, 8)
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(QuantizationObjective(workload, space), n_trials=12)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 12
