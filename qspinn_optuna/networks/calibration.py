@@ -38,11 +38,12 @@ from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_sp
 from qspinn_optuna.networks.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.reparametrization import with_plain_parameters
 from qspinn_optuna.networks.rounded_inputs import takes_rounded_input
-from qspinn_optuna.networks.simulable import ExactWidths
+from qspinn_optuna.networks.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.simulated_digits import DECAY_BITS, HEADROOM_BITS, SIMULATED_BITS
 from qspinn_optuna.networks.slow_decays import coarse_decays
 from qspinn_optuna.networks.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_states
+from qspinn_optuna.networks.transcendental import check_without_transcendental
 from qspinn_optuna.networks.watching import join, run, watched
 from qspinn_optuna.parameters import Family, ParameterSpec
 
@@ -206,10 +207,15 @@ def _exactly_simulated(
     listed = {spec.name for spec in specs}
     averages = [spec for spec in optional if spec.name not in listed]
     neurons = neurons_that_take_decimals(network, [*specs, *averages], watch.samples(_MORE))
+    check_without_transcendental(network, watch.few_samples, {*chained, *neurons})
     if neurons:
         specs, sources = _entered(specs, sources, watch.layer_inputs.entering_neurons(neurons, sources), measured)
         widths = ExactWidths(network, watch.few_samples, sources)
-    limited = widths.limited(specs)
+    try:
+        limited = widths.limited(specs)
+    except NeverExactError:
+        check_without_transcendental(network, watch.few_samples, dict(network.named_modules()).keys())
+        raise
     watch.limits += widths.limits
     return limited
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -51,9 +51,31 @@ def contributions_of_buffers(
     return _found(network, inputs, rounded, buffers)
 
 
+def graph_before(network: nn.Module, inputs: Inputs, names: Collection[str]) -> Iterator[tuple[str, Any, bool]]:
+    """Operations between layers and neurons and what they take, as nodes of torch's graph.
+
+    Args:
+        network: A supported network, not quantized.
+        inputs: A few samples.
+        names: Of layers and neurons.
+
+    Yields:
+        The name, an operation before it with no layer or neuron between, and whether it works on what a layer or a
+        neuron has put out.
+    """
+    watch = _run(network, inputs, (), ())
+    return iter(()) if watch is None else watch.before(names)
+
+
 def _found(
     network: nn.Module, inputs: Inputs, rounded: Collection[str], buffers: Collection[str]
 ) -> dict[str, frozenset[str]]:
+    watch = _run(network, inputs, rounded, buffers)
+    return {} if watch is None else watch.found()
+
+
+def _run(network: nn.Module, inputs: Inputs, rounded: Collection[str], buffers: Collection[str]) -> _GraphWatch | None:
+    """The graph of a run; None if the network cannot run with gradients."""
     network = fresh_copy(network).eval().requires_grad_()
     watch = _GraphWatch(network, rounded)
     try:
@@ -65,9 +87,9 @@ def _found(
             output = call(network, entered)
     except RuntimeError:
         # An operation without a gradient, such as a write into a view.
-        return {}
+        return None
     watch.look(OUTPUT, output)
-    return watch.found()
+    return watch
 
 
 class _GraphWatch:
@@ -132,6 +154,38 @@ class _GraphWatch:
         for name, node in self._looked:
             found.setdefault(name, set()).update(self._behind(node))
         return {name: frozenset(names) for name, names in found.items()}
+
+    def before(self, names: Collection[str]) -> Iterator[tuple[str, Any, bool]]:
+        """Operations before what was looked at, see :func:`graph_before`."""
+        computed: dict[Any, bool] = {}
+        for name, first in self._looked:
+            if name not in names:
+                continue
+            for node in self._between(first):
+                if node not in computed:
+                    computed[node] = self._is_computed(node)
+                yield name, node, computed[node]
+
+    def _is_computed(self, node: Any) -> bool:
+        """Whether a layer or a neuron is behind an operation."""
+        return any(behind in self._ends or self._names.get(behind, set()) - {INPUT} for behind in self._walk(node))
+
+    def _between(self, first: Any) -> Iterator[Any]:
+        """Operations from one on, up to layers and neurons."""
+        return (node for node in self._walk(first) if node not in self._ends and not self._names.get(node))
+
+    def _walk(self, first: Any) -> Iterator[Any]:
+        """An operation and those before it, up to layers and neurons, these included."""
+        seen: set[Any] = set()
+        pending = [first]
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            yield node
+            if node not in self._ends and not self._names.get(node):
+                pending += [before for before, _ in node.next_functions]
 
     def _behind(self, first: Any) -> set[str]:
         names: set[str] = set()

@@ -81,8 +81,8 @@ def check_exact(network: nn.Module, inputs: Any) -> None:
 
     Float64 has 53 digits, enough for every sum and product of formats of at most 24 bits, so what agrees with it was
     computed exactly, as integers would. Both runs see the same random numbers of torch's, and round what is computed in
-    floating point before a layer or neurons take it to the same values, see :class:`~.agreement.Agreement`. The network,
-    the inputs and the global generators are left as they are.
+    floating point before a layer or neurons take it to the same values, see :class:`~.agreement.Agreement`. The
+    network, the inputs and the global generators are left as they are.
 
     Args:
         network: Quantized and frozen; see :func:`freeze_network`.

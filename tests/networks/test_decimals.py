@@ -25,7 +25,7 @@ from qspinn_optuna.networks.layer_inputs import even_levels
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import config_of, eighths, run_single
-from tests.networks.integer_lif import Fixed, IntegerNeurons, fixed, linear
+from tests.networks.integer_lif import Fixed, IntegerNeurons, fixed, keyed, linear
 
 STEPS, BATCH, INPUTS, WIDTH = 4, 5, 6, 8
 GRID = eighths(STEPS, BATCH, INPUTS)
@@ -186,7 +186,7 @@ def test_spikes_and_potentials_are_those_of_rationals_and_integers(bits: int, ro
         fixed(node._quantization.decays["decay"], 8),
         True,
         fixed(0.0, 0),
-        torch.Generator(),
+        keyed(0, "2.v"),
     )
     expected_spikes, expected = neurons.run(taken)
     assert torch.equal(spikes, torch.stack([fired.tensor() for fired in expected_spikes]))

@@ -120,5 +120,5 @@ def test_scaled_and_shifted_spikes_are_rounded_where_a_layer_takes_them(
 
 
 def test_what_else_is_computed_of_spikes_is_refused() -> None:
-    with pytest.raises(ValueError, match="head cannot be simulated exactly"):
+    with pytest.raises(ValueError, match="head takes a softmax of what the network has computed"):
         calibrate(Between(lambda s: s.softmax(-1)), [PIXELS])
