@@ -99,7 +99,7 @@ def test_networks_without_gradients_have_no_known_contributions() -> None:
 def test_what_no_width_carries_is_refused_by_its_place_with_a_remedy() -> None:
     class Normalized(MembraneShortcut):
         def forward(self, x: Tensor) -> Any:
-            return super().forward(self.inner(self.first(self.stem(x)).add(1).pow(-0.5))[:, :6])
+            return super().forward(self.inner(self.first(self.stem(x)).cumsum(-1).add(1).pow(-0.5))[:, :6])
 
     with pytest.raises(ValueError, match=r"^inner cannot be simulated exactly, .*softmax, random numbers"):
         calibrate(Normalized(), [eighths(12, 6)])
@@ -205,7 +205,7 @@ def test_layers_of_which_only_the_description_is_new_get_no_advice_about_weights
             self.inner = Described(8, 8)
 
         def forward(self, x: Tensor) -> Any:
-            return super().forward(self.inner(self.first(self.stem(x)).add(1).pow(-0.5))[:, :6])
+            return super().forward(self.inner(self.first(self.stem(x)).cumsum(-1).add(1).pow(-0.5))[:, :6])
 
     with pytest.raises(ValueError, match=r"^inner cannot .*softmax"):
         calibrate(Normalized(), [eighths(12, 6)])
