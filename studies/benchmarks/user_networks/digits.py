@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from qspinn_optuna import SupervisedWorkload, fit
 from qspinn_optuna.cli.argument_types import positive
-from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
+from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist, mnist_from_folder
 
 SIDE = 28
 
@@ -48,11 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of every file of this folder, beside those of ``qspinn run``."""
     group = parser.add_argument_group("digits")
     group.add_argument("--images", type=positive, help="of each part at most, for a quick look")
+    group.add_argument(
+        "--data-dir", type=Path, help="folder of MNIST's IDX files, whose 10,000 test images are the test"
+    )
     group.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
 
 
 def digits(arguments: argparse.Namespace, held_out: int = 1_000) -> ImageSplits:
-    """The embedded digits.
+    """The embedded digits; the test's are MNIST's own if there is a folder of them.
 
     Args:
         arguments: The command line.
@@ -62,7 +65,8 @@ def digits(arguments: argparse.Namespace, held_out: int = 1_000) -> ImageSplits:
     images = np.concatenate([data.train.images, data.validation.images])
     labels = np.concatenate([data.train.labels, data.validation.labels])
     rest = LabeledImages(images, labels)
-    parts = rest[:-held_out], rest[-held_out:], data.test
+    test = data.test if arguments.data_dir is None else mnist_from_folder(arguments.data_dir).test
+    parts = rest[:-held_out], rest[-held_out:], test
     return ImageSplits(*(part[: arguments.images] for part in parts))
 
 
