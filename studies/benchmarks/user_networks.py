@@ -225,9 +225,7 @@ def _parse() -> argparse.Namespace:
         help="folder that keeps trained networks (default: %(default)s)",
     )
     parser.add_argument("--trials", type=positive, help="of each study (default: 5, or 20 of the two inputs)")
-    parser.add_argument(
-        "--data-dir", type=Path, help="folder of MNIST's IDX files, whose 10,000 test images are the test"
-    )
+    parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files, for its 10,000 test images")
     parser.add_argument("--images", type=positive, help="of each part at most, for a quick look")
     parser.add_argument("--threads", type=positive, default=1, help="of torch (default: %(default)s)")
     arguments = parser.parse_args()

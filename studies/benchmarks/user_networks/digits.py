@@ -48,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of every file of this folder, beside those of ``qspinn run``."""
     group = parser.add_argument_group("digits")
     group.add_argument("--images", type=positive, help="of each part at most, for a quick look")
-    group.add_argument(
-        "--data-dir", type=Path, help="folder of MNIST's IDX files, whose 10,000 test images are the test"
-    )
+    group.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files, for its 10,000 test images")
     group.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
 
 
