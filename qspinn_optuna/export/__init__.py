@@ -1,0 +1,9 @@
+"""An integer model as files for a device; needs neither torch nor Optuna."""
+
+from __future__ import annotations
+
+from qspinn_optuna.export.export import Export, export_c
+from qspinn_optuna.export.tools import ToolError
+from qspinn_optuna.export.verification import DifferenceError, Verification
+
+__all__ = ["DifferenceError", "Export", "ToolError", "Verification", "export_c"]
