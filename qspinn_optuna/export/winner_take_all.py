@@ -24,12 +24,10 @@ class _Sums(NamedTuple):
     """Sums of weights less their smallest code.
 
     Args:
-        weight: The largest of these weights.
         digits: Binary digits of the largest sum.
         reach: What a sum, or the smallest code times the inputs, stays at or below in magnitude.
     """
 
-    weight: int
     digits: int
     reach: int
 
@@ -65,8 +63,9 @@ def _sums(layer: WinnerTakeAll) -> _Sums:
     lowest = layer.weight.format.min_code
     offset = layer.weight.array.astype(np.int64) - lowest
     largest = int(offset.max())
-    digits = max(1, int(offset.sum(axis=0).max()).bit_length())
-    return _Sums(largest, digits, layer.inputs * max(largest, -lowest))
+    # snn_add_four writes the digit above that of a weight, whatever the sums.
+    digits = max(layer.weight.format.bits + 1, int(offset.sum(axis=0).max()).bit_length())
+    return _Sums(digits, layer.inputs * max(largest, -lowest))
 
 
 def _declarations(model: IntegerModel, sums: _Sums) -> str:
@@ -126,7 +125,6 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
         "LABEL_BITS": _label_bits(model),
         "HELD_BITS": layer.neurons.bit_length(),
         "REFRACTORY_STEPS": layer.refractory_steps,
-        "LARGEST_WEIGHT": sums.weight,
     }
     switches = {
         "DROPS_PIXELS": int(model.coding.inputs < model.coding.pixels),
@@ -136,13 +134,13 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
     codes = {
         "LOWEST_WEIGHT": layer.weight.format.min_code,
         "LOWEST_THETA": layer.theta.format.min_code,
+        "SMALLEST_THETA": int(layer.theta.array.min()),
         "LOWEST": to.lowest,
         "HIGHEST": to.highest,
         "THRESHOLD": constants.threshold,
         "RESET": constants.reset,
         "INHIBITION": constants.inhibition,
         **_units(layer),
-        "HALF": (1 << to.drop) >> 1 if to.rounding == NEAREST else 0,
         "DROP": to.drop,
     }
     if layer.scale is not None:
@@ -153,6 +151,7 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
         **{name: str(value) for name, value in switches.items()},
         **{name: c_integer(value) for name, value in codes.items()},
         "CHANCE(value)": chances.expression(model.coding.chances),
+        "DECAYED(code)": _decayed(layer),
         "INPUT_KEY": _purpose(model.seed, INPUT),
     }
     if _draws(to):
@@ -169,13 +168,13 @@ def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
     layer = model.network
     theta = f"Adapted thresholds, {layer.theta.format}."
     arrays = [
-        pack_bits("weights", f"Weights, {layer.weight.format}, in the order that snn_add_row reads.", _rows(layer)),
+        *_weights(layer),
         pack("theta", theta, _offset(layer.theta), layer.theta.format.bits),
         pack("labels", "Class of each neuron.", model.readout.labels, _label_bits(model)),
     ]
     if layer.scale is not None:
         comment = f"Factors of the neurons' weights, {layer.scale.format}."
-        arrays.insert(1, pack("scale", comment, _offset(layer.scale), layer.scale.format.bits))
+        arrays.append(pack("scale", comment, _offset(layer.scale), layer.scale.format.bits))
     if model.coding.inputs < model.coding.pixels:
         kept = np.zeros(model.coding.pixels, np.bool_)
         kept[model.coding.kept] = True
@@ -186,14 +185,17 @@ def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
     return tuple(arrays)
 
 
-def _rows(layer: WinnerTakeAll) -> NDArray[np.bool_]:
-    """Bits of the weights: for each input, block of 32 neurons, bit of a weight, neuron."""
-    bits = bits_of(_offset(layer.weight), layer.weight.format.bits)
-    blocks = [
-        bits[:, first : first + WORD].transpose(0, 2, 1).reshape(layer.inputs, -1)
-        for first in range(0, layer.neurons, WORD)
+def _weights(layer: WinnerTakeAll) -> list[PackedArray]:
+    """The weights, in the order of input, block of 32 neurons, bit, neuron; those of the last few neurons apart."""
+    bits = bits_of(_offset(layer.weight), layer.weight.format.bits).transpose(0, 2, 1)
+    whole = layer.neurons // WORD * WORD
+    blocks = bits[:, :, :whole].reshape(layer.inputs, -1, whole // WORD, WORD).transpose(0, 2, 1, 3)
+    comment = f"Weights, {layer.weight.format}, in the order that snn_add_row reads"
+    arrays = [
+        pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel()),
+        pack_bits("last_weights", f"{comment}: neurons from {whole}.", bits[:, :, whole:].ravel()),
     ]
-    return np.concatenate(blocks, axis=1).ravel()
+    return [array for array in arrays if array.bits]
 
 
 def _offset(codes: Codes) -> NDArray[np.int64]:
@@ -220,6 +222,16 @@ def _traces(model: IntegerModel, samples: NDArray[np.integer], first: int) -> It
     answers = model.readout.classify(responses.counts)
     for winners, membranes, answer in zip(responses.winners, responses.membranes, answers, strict=True):
         yield Trace(np.concatenate([winners[:, None], membranes], axis=1), int(answer))
+
+
+def _decayed(layer: WinnerTakeAll) -> str:
+    """A decayed membrane of its stored code, which is less the lowest, and what rounds to nearest."""
+    decay, to = _units(layer)["DECAY"], layer.constants.rounding
+    half = (1 << to.drop) >> 1 if to.rounding == NEAREST else 0
+    bias = to.lowest * decay + half
+    if max((to.highest - to.lowest) * decay, abs(bias)) < _SMALL:
+        return f"((snn_charged)(code) * SNN_DECAY + {c_integer(bias)})"
+    return f"(((snn_charged)(code) + SNN_LOWEST) * SNN_DECAY + {c_integer(half)})"
 
 
 def _draws(to: CodeRounding) -> bool:
