@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.export import Export, export_c
+from qspinn_optuna.export.sizes import Sizes
 from qspinn_optuna.export.tools import ToolError
 from qspinn_optuna.export.verification import DifferenceError, Verification
 
-__all__ = ["DifferenceError", "Export", "ToolError", "Verification", "export_c"]
+__all__ = [
+    "Core",
+    "DifferenceError",
+    "Emulation",
+    "Export",
+    "Sizes",
+    "ToolError",
+    "Verification",
+    "export_c",
+]

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export import verification
+from qspinn_optuna.export import emulation, sizes, tools, verification
+from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.folder import REPORT, check_folder, write_export
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.export.packing import c_unsigned
 from qspinn_optuna.export.program import Program
+from qspinn_optuna.export.report import report_of
+from qspinn_optuna.export.sizes import CORTEX_M3, FAST_CORTEX_M3, Sizes
 from qspinn_optuna.export.templates import check_prefix, fill, text_of, with_prefix
 from qspinn_optuna.export.vectors import check_samples, random_samples, vectors_h
 from qspinn_optuna.export.verification import Verification
 from qspinn_optuna.integer import IntegerModel
 
 _AS_THEY_ARE = ("main.c", "port.h", "host.c", "cortex_m.c", "cortex_m.ld", "Makefile")
+
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,36 @@ class Export:
             self.folder, self.program, self.prefix, checked, first, compiler=compiler, flags=flags
         )
 
+    def sizes(self, compiler: str = tools.ARM_COMPILER, flags: Sequence[str] = CORTEX_M3) -> Sizes:
+        """Compile the folder's C for a device, and read from the object files what it takes.
+
+        Args:
+            compiler: A compiler that writes ELF files.
+            flags: Its flags: those of the processor, and how to optimize.
+
+        Raises:
+            ToolError: If the compiler is missing or fails.
+            ValueError: If it does not write ELF files.
+        """
+        return sizes.measure(self.folder, self.program, self.prefix, compiler, flags)
+
+    def emulate(self, core: Core = Core.M3, optimization: str = "-O2") -> Emulation:
+        """Run the folder's test on a Cortex-M that QEMU emulates.
+
+        Args:
+            core: The processor.
+            optimization: A flag of the compiler.
+
+        Raises:
+            ToolError: If make, the compiler or QEMU is missing or fails, or a vector is wrong.
+        """
+        return emulation.emulate(self.folder, core, optimization)
+
+    def report(self) -> str:
+        """What the model takes on a Cortex-M3, as Markdown: as far as the tools that measure it are installed."""
+        small, fast = (_or_reason(partial(self.sizes, flags=flags)) for flags in (CORTEX_M3, FAST_CORTEX_M3))
+        return report_of(self.model, self.program, small, fast, _or_reason(self.emulate))
+
 
 def export_c(
     model: IntegerModel,
@@ -110,7 +147,16 @@ def export_c(
     check_folder(target, overwrite)
     shown = random_samples(program) if samples is None else check_samples(program, samples)
     write_export(target, model, sources_of(program, model, prefix, shown))
+    (target / REPORT).write_text(export.report(), encoding="utf-8")
     return export
+
+
+def _or_reason(measure: Callable[[], Measured]) -> Measured | str:
+    """What is measured, or why it cannot be."""
+    try:
+        return measure()
+    except tools.ToolError as error:
+        return str(error)
 
 
 def sources_of(program: Program, model: IntegerModel, prefix: str, samples: NDArray[np.integer]) -> dict[str, str]:
