@@ -13,7 +13,9 @@ from qspinn_optuna.export import tools
 from qspinn_optuna.export.folder import SOURCES
 
 _SECONDS = 600.0
-_VECTOR = re.compile(r"^vector (\d+) class (\d+) expected (\d+) hash (\w+) expected (\w+) ticks (\d+) OK$", re.MULTILINE)
+_VECTOR = re.compile(
+    r"^vector (\d+) class (\d+) expected (\d+) hash (\w+) expected (\w+) ticks (\d+) OK$", re.MULTILINE
+)
 
 
 class Core(enum.Enum):

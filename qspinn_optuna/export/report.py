@@ -30,7 +30,11 @@ def report_of(
         f"# A spiking neural network in C\n\n{summary}\n\n"
         "The footprint is what the search counts: the bits of codes. The device stores them in whole words, and needs "
         "more than that: all of it is here.",
-        *([_without(program, sizes)] if isinstance(sizes, str) else [_flash(model, program, sizes), _ram(model, program, sizes)]),
+        *(
+            [_without(program, sizes)]
+            if isinstance(sizes, str)
+            else [_flash(model, program, sizes), _ram(model, program, sizes)]
+        ),
         _time(program, fast, emulation),
     ]
     return "\n\n".join(sections) + "\n"

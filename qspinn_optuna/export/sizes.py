@@ -62,22 +62,19 @@ def measure(
         model, probe = build / "model.o", build / "probe.o"
         (build / "probe.c").write_text(_probe(program, prefix), encoding="utf-8")
         for source, target in ((folder.resolve() / "model.c", model), (build / "probe.c", probe)):
-            tools.run(
-                [path, *_FLAGS, *flags, f"-I{folder.resolve()}", "-c", source, "-o", target], build, _SECONDS
-            )
+            tools.run([path, *_FLAGS, *flags, f"-I{folder.resolve()}", "-c", source, "-o", target], build, _SECONDS)
         compiled, probed = read_object(model), read_object(probe)
         usage = build / "model.su"
         stack = _stack(usage.read_text(encoding="utf-8")) if usage.exists() else None
     arrays = {array.name: f"{prefix}_{array.name}" for array in program.arrays}
-    functions = {
-        symbol: size for symbol, size in compiled.symbols.items() if symbol not in arrays.values() and size
-    }
+    functions = {symbol: size for symbol, size in compiled.symbols.items() if symbol not in arrays.values() and size}
     return Sizes(
         compiler=" ".join([Path(path).name, *flags]),
         functions=functions,
         code=compiled.code,
         constants=compiled.constants,
-        arrays={name: compiled.symbols[symbol] for name, symbol in arrays.items()},
+        # A small array may become part of the code.
+        arrays={name: compiled.symbols.get(symbol, 0) for name, symbol in arrays.items()},
         state=probed.symbols["probe_state"],
         members={member.name: probed.symbols[f"probe_{member.name}"] for member in program.members},
         variables=compiled.variables,
@@ -88,9 +85,7 @@ def measure(
 def _probe(program: Program, prefix: str) -> str:
     """C whose objects are as large as the state and each of its members."""
     lines = ['#include "model.h"', f"char probe_state[sizeof({prefix}_state)];"]
-    lines += [
-        f"char probe_{member.name}[sizeof((({prefix}_state *)0)->{member.name})];" for member in program.members
-    ]
+    lines += [f"char probe_{member.name}[sizeof((({prefix}_state *)0)->{member.name})];" for member in program.members]
     return "\n".join([*lines, ""])
 
 

@@ -44,7 +44,9 @@ def check_samples(program: Program, samples: object) -> NDArray[np.integer]:
     """
     dtype = np.dtype(program.input_dtype)
     if not isinstance(samples, np.ndarray) or samples.dtype != dtype:
-        raise TypeError(f"samples must be an array of {dtype}, got {getattr(samples, 'dtype', type(samples).__name__)}.")
+        raise TypeError(
+            f"samples must be an array of {dtype}, got {getattr(samples, 'dtype', type(samples).__name__)}."
+        )
     if samples.ndim < 2 or samples.shape[0] == 0 or samples[0].size != program.inputs:
         raise ValueError(f"samples must be [samples, {program.inputs} values], got {samples.shape}.")
     return np.ascontiguousarray(samples.reshape(len(samples), -1))
@@ -62,7 +64,8 @@ def vectors_h(program: Program, samples: NDArray[np.integer], first: int) -> str
             "answers": ", ".join(str(trace.answer) for trace in traces),
             "hashes": _lines([f"0x{hash_of(trace.values):08X}u" for trace in traces], 8),
             "inputs": ",\n    ".join(
-                "{\n    " + _lines([str(value) for value in sample], _NUMBERS_A_LINE) + "}" for sample in samples.tolist()
+                "{\n    " + _lines([str(value) for value in sample], _NUMBERS_A_LINE) + "}"
+                for sample in samples.tolist()
             ),
         },
     )

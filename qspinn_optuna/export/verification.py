@@ -71,9 +71,7 @@ def verify(
         for start in range(0, len(samples), _BATCH):
             batch = samples[start : start + _BATCH]
             (build / "samples").write_bytes(batch.tobytes())
-            shown = tools.run(
-                [binary, build / "samples", str(first + start), str(len(batch))], build, seconds
-            )
+            shown = tools.run([binary, build / "samples", str(first + start), str(len(batch))], build, seconds)
             _compare(program, np.frombuffer(shown, np.int32), list(program.traces(batch, first + start)), first + start)
     return Verification(len(samples), len(samples) * program.steps * program.values, compiler)
 

@@ -189,7 +189,9 @@ def _weights(layer: WinnerTakeAll) -> list[PackedArray]:
     """The weights, in the order of input, block of 32 neurons, bit, neuron; those of the last few neurons apart."""
     bits = bits_of(_offset(layer.weight), layer.weight.format.bits).transpose(0, 2, 1)
     whole = layer.neurons // WORD * WORD
-    blocks = bits[:, :, :whole].reshape(layer.inputs, layer.weight.format.bits, whole // WORD, WORD).transpose(0, 2, 1, 3)
+    blocks = (
+        bits[:, :, :whole].reshape(layer.inputs, layer.weight.format.bits, whole // WORD, WORD).transpose(0, 2, 1, 3)
+    )
     comment = f"Weights, {layer.weight.format}, in the order that snn_add_row reads"
     arrays = [
         pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel()),

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll, linear_chances
-from tests.integer.models import random_codes
 
 NEURONS = (1, 5, 31, 32, 33, 64, 70)
 PIXELS = (1, 9, 32, 33, 70)
@@ -25,7 +24,15 @@ def random_model(seed: int) -> IntegerModel:
                 raise
 
 
+def random_codes(generator: np.random.Generator, fmt: QFormat, shape: tuple[int, ...]) -> Codes:
+    """Uniform codes, some of them at the ends."""
+    codes = generator.integers(fmt.min_code, fmt.max_code, shape, endpoint=True)
+    ends = generator.choice([fmt.min_code, fmt.max_code], shape)
+    return Codes(np.where(generator.random(shape) < 0.2, ends, codes), fmt)
+
+
 def random_samples(model: IntegerModel, count: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Images for a model, some of them dark."""
     generator = np.random.default_rng(seed)
     shape = (count, model.coding.pixels)
     lit = generator.random(shape) < generator.choice([0.2, 0.9], (count, 1))
