@@ -49,7 +49,7 @@ def program_of(model: IntegerModel) -> Program:
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),
-        source=fill("winner_take_all.c", {**_types(model, sums), **_constants(model, sums, arrays)}),
+        source=fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays)}),
         arrays=arrays,
         inline_bits=layer.decay.bits,
         members=_members(model),
@@ -72,7 +72,7 @@ def _declarations(model: IntegerModel, sums: _Sums) -> str:
     layer = model.network
     held_bits = layer.refractory_steps * layer.neurons.bit_length()
     held = (
-        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps, SNN_NEURONS if none did. */\n"
+        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps; SNN_NEURONS if none. */\n"
         f"    uint32_t held[{_words(held_bits)}];"
     )
     values = {
@@ -114,7 +114,7 @@ def _units(layer: WinnerTakeAll) -> dict[str, int]:
     }
 
 
-def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]) -> dict[str, str]:
+def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str, str]:
     """The constants of model.c as C, and its arrays."""
     layer, constants = model.network, model.network.constants
     to = constants.rounding
@@ -249,7 +249,7 @@ def _fraction(to: CodeRounding) -> str:
 
 
 def _purpose(seed: int, purpose: int) -> str:
-    """What ``snn_stream`` begins with: of the three mixes of :func:`~qspinn_optuna.fixed_point.draws.stream` the first."""
+    """What ``snn_stream`` begins with: the first of the three mixes that make the key of a stream."""
     return c_unsigned(int(draws(purpose, seed)[0]))
 
 

@@ -27,8 +27,8 @@ from qspinn_optuna import QuantizationConfig, Rounding, Scheme, STDPWorkload
 from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import ImageSplits, embedded_mnist
 from qspinn_optuna.export import Core, DifferenceError, Export, ToolError, export_c
-from qspinn_optuna.export.folder import write_export
 from qspinn_optuna.export.export import sources_of
+from qspinn_optuna.export.folder import write_export
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.integer import IntegerModel, classify
 from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
@@ -132,9 +132,8 @@ def check_trained(data: ImageSplits, count: int) -> None:
             print(f"  {images_a_second(export, data.test.images[:200]):,.0f} images a second or more on this machine")
             for core in Core:
                 try:
-                    print(
-                        f"  Cortex-{core.name}: all vectors right, {export.emulate(core).mean:,.0f} instructions a sample"
-                    )
+                    mean = export.emulate(core).mean
+                    print(f"  Cortex-{core.name}: all vectors right, {mean:,.0f} instructions a sample")
                 except ToolError as error:
                     print(f"  Cortex-{core.name}: {error}")
 
