@@ -7,7 +7,7 @@
 /* Write a text. */
 void snn_port_write(const char *text);
 
-/* Begin to count time, and give what was counted: ticks of the machine's clock, 0 if it has none to count. */
+/* Begin to count time, and give what was counted: ticks of the clock of the machine, 0 if it cannot count so long. */
 void snn_port_start(void);
 uint32_t snn_port_ticks(void);
 
