@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from exporting.mutants import MUTANTS
 from exporting.random_models import random_model, random_samples
 from qspinn_optuna.export import DifferenceError, Export, ToolError, export_c, tools
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import IntegerModel, respond
-from tests.integer.models import PIXELS, example_model, models, random_images
+from tests.integer.models import PIXELS, example_model, models, random_codes, random_images
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O0")
 SANITIZED = (*STRICT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -54,6 +56,24 @@ def test_it_is_that_of_small_models_too(tmp_path: Path) -> None:
         export_c(model, tmp_path, overwrite=True).verify(random_images(1, 12), first_sample=7, flags=STRICT)
 
     compare()
+
+
+@needs_compiler
+@pytest.mark.usefixtures("_no_report")
+@pytest.mark.parametrize("rounding", Rounding)
+def test_more_than_32_bits_are_dropped(tmp_path: Path, rounding: Rounding) -> None:
+    generator = np.random.default_rng(1)
+    layer = replace(
+        example_model().network,
+        weight=random_codes(generator, QFormat(4, 20, signed=False), (6, 4)),
+        scale=random_codes(generator, QFormat(1, 20, signed=False), (4,)),
+        membrane=ParameterQuantization(QFormat(8, 0), rounding),
+    )
+    model = replace(example_model(), network=layer)
+    assert layer.constants.rounding.drop == 40
+    samples = random_images(6, 20)
+    assert (respond(model, samples).winners >= 0).any()
+    export_c(model, tmp_path).verify(samples, flags=STRICT)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

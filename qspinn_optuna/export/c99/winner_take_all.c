@@ -295,7 +295,7 @@ static uint32_t snn_compete(snn_state *state, uint32_t events)
         largest = snn_charge(state, block, membranes, held[block], events);
         snn_pack(packed, words, SNN_MEMBRANE_BITS, membranes);
         /* Most blocks stay below any threshold. */
-        if (snn_over(largest) - SNN_SMALLEST_THETA * SNN_THETA_UNIT <= best) {
+        if (snn_over(largest) - (snn_margin)SNN_SMALLEST_THETA * SNN_THETA_UNIT <= best) {
             continue;
         }
         for (k = 0; k < size; k++) {

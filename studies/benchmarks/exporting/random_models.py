@@ -10,6 +10,8 @@ from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding,
 
 NEURONS = (1, 5, 31, 32, 33, 64, 70)
 PIXELS = (1, 9, 32, 33, 70)
+MANY = 150
+"""Pixels whose weights of 24 bits need sums of 64."""
 
 
 def random_model(seed: int) -> IntegerModel:
@@ -40,7 +42,10 @@ def random_samples(model: IntegerModel, count: int, seed: int = 0) -> NDArray[np
 
 
 def _random_model(generator: np.random.Generator) -> IntegerModel:
-    neurons, pixels = int(generator.choice(NEURONS)), int(generator.choice(PIXELS))
+    # Wide codes of formats that lie far apart: what 32 bits do not hold.
+    wide = bool(generator.random() < 0.25)
+    _format = _wide_format if wide else _coarse_format
+    neurons, pixels = int(generator.choice(NEURONS)), MANY if wide else int(generator.choice(PIXELS))
     kept = np.flatnonzero(generator.random(pixels) < generator.choice([0.7, 1.0]))
     kept = kept if len(kept) else np.array([pixels - 1])
     rounding = Rounding(generator.choice([each.value for each in Rounding]))
@@ -48,7 +53,7 @@ def _random_model(generator: np.random.Generator) -> IntegerModel:
     fmt, classes = membrane.format, int(generator.integers(1, 12))
     theta = random_codes(generator, _format(generator, bool(generator.random() < 0.2)), (neurons,))
     layer = WinnerTakeAll(
-        weight=random_codes(generator, _format(generator), (len(kept), neurons)),
+        weight=random_codes(generator, _format(generator, least=24 if wide else 1), (len(kept), neurons)),
         scale=random_codes(generator, _format(generator, False), (neurons,)) if generator.random() < 0.6 else None,
         theta=Codes(theta.array >> generator.choice([0, 4, 12]), theta.format),
         decay=random_codes(generator, _format(generator, False), (1,)),
@@ -75,7 +80,14 @@ def _chances(generator: np.random.Generator) -> Codes:
     return Codes(generator.integers(0, 2**16, 256), QFormat(0, 16, signed=False))
 
 
-def _format(generator: np.random.Generator, signed: bool | None = None, least: int = 1) -> QFormat:
+def _wide_format(generator: np.random.Generator, signed: bool | None = None, least: int = 16) -> QFormat:
+    is_signed = bool(generator.random() < 0.4) if signed is None else signed
+    bits = int(generator.integers(max(least, 16), 24, endpoint=True))
+    fraction_bits = int(generator.integers(0, 34, endpoint=True))
+    return QFormat(bits - is_signed - fraction_bits, fraction_bits, is_signed)
+
+
+def _coarse_format(generator: np.random.Generator, signed: bool | None = None, least: int = 1) -> QFormat:
     is_signed = bool(generator.random() < 0.4) if signed is None else signed
     most = int(generator.choice([4, 9, 16, 24], p=[0.4, 0.3, 0.2, 0.1]))
     bits = int(generator.integers(least, most, endpoint=True))
