@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.export import chances
-from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits
+from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits, words_for
 from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws
@@ -70,19 +70,18 @@ def _sums(layer: WinnerTakeAll) -> _Sums:
 
 def _declarations(model: IntegerModel, sums: _Sums) -> str:
     layer = model.network
-    held_bits = layer.refractory_steps * layer.neurons.bit_length()
     held = (
         f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps; SNN_NEURONS if none. */\n"
-        f"    uint32_t held[{_words(held_bits)}];"
+        f"    uint32_t held[{words_for(layer.refractory_steps, layer.neurons.bit_length())}];"
     )
     values = {
         "neurons": layer.neurons,
-        "blocks": _words(layer.neurons),
+        "blocks": -(-layer.neurons // WORD),
         "levels": sums.digits,
         "membrane": layer.membrane.format,
         "membrane_bits": layer.membrane.format.bits,
-        "membrane_words": _words(layer.neurons * layer.membrane.format.bits),
-        "held": held if held_bits else "    /* No neuron is held after a spike. */",
+        "membrane_words": words_for(layer.neurons, layer.membrane.format.bits),
+        "held": held if layer.refractory_steps else "    /* No neuron is held after a spike. */",
         "total_type": "uint16_t" if model.coding.steps < 2**16 else "uint32_t",
     }
     return fill("winner_take_all.h", values).rstrip()
@@ -178,7 +177,7 @@ def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
     if model.coding.inputs < model.coding.pixels:
         kept = np.zeros(model.coding.pixels, np.bool_)
         kept[model.coding.kept] = True
-        arrays.insert(0, pack_bits("kept", "Whether a pixel is an input.", kept))
+        arrays.insert(0, pack_bits("kept", "Whether a pixel is an input.", kept, 1))
     table = chances.table(model.coding.chances)
     if table is not None:
         arrays.append(table)
@@ -194,8 +193,13 @@ def _weights(layer: WinnerTakeAll) -> list[PackedArray]:
     )
     comment = f"Weights, {layer.weight.format}, in the order that snn_add_row reads"
     arrays = [
-        pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel()),
-        pack_bits("last_weights", f"{comment}: neurons from {whole}.", bits[:, :, whole:].ravel()),
+        pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel(), WORD),
+        pack_bits(
+            "last_weights",
+            f"{comment}: neurons from {whole}.",
+            bits[:, :, whole:].ravel(),
+            layer.neurons % WORD or WORD,
+        ),
     ]
     return [array for array in arrays if array.bits]
 
@@ -255,7 +259,3 @@ def _purpose(seed: int, purpose: int) -> str:
 
 def _label_bits(model: IntegerModel) -> int:
     return max(1, (model.classes - 1).bit_length())
-
-
-def _words(bits: int) -> int:
-    return -(-bits // WORD)
