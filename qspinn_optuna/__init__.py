@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from qspinn_optuna.config import InexactError as InexactError
     from qspinn_optuna.config import QuantizationConfig as QuantizationConfig
     from qspinn_optuna.config import Scheme as Scheme
+    from qspinn_optuna.export import Export as Export
+    from qspinn_optuna.export import export_c as export_c
     from qspinn_optuna.fixed_point import ParameterQuantization as ParameterQuantization
     from qspinn_optuna.fixed_point import QFormat as QFormat
     from qspinn_optuna.fixed_point import Rounding as Rounding
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "config": ("InexactError", "QuantizationConfig", "Scheme"),
+    "export": ("Export", "export_c"),
     "fixed_point": ("ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"),
     "front": ("Candidate", "ParetoFront"),
     "integer": ("IntegerModel",),

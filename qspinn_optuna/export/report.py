@@ -1,0 +1,110 @@
+"""REPORT.md: what a model takes on a device, to the byte, beside its footprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from qspinn_optuna.export.emulation import Emulation
+from qspinn_optuna.export.program import Program
+from qspinn_optuna.export.sizes import Sizes
+from qspinn_optuna.integer import IntegerModel
+
+Row = Sequence[object]
+
+
+def report_of(
+    model: IntegerModel, program: Program, sizes: Sizes | str, fast: Sizes | str, emulation: Emulation | str
+) -> str:
+    """The report as Markdown.
+
+    Args:
+        model: The model.
+        program: Its C.
+        sizes: What a compiler says that makes code small, or why there is none.
+        fast: What it says of the code whose instructions are counted.
+        emulation: What an emulated run says, or why there is none.
+    """
+    summary = program.summary.replace("\n *", "")
+    # What else is measured of a model becomes a section of its own.
+    sections = [
+        f"# A spiking neural network in C\n\n{summary}\n\n"
+        "The footprint is what the search counts: the bits of codes. The device stores them in whole words, and needs "
+        "more than that: all of it is here.",
+        *(
+            [_without(program, sizes)]
+            if isinstance(sizes, str)
+            else [_flash(model, program, sizes), _ram(model, program, sizes)]
+        ),
+        _time(program, fast, emulation),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _flash(model: IntegerModel, program: Program, sizes: Sizes) -> str:
+    rows: list[Row] = [
+        (f"`{array.name}`", array.comment, _bytes(array.bits), sizes.arrays[array.name]) for array in program.arrays
+    ]
+    if program.inline_bits:
+        rows.append(("in the code", "constants that all neurons share", _bytes(program.inline_bits), 0))
+    between = sizes.constants - sum(sizes.arrays.values())
+    if between:
+        rows.append(("other", "what the compiler adds", "", between))
+    rows.append(("**constants**", "", _bytes(model.constant_bits), f"**{sizes.constants}**"))
+    rows += [(f"`{name}`", "code", "", size) for name, size in sorted(sizes.functions.items())]
+    between = sizes.code - sum(sizes.functions.values())
+    if between:
+        rows.append(("between functions", "", "", between))
+    rows.append(("**code**", "", "", f"**{sizes.code}**"))
+    rows.append(("**flash**", "", _bytes(model.constant_bits), f"**{sizes.constants + sizes.code}**"))
+    title = f"## Flash, in bytes\n\nCompiled with `{sizes.compiler}`.\n\n"
+    return title + _table(("What", "Holds", "Footprint", "Device"), rows)
+
+
+def _ram(model: IntegerModel, program: Program, sizes: Sizes) -> str:
+    rows: list[Row] = [
+        (f"`{member.name}`", member.purpose, _bytes(member.bits) if member.bits else "", sizes.members[member.name])
+        for member in program.members
+    ]
+    between = sizes.state - sum(sizes.members.values())
+    if between:
+        rows.append(("between members", "", "", between))
+    rows.append(("**one state**", "", _bytes(model.state_bits), f"**{sizes.state}**"))
+    if sizes.variables:
+        rows.append(("other variables", "", "", sizes.variables))
+    stack = "not told by the compiler" if sizes.stack is None else f"at most {sizes.stack}"
+    rows.append(("stack", "accumulators and buffers of a step, all functions together", "", stack))
+    counted = sum(sizes.members[member.name] for member in program.members if member.bits)
+    note = f"\n\nOf the state, what the footprint counts takes {counted} bytes."
+    return "## RAM, in bytes\n\n" + _table(("What", "Holds", "Footprint", "Device"), rows) + note
+
+
+def _without(program: Program, reason: str) -> str:
+    """What is known without a compiler for a device."""
+    rows = [(f"`{array.name}`", array.comment, _bytes(array.bits), array.bytes) for array in program.arrays]
+    return (
+        "## Flash, in bytes\n\n" + _table(("What", "Holds", "Footprint", "Device"), rows) + "\n\n"
+        f"Code and RAM were not measured: {reason}"
+    )
+
+
+def _time(program: Program, fast: Sizes | str, emulation: Emulation | str) -> str:
+    title = "## Time\n\n"
+    if isinstance(emulation, str):
+        return f"{title}Instructions were not counted: {emulation}"
+    if emulation.mean is None:
+        return f"{title}No vector was short enough to count its instructions."
+    code = "" if isinstance(fast, str) else f" (code: {fast.code} bytes)"
+    return (
+        f"{title}Instructions on an emulated Cortex-{emulation.core.name}, compiled with `-O2`{code}, over "
+        f"{len(emulation.instructions)} vectors of `vectors.h`: {emulation.mean:,.0f} a sample, "
+        f"{emulation.mean / program.steps:,.0f} a step."
+    )
+
+
+def _bytes(bits: int) -> str:
+    return f"{bits / 8:g}" if bits / 8 < 10**5 else f"{bits / 8:.3f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Row]) -> str:
+    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,76 @@
+"""Samples with what they must give, for the test that goes with the C."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qspinn_optuna.export.packing import c_unsigned
+from qspinn_optuna.export.program import Program
+from qspinn_optuna.export.templates import fill
+
+HASH_FACTOR = 0x9E3779B1
+"""Odd, so that no difference of a single value is lost."""
+
+DEFAULT_SAMPLES = 2
+"""Random samples, where none are given."""
+
+_NUMBERS_A_LINE = 28
+
+
+def hash_of(values: NDArray[np.int32]) -> int:
+    """``hash * HASH_FACTOR + value`` over all values, in 32 bits, from 0."""
+    words = values.ravel().view(np.uint32)
+    powers = np.full(len(words), HASH_FACTOR, np.uint32)
+    powers[:1] = 1
+    return int((words * np.cumprod(powers, dtype=np.uint32)[::-1]).sum(dtype=np.uint32))
+
+
+def random_samples(program: Program) -> NDArray[np.integer]:
+    """Samples of which half the values are 0 and the others any, the same every time."""
+    generator = np.random.default_rng(0)
+    limits = np.iinfo(program.input_dtype)
+    shape = (DEFAULT_SAMPLES, program.inputs)
+    values = generator.integers(limits.min, limits.max, shape, program.input_dtype, endpoint=True)
+    return values * (generator.random(shape) < 0.5).astype(program.input_dtype)
+
+
+def check_samples(program: Program, samples: object) -> NDArray[np.integer]:
+    """Samples as the program takes them, [samples, inputs].
+
+    Raises:
+        TypeError: If they are no array of the program's type.
+        ValueError: If their shape is another, or there are none.
+    """
+    dtype = np.dtype(program.input_dtype)
+    if not isinstance(samples, np.ndarray) or samples.dtype != dtype:
+        raise TypeError(
+            f"samples must be an array of {dtype}, got {getattr(samples, 'dtype', type(samples).__name__)}."
+        )
+    if samples.ndim < 2 or samples.shape[0] == 0 or samples[0].size != program.inputs:
+        raise ValueError(f"samples must be [samples, {program.inputs} values], got {samples.shape}.")
+    return np.ascontiguousarray(samples.reshape(len(samples), -1))
+
+
+def vectors_h(program: Program, samples: NDArray[np.integer], first: int) -> str:
+    """The file, of samples from a number on."""
+    traces = list(program.traces(samples, first))
+    return fill(
+        "vectors.h",
+        {
+            "vectors": len(samples),
+            "first_sample": c_unsigned(first),
+            "factor": HASH_FACTOR,
+            "answers": ", ".join(str(trace.answer) for trace in traces),
+            "hashes": _lines([f"0x{hash_of(trace.values):08X}u" for trace in traces], 8),
+            "inputs": ",\n    ".join(
+                "{\n    " + _lines([str(value) for value in sample], _NUMBERS_A_LINE) + "}"
+                for sample in samples.tolist()
+            ),
+        },
+    )
+
+
+def _lines(numbers: list[str], a_line: int) -> str:
+    lines = [", ".join(numbers[k : k + a_line]) for k in range(0, len(numbers), a_line)]
+    return ",\n    ".join(lines)

@@ -1,0 +1,169 @@
+"""C that is exported, against the interpreter of integer models.
+
+1. Random models of all formats, roundings and sizes: every spike and every membrane at every step, compiled with all
+   warnings as errors and, every tenth, with the address and undefined-behaviour sanitizers.
+2. Mutants: C with one mistake each. Each must be found by a few random models.
+3. An STDP network of 400 neurons, trained on digits: its sizes beside its footprint, instructions a step on an
+   emulated Cortex-M3, images a second on this machine, and the same classes on M0, M3, M4 and M7.
+
+What needs a program that is not installed is left out, and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporting.mutants import MUTANTS, Mutant
+from exporting.random_models import random_model, random_samples
+from qspinn_optuna import QuantizationConfig, Rounding, Scheme, STDPWorkload
+from qspinn_optuna.cli.argument_types import positive
+from qspinn_optuna.datasets import ImageSplits, embedded_mnist
+from qspinn_optuna.export import Core, DifferenceError, Export, ToolError, export_c
+from qspinn_optuna.export.export import sources_of
+from qspinn_optuna.export.folder import write_export
+from qspinn_optuna.export.kinds import program_of
+from qspinn_optuna.integer import IntegerModel, classify
+from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
+
+STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O1")
+SANITIZED = (*STRICT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SAMPLES = 20
+TRIED = 60
+"""Random models that a mutant may need."""
+
+WIDTHS = {"weight": 1, "membrane": 9}
+
+
+def write(model: IntegerModel, folder: Path, samples: NDArray[np.uint8]) -> Export:
+    """An export without its report, which takes longer than the rest."""
+    write_export(folder, model, sources_of(program_of(model), model, "snn", samples))
+    return Export(folder, model, "snn")
+
+
+def check_models(count: int) -> int:
+    """Compare random models; gives the number of values that were compared."""
+    values = 0
+    for seed in range(count):
+        model = random_model(seed)
+        with tempfile.TemporaryDirectory() as name:
+            export = write(model, Path(name), random_samples(model, 1))
+            values += export.verify(
+                random_samples(model, SAMPLES, seed), flags=SANITIZED if seed % 10 == 0 else STRICT
+            ).values
+    return values
+
+
+def find(mutant: Mutant) -> str | None:
+    """The first difference that a random model shows; None if none does. C that does not compile is no mutant."""
+    for seed in range(TRIED):
+        model = random_model(seed)
+        with tempfile.TemporaryDirectory() as name:
+            export = write(model, Path(name), random_samples(model, 1))
+            source = export.folder / "model.c"
+            wrong = mutant.apply(source.read_text())
+            if wrong is None:
+                continue
+            source.write_text(wrong)
+            try:
+                export.verify(random_samples(model, SAMPLES, seed))
+            except DifferenceError as error:
+                return f"model {seed}: {error}"
+    return None
+
+
+def check_mutants() -> list[str]:
+    """Print what finds each mutant; gives the names of those that nothing does."""
+    missed = []
+    for mutant in MUTANTS:
+        found = find(mutant)
+        print(f"  {mutant.name}: {found or 'NOT FOUND'}", flush=True)
+        if found is None:
+            missed.append(mutant.name)
+    return missed
+
+
+def trained_models(data: ImageSplits) -> dict[str, IntegerModel]:
+    """An STDP network with weights of 1 bit, in two roundings of its membranes."""
+    workload = STDPWorkload(data, mnist_settings(len(data.train)), seed=0)
+    space = search_space(workload)
+    models = {}
+    for rounding in (Rounding.NEAREST, Rounding.STOCHASTIC):
+        others = space.uniform(8, Scheme.PTQ, rounding).parameters
+        own = {name: space.uniform(WIDTHS.get(name, 8), Scheme.PTQ, rounding)[name] for name in others}
+        models[rounding.value] = workload.integer_model(QuantizationConfig(Scheme.PTQ, own))
+    return models
+
+
+def images_a_second(export: Export, images: NDArray[np.uint8]) -> float:
+    """Images that one core of this machine classifies in a second, with their encoding, as the test of `make` says."""
+    with tempfile.TemporaryDirectory() as name:
+        timed = write(export.model, Path(name), images)
+        said = subprocess.run(
+            ["make", "-s", "test"], cwd=timed.folder, check=True, capture_output=True, text=True
+        ).stdout
+        ticks = [int(count) for count in re.findall(r"ticks (\d+)", said)]
+        # POSIX has a million ticks a second.
+        return 1e6 * len(ticks) / sum(ticks)
+
+
+def interpreted_a_second(export: Export, images: NDArray[np.uint8]) -> float:
+    """The same of the interpreter."""
+    start = time.perf_counter()
+    classify(export.model, images)
+    return len(images) / (time.perf_counter() - start)
+
+
+def check_trained(data: ImageSplits, count: int) -> None:
+    """Print what the trained network takes."""
+    for rounding, model in trained_models(data).items():
+        print(f"\nSTDP, {model.network.inputs} inputs, {model.network.neurons} neurons, {rounding}")
+        with tempfile.TemporaryDirectory() as name:
+            images = data.test.images[:count]
+            export = export_c(model, Path(name) / "export", samples=images[:12])
+            done = export.verify(images)
+            accuracy = (classify(model, images) == data.test.labels[:count]).mean()
+            print(f"  {done.samples} images, {done.values:,} spikes and membranes equal; accuracy {accuracy:.3f}")
+            for line in (export.folder / "REPORT.md").read_text().splitlines():
+                if line.startswith("| **") or "footprint counts takes" in line or line.startswith("Instructions"):
+                    print(f"  {line}")
+            timed = data.test.images[:200]
+            print(f"  {images_a_second(export, timed):,.0f} images a second on this machine, ", end="")
+            print(f"{interpreted_a_second(export, timed):,.0f} by the interpreter")
+            for core in Core:
+                try:
+                    mean = export.emulate(core).mean
+                    print(f"  Cortex-{core.name}: all vectors right, {mean:,.0f} instructions a sample")
+                except ToolError as error:
+                    print(f"  Cortex-{core.name}: {error}")
+
+
+def main() -> int:
+    """Run the parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=positive, default=100, help="random models (100)")
+    parser.add_argument("--images", type=positive, default=100, help="images for the trained network (100)")
+    parser.add_argument("--without-mutants", action="store_true", help="leave the mutants out")
+    parser.add_argument("--without-training", action="store_true", help="leave the trained network out")
+    arguments = parser.parse_args()
+    print(
+        f"{arguments.models} random models: {check_models(arguments.models):,} spikes and membranes equal", flush=True
+    )
+    missed = [] if arguments.without_mutants else check_mutants()
+    if not arguments.without_mutants:
+        print(f"{len(MUTANTS) - len(missed)} of {len(MUTANTS)} mutants found")
+    if not arguments.without_training:
+        check_trained(embedded_mnist(), arguments.images)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Generated C with one mistake each, of the kinds that people make: a check that is worth its name finds them all."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A mistake.
+
+    Args:
+        name: What is wrong.
+        right: A piece of ``model.c`` as it is written, with the prefix ``snn``.
+        wrong: The same with the mistake.
+    """
+
+    name: str
+    right: str
+    wrong: str
+
+    def apply(self, source: str) -> str | None:
+        """The source with the mistake; None if the piece is not in it."""
+        return source.replace(self.right, self.wrong) if self.right in source else None
+
+
+MUTANTS = (
+    Mutant("fires above the threshold, not at it", "snn_margin best = -1;", "snn_margin best = 0;"),
+    Mutant("the last of equals wins", "& 1u) == 0 && margin > best", "& 1u) == 0 && margin >= best && margin >= 0"),
+    Mutant("a shift by one bit more", "charged >>= SNN_DROP;", "charged >>= SNN_DROP + 1;"),
+    Mutant("division instead of a shift", "charged >>= SNN_DROP;", "charged /= (snn_charged)1 << SNN_DROP;"),
+    Mutant("no saturation above", "charged > SNN_HIGHEST ? SNN_HIGHEST : charged", "charged"),
+    Mutant("no saturation below", "charged < SNN_LOWEST ? SNN_LOWEST : charged >", "charged >"),
+    Mutant(
+        "saturation one code early",
+        "charged > SNN_HIGHEST ? SNN_HIGHEST",
+        "charged > SNN_HIGHEST - 1 ? SNN_HIGHEST - 1",
+    ),
+    Mutant("no decay", "+ SNN_DECAYED(membranes[k])", "+ SNN_DECAYED(0 - SNN_LOWEST)"),
+    Mutant("inhibition twice", "membrane(state, j) - SNN_INHIBITION;", "membrane(state, j) - 2 * SNN_INHIBITION;"),
+    Mutant("inhibition does not saturate", "u < SNN_LOWEST ? SNN_LOWEST : u", "u"),
+    Mutant("no reset", "snn_set_membrane(state, winner, SNN_RESET);", ""),
+    Mutant(
+        "the last neuron is not inhibited",
+        "for (j = 0; j < SNN_NEURONS; j++) {\n        int32_t u",
+        "for (j = 0; j + 1u < SNN_NEURONS; j++) {\n        int32_t u",
+    ),
+    Mutant("no refractory steps", "if ((held & 1u) != 0) {", "if (0) {"),
+    Mutant(
+        "one refractory step less",
+        "for (k = 0; k < SNN_REFRACTORY_STEPS; k++) {\n        uint32_t",
+        "for (k = 1; k < SNN_REFRACTORY_STEPS; k++) {\n        uint32_t",
+    ),
+    Mutant("held neurons compete", "(held[block] >> k & 1u) == 0 && margin", "margin"),
+    Mutant(
+        "held neurons are not inhibited",
+        "snn_set_membrane(state, j, u < SNN_LOWEST ? SNN_LOWEST : u);",
+        "if (j % 2u != 0) {\n            snn_set_membrane(state, j, u < SNN_LOWEST ? SNN_LOWEST : u);\n        }",
+    ),
+    Mutant("only the last spike is remembered", "state->step % SNN_REFRACTORY_STEPS *", "0u *"),
+    Mutant("packing across words loses bits", "word = code >> (32u - used);", "word = 0;"),
+    Mutant("unpacking across words loses bits", "(rest | word << left)", "(rest)"),
+    Mutant("writing across words loses bits", "| value >> (32u - shift)", "| value >> (31u - shift)"),
+    Mutant(
+        "reading across words loses bits", "value |= word[1] << (32u - shift);", "value |= word[1] << (31u - shift);"
+    ),
+    Mutant("a carry is lost", "carry &= digit;", "carry = 0;"),
+    Mutant("a full adder forgets a carry", "(*a & b) | (half & c)", "(*a & b)"),
+    Mutant(
+        "rows that are left over are not added",
+        "for (first = 0; first < count; first++) {",
+        "for (first = 1; first < count; first++) {",
+    ),
+    Mutant(
+        "planes of weights in the other order",
+        "snn_add_four(state->sums[block] + plane,",
+        "snn_add_four(state->sums[block] + (SNN_WEIGHT_BITS - 1u - plane),",
+    ),
+    Mutant(
+        "the last block in the other order",
+        "sums[SNN_BLOCKS - 1u] + plane, snn_last_word(input, plane)",
+        "sums[SNN_BLOCKS - 1u] + plane, snn_last_word(input, SNN_WEIGHT_BITS - 1u - plane)",
+    ),
+    Mutant(
+        "the next row of weights",
+        "snn_weights + input * SNN_ROW",
+        "snn_weights + (input == 0 ? 1u : input - 1u) * SNN_ROW",
+    ),
+    Mutant("the smallest weight is forgotten", "(snn_charged)events * SNN_LOWEST_WEIGHT", "0 * (snn_charged)events"),
+    Mutant("the scale of the neuron before", "(snn_charged)scales[k]", "(snn_charged)scales[k ^ 1u]"),
+    Mutant(
+        "theta of the neuron before",
+        "snn_read(snn_theta, j * SNN_THETA_BITS",
+        "snn_read(snn_theta, (j ^ (j < (SNN_NEURONS & ~1u))) * SNN_THETA_BITS",
+    ),
+    Mutant(
+        "blocks are skipped that could win",
+        "SNN_SMALLEST_THETA * SNN_THETA_UNIT <= best",
+        "SNN_SMALLEST_THETA * SNN_THETA_UNIT <= best + 1",
+    ),
+    Mutant(
+        "sums over 8 bits are cut", "for (low = 8; low < levels; low += 8u) {", "for (low = 8; low < 1u; low += 8u) {"
+    ),
+    Mutant("sixteen neurons twice", "digits[levels] = digit >> 16;", "digits[levels] = digit >> 15;"),
+    Mutant("dropped pixels are numbered", "if (value != 0 && is_input != 0) {", "if (value != 0) {"),
+    Mutant("dark pixels are numbered", "if (value != 0 && is_input != 0) {", "if (is_input != 0) {"),
+    Mutant("a chance too large by one", "< SNN_CHANCE(value)", "<= SNN_CHANCE(value)"),
+    Mutant("lanes from the highest", "(uint32_t)(draw & 0xFFFFu)", "(uint32_t)(draw >> 48)"),
+    Mutant("draws do not go on", "key += 4u * SNN_GOLDEN;", "key += SNN_GOLDEN;"),
+    Mutant("the lower half of a draw", "(uint32_t)(snn_mix(key) >> 32)", "(uint32_t)snn_mix(key)"),
+    Mutant("draws of the neuron before", "+ 32u * block * SNN_GOLDEN", "+ (32u * block + 1u) * SNN_GOLDEN"),
+    Mutant(
+        "draws do not depend on the step",
+        "snn_mix(purpose + sample * SNN_GOLDEN) + step *",
+        "snn_mix(purpose + sample * SNN_GOLDEN) + 0 * step *",
+    ),
+    Mutant(
+        "draws do not depend on the sample",
+        "snn_mix(purpose + sample * SNN_GOLDEN)",
+        "snn_mix(purpose + 0 * sample * SNN_GOLDEN)",
+    ),
+    Mutant("another multiplier of the draws", "0x94D049BB133111EB", "0x94D049BB133111E9"),
+    Mutant(
+        "the label of the neuron before",
+        "snn_read(snn_labels, winner * SNN_LABEL_BITS",
+        "snn_read(snn_labels, (winner == 0 ? 0 : winner - 1u) * SNN_LABEL_BITS",
+    ),
+    Mutant(
+        "sums of spikes instead of means", "total * best_neurons > best_total * neurons[label]", "total > best_total"
+    ),
+    Mutant(
+        "the last of equal classes",
+        "total * best_neurons > best_total * neurons[label]",
+        "neurons[label] > 0 && total * best_neurons >= best_total * neurons[label]",
+    ),
+    Mutant("a reset forgets the membranes", "snn_set_membrane(state, j, 0);", ""),
+    Mutant("a reset forgets who is held", "SNN_HELD_BITS, SNN_NEURONS);", "SNN_HELD_BITS, 0);"),
+    Mutant(
+        "a reset forgets the spikes of the classes", "state->totals[j] = 0;", "state->totals[j] = (uint16_t)(j == 0);"
+    ),
+    Mutant("one step less", "for (t = 0; t < SNN_STEPS; t++) {", "for (t = 1; t < SNN_STEPS; t++) {"),
+)
