@@ -28,7 +28,7 @@ from qspinn_optuna.integer import (
     winner_take_all_runtime,
 )
 from qspinn_optuna.integer.graph_runtime import respond, run
-from qspinn_optuna.integer.operations import IntegrateAndFire, Linear, Operation, Scale
+from qspinn_optuna.integer.operations import IntegrateAndFire, Linear, Operation, Requantization, Scale
 from tests.integer import plain_graph
 from tests.integer.graphs import SLOW, example_graph_model, graph_models, quantizations, random_inputs
 from tests.integer.models import example_model
@@ -96,6 +96,25 @@ def check_accumulators(graph: Graph, expected: plain_graph.Run) -> None:
 
 def fits(ends: Sequence[int | Fraction], width: int) -> bool:
     return bool(-(2 ** (width - 1)) <= ends[0] and ends[1] < 2 ** (width - 1))
+
+
+@pytest.mark.parametrize("finer_bits", [None, 0, 1, 3])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_tie_of_a_change_of_format_is_broken_as_rational_numbers_are(
+    finer_bits: int | None, rounding: Rounding
+) -> None:
+    fine = QFormat(2, 5)
+    to = ParameterQuantization(QFormat(1, 1), rounding)
+    codes = np.arange(fine.min_code, fine.max_code + 1)
+    model = IntegerModel(
+        ValueCoding(codes.shape, ParameterQuantization(fine, Rounding.NEAREST), 1, True, False, 0),
+        Graph(codes.shape, fine, (), (Requantization("narrow", ("input",), to, finer_bits, 5),)),
+        LargestScore("narrow", Reduction.LAST),
+        0,
+        0,
+    )
+    expected = plain_graph.respond(model, codes, 0).steps[0]["narrow"].codes(1)
+    assert respond(model, codes[None]).scores[0].tolist() == expected
 
 
 def test_spikes_and_membranes_are_recorded_if_asked_for() -> None:
