@@ -439,7 +439,7 @@ def test_digits_held_out_are_of_those_that_are_not_the_tests(held_out: int) -> N
     given = qspinn_optuna.datasets.embedded_mnist()
     with loaded(user_networks.FOLDER / "standardised.py") as file:
         assert file.module.HELD_OUT == 1_500
-        data = file.module.digits(argparse.Namespace(images=None), held_out)
+        data = file.module.digits(argparse.Namespace(images=None, data_dir=None), held_out)
     assert (len(data.train), len(data.validation)) == (3_000 - held_out, held_out)
     split, whole = (
         sorted(

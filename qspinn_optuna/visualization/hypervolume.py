@@ -72,7 +72,7 @@ def plot_hypervolume(
 
     The hypervolume is the share that feasible trials dominate of the rectangle from no memory to the memory of the
     32-bit original, and from ``reference_accuracy`` to 1. Points are the trials that enlarged it. The line begins at
-    the first of them. With several searches, the legend shows the last hypervolume of each.
+    the first of them; there is none if none does. With several searches, the legend shows the last hypervolume of each.
 
     Args:
         study: The study, or several studies of one network: a mapping from the names in the legend, or a sequence of
@@ -108,7 +108,8 @@ def plot_hypervolume(
         height=460,
     )
     titles = {"trials": "trial number", "seconds": "seconds of all trials, summed up (s)"}
-    last = max(history[-1].position for history in histories.values()) or 1.0
+    # A search that dominates nothing, with no answer right, has no line.
+    last = max((step.position for history in histories.values() for step in history[-1:]), default=0.0) or 1.0
     # With a margin on the left, a point at 0 does not cover the labels of the other axis.
     figure.update_xaxes(title={"text": titles[against]}, range=[-_ROOM * last, (1 + _ROOM) * last])
     figure.update_yaxes(title={"text": "hypervolume (%)"})
@@ -242,7 +243,7 @@ def _beside(place: int, name: str, history: list[_Step], whole: float) -> go.Sca
             "line": {"width": 0},
         },
         cliponaxis=False,
-        name=f"{name}: {100 * history[-1].area / whole:.2f}%",
+        name=f"{name}: {100 * sum(step.area for step in history[-1:]) / whole:.2f}%",
         text=[f"<b>{name}</b>: {_describe(step, whole)}" for step in history],
         hovertemplate="%{text}<extra></extra>",
     )

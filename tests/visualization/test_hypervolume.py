@@ -171,3 +171,13 @@ def test_searches_that_cannot_be_compared_are_refused(timed: optuna.Study) -> No
     infeasible.add_trial(trial(5.0, 0.5, 0, 30, lack=0.1))
     with pytest.raises(ValueError, match="'floored' has no feasible trial"):
         plot_hypervolume([timed, infeasible])
+
+
+def test_a_search_without_a_right_answer_has_no_line(timed: optuna.Study) -> None:
+    none = optuna.create_study(directions=DIRECTIONS)
+    none.add_trial(trial(5.0, 0.0, 0, 30))
+    assert list(named(plot_hypervolume(none), "best so far").x) == []
+    assert [line.name for line in plot_hypervolume({"none": none, "some": timed}).data] == [
+        "none: 0.00%",
+        "some: 39.00%",
+    ]
