@@ -83,9 +83,9 @@ class ParameterSpec:
 
     Raises:
         TypeError: If a number of elements or bits is not an int, or ``formats`` has an element that is not a format.
-        ValueError: If the name is empty, ``family`` or ``memory`` is unknown, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` is outside
-            1-24, ``baseline_count`` is negative, the range is not finite, reversed or (0, 0), or two of ``formats``
-            have the same width.
+        ValueError: If the name is empty, ``family`` or ``memory`` is unknown, ``count`` is under 1, ``fixed_bits`` is
+            outside 1-32, ``max_bits`` is outside 1-24, ``baseline_count`` is negative, the range is not finite,
+            reversed or (0, 0), or two of ``formats`` have the same width.
     """
 
     name: str

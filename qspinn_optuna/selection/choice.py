@@ -138,4 +138,6 @@ def _candidate_from_dict(data: Mapping[str, Any]) -> Candidate:
         float(data["compression"]),
         float(data["accuracy"]),
         None if data["samples"] is None else operator.index(data["samples"]),
+        # Choices of before did not tell flash from RAM.
+        *(None if data.get(name) is None else float(data[name]) for name in ("flash_kib", "ram_kib")),
     )
