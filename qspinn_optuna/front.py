@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.parameters import format_kib, round_up_kib
 from qspinn_optuna.study import (
     TrialRecord,
     accuracy_floor,
@@ -22,7 +23,7 @@ from qspinn_optuna.study import (
     footprint_of,
     is_feasible,
 )
-from qspinn_optuna.targets import Fit, Target, rounded_up
+from qspinn_optuna.targets import Fit, Target
 
 _Point = TypeVar("_Point")
 
@@ -67,7 +68,7 @@ class Candidate:
         """Flash and RAM in words; empty if they cannot be told apart."""
         if self.flash_kib is None or self.ram_kib is None:
             return ""
-        return f"flash {self.flash_kib:.2f} KiB, RAM {self.ram_kib:.2f} KiB"
+        return f"flash {format_kib(self.flash_kib)} KiB, RAM {format_kib(self.ram_kib)} KiB"
 
     @property
     def standard_error(self) -> float | None:
@@ -274,9 +275,14 @@ def _least(fits: Mapping[int, Fit], target: Target) -> str:
         return f"all of them need another rounding at run time than {able}"
     number, least = min(possible.items(), key=lambda entry: (entry[1].load, entry[0]))
     return (
-        f"the least is what trial {number} needs, {rounded_up(least.flash_kib):.2f} KiB of flash and "
-        f"{rounded_up(least.ram_kib):.2f} KiB of RAM, before code and buffers"
+        f"the least is what trial {number} needs, {_enough(least.flash_kib)} KiB of flash and "
+        f"{_enough(least.ram_kib)} KiB of RAM, before code and buffers"
     )
+
+
+def _enough(kib: float) -> str:
+    # Rounded up, since a memory copied from a rounded one would be refused again.
+    return format_kib(round_up_kib(kib)) if kib > 0 else "0"
 
 
 def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | None) -> str:

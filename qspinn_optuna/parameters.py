@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from qspinn_optuna.vocabulary import Vocabulary
 
 BASELINE_BITS = 32
 """Width of every element of the unquantized original."""
+
+_SMALL_KIB = 0.1
+"""Under this, two decimals of a memory in KiB say little."""
 
 
 class Family(Vocabulary):
@@ -292,6 +296,17 @@ class Footprint:
 def kib_of(bits: int) -> float:
     """Bits in KiB (1,024 bytes)."""
     return bits / 8 / 1024
+
+
+def format_kib(kib: float) -> str:
+    """A memory in KiB as text: two decimals, or two digits if it is small."""
+    return f"{kib:.2f}" if kib == 0 or abs(kib) >= _SMALL_KIB else f"{kib:.2g}"
+
+
+def round_up_kib(kib: float) -> float:
+    """The smallest memory that :func:`format_kib` writes exactly and that holds ``kib``, a positive one."""
+    decimals = 2 if kib >= _SMALL_KIB else 1 - math.floor(math.log10(kib))
+    return math.ceil(10**decimals * kib) / 10**decimals
 
 
 def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.parameters import format_kib, round_up_kib
 
 _WORDS = (8, 16, 32, 64)
 
@@ -117,19 +118,14 @@ class Fit:
         return f"{verdict} {self.target.name}: {', '.join(parts)}; code and buffers come on top"
 
 
-def rounded_up(kib: float) -> float:
-    """A memory in KiB with two decimals, enough to hold it."""
-    return math.ceil(100 * kib) / 100
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _needed(memory: str, needed_kib: float, has_kib: float) -> str:
     left = has_kib - needed_kib
-    state = f"{left:.2f} left" if left >= 0 else f"{rounded_up(-left):.2f} too much"
-    return f"{memory} {needed_kib:.2f} of {has_kib:g} KiB ({state})"
+    state = f"{format_kib(left)} left" if left >= 0 else f"{format_kib(round_up_kib(-left))} too much"
+    return f"{memory} {format_kib(needed_kib)} of {has_kib:g} KiB ({state})"
 
 
 WITHOUT_DRAWS = (Rounding.TRUNCATION, Rounding.NEAREST)

@@ -18,6 +18,7 @@ from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.cli.targets import fits_of
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.parameters import format_kib
 from qspinn_optuna.selection import Choice, Selector, TradeOffSelector
 from qspinn_optuna.study import (
     Baseline,
@@ -126,7 +127,7 @@ class Report:
                 f"  not known whether it fits {self.target.name}: its trial does not tell flash from RAM",
             ]
         if fit.fits and choice.trial_number not in {candidate.trial_number for candidate in self.front}:
-            lines.append("  not on the front above, where a model that is no larger and no less accurate does not fit")
+            lines.append("  not on the front above, which is that of all models")
         return [*lines, f"  {fit}"]
 
     def _target_to_dict(self, target: Target) -> dict[str, Any]:
@@ -239,8 +240,10 @@ def front_table(front: ParetoFront, columns: WidthColumns, fits: Mapping[int, Fi
         columns: Columns of widths.
         fits: How candidates fit a device, by trial number; they have a column if given.
     """
-    header = ["trial", "scheme", "rounding", *columns.names, "KiB", "flash", "RAM", "ratio", "accuracy"]
-    rows = [_row(candidate, columns) for candidate in front]
+    is_split = any(candidate.flash_and_ram for candidate in front)
+    split = ["flash", "RAM"] if is_split else []
+    header = ["trial", "scheme", "rounding", *columns.names, "KiB", *split, "ratio", "accuracy"]
+    rows = [_row(candidate, columns, is_split) for candidate in front]
     if fits is not None:
         header = [*header, "fits"]
         rows = [[*row, _verdict(fits.get(candidate.trial_number))] for row, candidate in zip(rows, front, strict=True)]
@@ -256,14 +259,15 @@ def _has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
     return config.scheme is scheme
 
 
-def _row(candidate: Candidate, columns: WidthColumns) -> list[str]:
+def _row(candidate: Candidate, columns: WidthColumns, is_split: bool) -> list[str]:
+    parts = (candidate.flash_kib, candidate.ram_kib) if is_split else ()
     return [
         str(candidate.trial_number),
         candidate.config.scheme.value,
         _rounding(candidate),
         *columns.cells(candidate.config),
         f"{candidate.memory_kib:.2f}",
-        *("" if kib is None else f"{kib:.2f}" for kib in (candidate.flash_kib, candidate.ram_kib)),
+        *("" if kib is None else format_kib(kib) for kib in parts),
         f"{candidate.compression:.2f}x",
         f"{candidate.accuracy:.2%}",
     ]

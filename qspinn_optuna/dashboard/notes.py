@@ -6,7 +6,7 @@ import optuna
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.parameters import Memory
+from qspinn_optuna.parameters import Memory, format_kib
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.study import FootprintRecord, TrialRecord, accuracies_on_test, baseline_of
 
@@ -134,7 +134,7 @@ def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:
 def _split(footprint: FootprintRecord) -> str:
     if footprint.flash_kib is None or footprint.ram_kib is None:
         return ""
-    return f" Flash {footprint.flash_kib:.2f} KiB, RAM {footprint.ram_kib:.2f} KiB."
+    return f" Flash {format_kib(footprint.flash_kib)} KiB, RAM {format_kib(footprint.ram_kib)} KiB."
 
 
 def _config_table(config: QuantizationConfig) -> list[str]:
