@@ -306,7 +306,8 @@ def format_kib(kib: float) -> str:
 def round_up_kib(kib: float) -> float:
     """The smallest memory that :func:`format_kib` writes exactly and that holds ``kib``, a positive one."""
     decimals = 2 if kib >= _SMALL_KIB else 1 - math.floor(math.log10(kib))
-    return math.ceil(10**decimals * kib) / 10**decimals
+    scale: int = 10**decimals
+    return math.ceil(scale * kib) / scale
 
 
 def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:

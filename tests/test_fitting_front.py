@@ -16,6 +16,7 @@ from optuna.trial import TrialState, create_trial
 from qspinn_optuna import (
     Deployment,
     Family,
+    Memory,
     ParameterSpec,
     ParetoFront,
     QuantizationSpace,
@@ -206,7 +207,7 @@ def test_old_trials_of_a_device_that_learns_do_not_tell() -> None:
 
 def test_where_an_array_is_kept_is_no_part_of_a_studys_identity() -> None:
     """Studies of before go on."""
-    placed = [dataclasses.replace(parameter, memory="ram") for parameter in SPACE.parameters]
+    placed = [dataclasses.replace(parameter, memory=Memory.RAM) for parameter in SPACE.parameters]
     assert QuantizationSpace(placed, bits=(2, 9), rounding_per_family=True).to_dict() == SPACE.to_dict()
 
 
