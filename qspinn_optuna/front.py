@@ -87,8 +87,6 @@ class Candidate:
             "rounding": common.pop() if len(common) == 1 else roundings,
             "bits": self.config.bits,
             "memory_kib": self.memory_kib,
-            "flash_kib": self.flash_kib,
-            "ram_kib": self.ram_kib,
             "compression": self.compression,
             "accuracy": self.accuracy,
         }

@@ -164,8 +164,6 @@ def test_a_candidate_as_json_has_one_rounding_or_one_for_each_parameter() -> Non
         "rounding": "stochastic",
         "bits": {"weight": 4, "membrane": 4},
         "memory_kib": 2.0,
-        "flash_kib": None,
-        "ram_kib": None,
         "compression": 8.0,
         "accuracy": 0.9,
     }

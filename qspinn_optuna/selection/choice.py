@@ -128,7 +128,13 @@ class Choice:
 
 
 def _candidate_to_dict(candidate: Candidate) -> dict[str, Any]:
-    return {**candidate.to_dict(), "samples": candidate.samples, "config": candidate.config.to_dict()}
+    return {
+        **candidate.to_dict(),
+        "flash_kib": candidate.flash_kib,
+        "ram_kib": candidate.ram_kib,
+        "samples": candidate.samples,
+        "config": candidate.config.to_dict(),
+    }
 
 
 def _unsplit(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from qspinn_optuna.selection import recorded_choice
 from qspinn_optuna.significance import measure_significance, record_significance
 from qspinn_optuna.study import set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
+from tests.test_fitting_front import model, study_of
 
 FLOOR = 0.9
 
@@ -126,6 +127,13 @@ def test_every_finished_trial_has_its_footprint(study: optuna.Study, url: str) -
         assert f"Flash {format_kib(bits['weight'] / 8192)} KiB, RAM {format_kib(bits['membrane'] / 8192)} KiB." in note
         cells = {line.split("|")[1].strip(): line.split("|")[4].strip() for line in note.splitlines() if "`" in line}
         assert cells == {"`weight`": "flash", "`membrane`": "RAM"}
+
+
+def test_trials_of_before_are_noted_with_what_the_space_tells() -> None:
+    study = study_of([model(2, 3)], is_old=True)
+    publish(study)
+    notes = [str(value) for value in study._storage.get_study_system_attrs(study._study_id).values()]
+    assert any("Flash 0.0015 KiB, RAM 0.0029 KiB." in note for note in notes)  # 12 and 24 bits
 
 
 def test_of_many_trials_the_newest_and_the_front_have_notes(
