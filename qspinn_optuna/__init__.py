@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.parameters import Deployment as Deployment
     from qspinn_optuna.parameters import Family as Family
     from qspinn_optuna.parameters import Footprint as Footprint
+    from qspinn_optuna.parameters import Memory as Memory
     from qspinn_optuna.parameters import ParameterSpec as ParameterSpec
     from qspinn_optuna.pruning import FrontPruner as FrontPruner
     from qspinn_optuna.sampler import MemoryAwareSampler as MemoryAwareSampler
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from qspinn_optuna.selection import SmallestSelector as SmallestSelector
     from qspinn_optuna.selection import TradeOffSelector as TradeOffSelector
     from qspinn_optuna.space import QuantizationSpace as QuantizationSpace
+    from qspinn_optuna.targets import TARGETS as TARGETS
+    from qspinn_optuna.targets import Fit as Fit
+    from qspinn_optuna.targets import Target as Target
+    from qspinn_optuna.targets import target_named as target_named
     from qspinn_optuna.workloads import TrainingProgress as TrainingProgress
     from qspinn_optuna.workloads import Workload as Workload
     from qspinn_optuna.workloads.stdp import STDPWorkload as STDPWorkload
@@ -71,11 +76,12 @@ _NAMES = {
     ),
     "objective": ("QuantizationObjective",),
     "opening": ("open_study",),
-    "parameters": ("Deployment", "Family", "Footprint", "ParameterSpec"),
+    "parameters": ("Deployment", "Family", "Footprint", "Memory", "ParameterSpec"),
     "pruning": ("FrontPruner",),
     "sampler": ("MemoryAwareSampler",),
     "selection": ("Choice", "SmallestSelector", "TradeOffSelector"),
     "space": ("QuantizationSpace",),
+    "targets": ("TARGETS", "Fit", "Target", "target_named"),
     "workloads": ("TrainingProgress", "Workload"),
     "workloads.stdp": ("STDPWorkload",),
     "workloads.supervised": ("SupervisedWorkload", "fit"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,14 +12,18 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.parameters import format_kib, round_up_kib
 from qspinn_optuna.study import (
     TrialRecord,
     accuracy_floor,
     accuracy_of,
     check_directions,
     finished_trials,
+    fit_of,
+    footprint_of,
     is_feasible,
 )
+from qspinn_optuna.targets import Fit, Target
 
 _Point = TypeVar("_Point")
 
@@ -35,6 +39,8 @@ class Candidate:
         compression: How many times smaller it is than the 32-bit original.
         accuracy: Its accuracy, a fraction.
         samples: Number of samples of the accuracy; None if it is unknown.
+        flash_kib: The part of its memory that is flash, in KiB; None if it cannot be told from RAM.
+        ram_kib: The part of its memory that is RAM, in KiB; None if it cannot be told from flash.
     """
 
     trial_number: int
@@ -43,6 +49,8 @@ class Candidate:
     compression: float
     accuracy: float
     samples: int | None = None
+    flash_kib: float | None = None
+    ram_kib: float | None = None
 
     def __repr__(self) -> str:
         return f"Candidate({self.summary})"
@@ -54,6 +62,13 @@ class Candidate:
             f"trial {self.trial_number}: {self.config.scheme.value}, {self.compression:.2f}x, "
             f"{100 * self.accuracy:.2f} %"
         )
+
+    @property
+    def flash_and_ram(self) -> str:
+        """Flash and RAM in words; empty if they cannot be told apart."""
+        if self.flash_kib is None or self.ram_kib is None:
+            return ""
+        return f"flash {format_kib(self.flash_kib)} KiB, RAM {format_kib(self.ram_kib)} KiB"
 
     @property
     def standard_error(self) -> float | None:
@@ -99,19 +114,28 @@ class ParetoFront:
 
     @classmethod
     def from_study(
-        cls, study: optuna.Study, *, where: Callable[[QuantizationConfig], bool] | None = None
+        cls,
+        study: optuna.Study,
+        *,
+        where: Callable[[QuantizationConfig], bool] | None = None,
+        target: Target | None = None,
     ) -> ParetoFront:
         """The front of the finished and feasible trials of a study; of equal points, the first trial stays.
 
         A trial is feasible if it reaches the accuracy floor of the study and satisfies its constraints.
 
+        With a target, the front is that of the models that fit it, from which any selector chooses. Some of them may
+        not be on the front of all models: there, one of less memory but more RAM can dominate them.
+
         Args:
             study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
             where: Whether to consider a configuration; all are considered if not given.
+            target: The device that models must fit; all are considered if not given.
 
         Raises:
-            ValueError: If the study has other objectives, trials of another program, or no feasible trial. The message
-                names the reason: what was refused or pruned and why, or how far the best trial is below the floor.
+            ValueError: If the study has other objectives, trials of another program, or no feasible trial, or none that
+                fits. The message names the reason: what was refused or pruned and why, how far the best trial is below
+                the floor, or the least that the target would need.
         """
         check_directions(study)
         floor = accuracy_floor(study)
@@ -121,8 +145,10 @@ class ParetoFront:
         feasible = [TrialRecord(trial) for trial in finished if is_feasible(trial, floor)]
         if not feasible:
             raise ValueError(_why_empty(study, finished, floor))
+        if target is not None:
+            feasible = _fitting(study, feasible, target)
         ordered = nondominated(feasible, lambda record: (record.memory_kib, record.accuracy, record.number))
-        candidates = tuple(_candidate(record) for record in ordered)
+        candidates = tuple(_candidate(study, record) for record in ordered)
         return cls(candidates, _baseline_kib(feasible[0]), floor)
 
 
@@ -186,6 +212,12 @@ def _check_candidate(candidate: Candidate) -> None:
             f"front must have accuracies of at least one sample, or None if the number is unknown, got "
             f"{candidate.samples!r} of trial {number}."
         )
+    for name, part in (("flash", candidate.flash_kib), ("RAM", candidate.ram_kib)):
+        if part is not None and not 0 <= part <= candidate.memory_kib:
+            raise ValueError(
+                f"front must have {name} between 0 and the memory of {candidate.memory_kib!r} KiB, or None if it is "
+                f"unknown, got {part!r} of trial {number}."
+            )
 
 
 def _is_size(value: float) -> bool:
@@ -206,12 +238,49 @@ def _baseline_kib(record: TrialRecord) -> float:
     return float(record.footprint.baseline_kib)
 
 
-def _candidate(record: TrialRecord) -> Candidate:
-    config = _config(record)
-    assert record.footprint is not None
+def _candidate(study: optuna.Study, record: TrialRecord) -> Candidate:
+    config, footprint = _config(record), footprint_of(study, record)
+    assert footprint is not None
     return Candidate(
-        record.number, config, record.memory_kib, record.footprint.compression, record.accuracy, record.samples
+        record.number,
+        config,
+        record.memory_kib,
+        footprint.compression,
+        record.accuracy,
+        record.samples,
+        footprint.flash_kib,
+        footprint.ram_kib,
     )
+
+
+def _fitting(study: optuna.Study, feasible: list[TrialRecord], target: Target) -> list[TrialRecord]:
+    """The trials whose models fit a target, at least one."""
+    fits = {record.number: fit_of(study, record, target) for record in feasible}
+    known = {number: fit for number, fit in fits.items() if fit is not None}
+    fitting = [record for record in feasible if record.number in known and known[record.number].fits]
+    if not fitting:
+        raise ValueError(f"No feasible model of study {study.study_name!r} fits {target}: {_least(known, target)}.")
+    return fitting
+
+
+def _least(fits: Mapping[int, Fit], target: Target) -> str:
+    """What a target would need at least for one of the models."""
+    if not fits:
+        return "its trials do not tell flash from RAM; run them again as another study"
+    possible = {number: fit for number, fit in fits.items() if fit.is_possible}
+    if not possible:
+        able = " or ".join(rounding.value for rounding in target.roundings)
+        return f"all of them need another rounding at run time than {able}"
+    number, least = min(possible.items(), key=lambda entry: (entry[1].load, entry[0]))
+    return (
+        f"the least is what trial {number} needs, {_enough(least.flash_kib)} KiB of flash and "
+        f"{_enough(least.ram_kib)} KiB of RAM, before code and buffers"
+    )
+
+
+def _enough(kib: float) -> str:
+    # Rounded up, since a memory copied from a rounded one would be refused again.
+    return format_kib(round_up_kib(kib)) if kib > 0 else "0"
 
 
 def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from qspinn_optuna.vocabulary import Vocabulary
 
 BASELINE_BITS = 32
 """Width of every element of the unquantized original."""
+
+_SMALL_KIB = 0.1
+"""Under this, two decimals of a memory in KiB say little."""
 
 
 class Family(Vocabulary):
@@ -28,12 +32,38 @@ class Family(Vocabulary):
     """What a sensor gives at one time step, if the device has to round it."""
 
 
+class Memory(Vocabulary):
+    """Kinds of memory of a device."""
+
+    FLASH = "flash"
+    """Constants: written once, when the device is programmed."""
+
+    RAM = "ram"
+    """State: what the device changes while it runs."""
+
+
 class Deployment(Vocabulary):
-    """What the device does with the network, which decides what it stores."""
+    """What the device does with the network, which decides what it stores, and in which memory."""
 
     INFERENCE = "inference"
     LEARNING = "learning"
     """On-device learning: the parameters of training, such as traces, are stored too."""
+
+
+_STATES = frozenset({Family.MEMBRANE, Family.TRACE, Family.INPUT})
+"""Families that change at every time step."""
+
+
+def memory_for(family: Family, deployment: Deployment) -> Memory:
+    """The memory in which a device keeps the parameters of a family.
+
+    Membranes, traces and buffers of inputs are state. Weights, biases, scales and thresholds are constants of a device
+    that infers, and state of one that learns. Decays are constants of both.
+    """
+    if family in _STATES:
+        return Memory.RAM
+    learns = Deployment(deployment) is Deployment.LEARNING and family is not Family.DECAY
+    return Memory.RAM if learns else Memory.FLASH
 
 
 @dataclass(frozen=True)
@@ -57,9 +87,9 @@ class ParameterSpec:
 
     Raises:
         TypeError: If a number of elements or bits is not an int, or ``formats`` has an element that is not a format.
-        ValueError: If the name is empty, ``count`` is under 1, ``fixed_bits`` is outside 1-32, ``max_bits`` is outside
-            1-24, ``baseline_count`` is negative, the range is not finite, reversed or (0, 0), or two of ``formats``
-            have the same width.
+        ValueError: If the name is empty, ``family`` or ``memory`` is unknown, ``count`` is under 1, ``fixed_bits`` is
+            outside 1-32, ``max_bits`` is outside 1-24, ``baseline_count`` is negative, the range is not finite,
+            reversed or (0, 0), or two of ``formats`` have the same width.
     """
 
     name: str
@@ -72,6 +102,7 @@ class ParameterSpec:
     baseline_count: int | None = None
     max_bits: int = MAX_BITS
     formats: tuple[QFormat, ...] = ()
+    memory: Memory | None = None
 
     def __post_init__(self) -> None:
         for name in ("count", "fixed_bits", "baseline_count", "max_bits"):
@@ -81,6 +112,8 @@ class ParameterSpec:
         if not isinstance(self.name, str) or self.name.split() != [self.name]:
             raise ValueError(f"name must be a word without spaces, got {self.name!r}.")
         object.__setattr__(self, "family", Family(self.family))
+        if self.memory is not None:
+            object.__setattr__(self, "memory", Memory(self.memory))
         if self.count < 1:
             raise ValueError(f"count of {self.name!r} must be at least 1, got {self.count}.")
         if self.fixed_bits is not None and not 1 <= self.fixed_bits <= BASELINE_BITS:
@@ -103,6 +136,10 @@ class ParameterSpec:
         if len({fmt.bits for fmt in self.formats}) < len(self.formats):
             raise ValueError(f"formats of {self.name!r} must have different widths, got {[*map(str, self.formats)]}.")
 
+    def memory_for(self, deployment: Deployment) -> Memory:
+        """The memory in which a device keeps the array."""
+        return self.memory or memory_for(self.family, deployment)
+
     def format(self, bits: int) -> QFormat:
         """The format of a width in bits: the one of ``formats``, or else the finest that covers the calibrated range.
 
@@ -120,18 +157,38 @@ class ParameterSpec:
 
 @dataclass(frozen=True)
 class FootprintEntry:
-    """Memory of one parameter: ``count`` elements of ``width`` bits, ``baseline_bits`` bits in the 32-bit original."""
+    """Memory of one parameter.
+
+    Args:
+        name: Its name.
+        family: Its family.
+        count: Number of elements.
+        width: Bits of an element.
+        baseline_bits: Its bits in the 32-bit original.
+        memory: The memory that keeps it.
+    """
 
     name: str
     family: Family
     count: int
     width: int
     baseline_bits: int
+    memory: Memory
 
     @property
     def bits(self) -> int:
         """Memory in bits."""
         return self.count * self.width
+
+    @property
+    def flash_bits(self) -> int:
+        """Flash in bits."""
+        return self.bits if self.memory is Memory.FLASH else 0
+
+    @property
+    def ram_bits(self) -> int:
+        """RAM in bits."""
+        return self.bits if self.memory is Memory.RAM else 0
 
 
 @dataclass(frozen=True)
@@ -169,8 +226,9 @@ class Footprint:
             if parameter.fixed_bits is None and not 1 <= width <= MAX_BITS:
                 raise ValueError(f"The width of {parameter.name!r} must be between 1 and {MAX_BITS}, got {width}.")
             original = parameter.count if parameter.baseline_count is None else parameter.baseline_count
+            baseline_bits, memory = original * BASELINE_BITS, parameter.memory_for(deployment)
             entries.append(
-                FootprintEntry(parameter.name, parameter.family, parameter.count, width, original * BASELINE_BITS)
+                FootprintEntry(parameter.name, parameter.family, parameter.count, width, baseline_bits, memory)
             )
         if not entries:
             raise ValueError(f"parameters must have at least one that {deployment} stores, got none.")
@@ -184,12 +242,32 @@ class Footprint:
     @property
     def kib(self) -> float:
         """Memory in KiB (1,024 bytes)."""
-        return self.bits / 8 / 1024
+        return kib_of(self.bits)
+
+    @property
+    def flash_bits(self) -> int:
+        """Flash in bits: what the device never changes."""
+        return sum(entry.flash_bits for entry in self.entries)
+
+    @property
+    def flash_kib(self) -> float:
+        """Flash in KiB."""
+        return kib_of(self.flash_bits)
+
+    @property
+    def ram_bits(self) -> int:
+        """RAM in bits: what the device changes, without the buffers and accumulators of its program."""
+        return sum(entry.ram_bits for entry in self.entries)
+
+    @property
+    def ram_kib(self) -> float:
+        """RAM in KiB."""
+        return kib_of(self.ram_bits)
 
     @property
     def baseline_kib(self) -> float:
         """Memory of the 32-bit original in KiB."""
-        return sum(entry.baseline_bits for entry in self.entries) / 8 / 1024
+        return kib_of(sum(entry.baseline_bits for entry in self.entries))
 
     @property
     def compression(self) -> float:
@@ -202,12 +280,34 @@ class Footprint:
         return {entry.name: entry.bits for entry in self.entries}
 
     @property
+    def memories(self) -> dict[str, Memory]:
+        """The memory that keeps each parameter."""
+        return {entry.name: entry.memory for entry in self.entries}
+
+    @property
     def by_family(self) -> dict[Family, int]:
         """Memory in bits of each family that occurs."""
         total: dict[Family, int] = {}
         for entry in self.entries:
             total[entry.family] = total.get(entry.family, 0) + entry.bits
         return total
+
+
+def kib_of(bits: int) -> float:
+    """Bits in KiB (1,024 bytes)."""
+    return bits / 8 / 1024
+
+
+def format_kib(kib: float) -> str:
+    """A memory in KiB as text: two decimals, or two digits if it is small."""
+    return f"{kib:.2f}" if kib == 0 or abs(kib) >= _SMALL_KIB else f"{kib:.2g}"
+
+
+def round_up_kib(kib: float) -> float:
+    """The smallest memory that :func:`format_kib` writes exactly and that holds ``kib``, a positive one."""
+    decimals = 2 if kib >= _SMALL_KIB else 1 - math.floor(math.log10(kib))
+    scale: int = 10**decimals
+    return math.ceil(scale * kib) / scale
 
 
 def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:

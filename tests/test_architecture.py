@@ -16,7 +16,7 @@ PACKAGE = "qspinn_optuna"
 FLOORS = (
     ("vocabulary", "import_guard"),
     ("fixed_point",),
-    ("config", "parameters", "datasets"),
+    ("config", "parameters", "targets", "datasets"),
     ("integer",),
     ("export",),
     ("space", "networks"),
@@ -35,7 +35,17 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 PROTOCOLS = {"workloads.protocol"}
 """Modules that may name, for type checkers alone, what is above them."""
 
-WITHOUT_OPTUNA = {"vocabulary", "fixed_point", "config", "parameters", "datasets", "integer", "export", "networks"}
+WITHOUT_OPTUNA = {
+    "vocabulary",
+    "fixed_point",
+    "config",
+    "parameters",
+    "targets",
+    "datasets",
+    "integer",
+    "export",
+    "networks",
+}
 WITHOUT_TORCH = {"integer", "export"}
 
 LARGEST_CLASS = 250

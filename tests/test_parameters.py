@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qspinn_optuna.fixed_point import QFormat
-from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec
+from qspinn_optuna.parameters import (
+    Deployment,
+    Family,
+    Footprint,
+    Memory,
+    ParameterSpec,
+    format_kib,
+    round_up_kib,
+)
 
 
 def spec(**changes: Any) -> ParameterSpec:
@@ -53,6 +61,7 @@ def networks(draw: st.DrawFn) -> Network:
             learning_only=index > 0 and draw(st.booleans()),
             fixed_bits=draw(st.none() | st.integers(1, 32)),
             baseline_count=draw(st.none() | st.integers(0, 40)),
+            memory=draw(st.none() | st.sampled_from(Memory)),
         )
         for index in range(count)
     )
@@ -168,6 +177,50 @@ def test_breakdowns_count_every_stored_element_once(network: Network) -> None:
         by_family[parameter.family] = by_family.get(parameter.family, 0) + width
     assert network.footprint().by_parameter == by_parameter
     assert network.footprint().by_family == by_family
+
+
+CHANGING = {
+    Deployment.INFERENCE: {"membrane", "trace", "input"},
+    Deployment.LEARNING: {"membrane", "trace", "input", "weight", "bias", "scale", "threshold"},
+}
+"""Families that a device changes while it runs."""
+
+
+@given(networks())
+@settings(deadline=None, max_examples=60)
+def test_every_stored_element_is_in_flash_or_in_ram(network: Network) -> None:
+    bits = {"flash": 0, "ram": 0}
+    for parameter, width in network.elements():
+        by_family = "ram" if parameter.family.value in CHANGING[network.deployment] else "flash"
+        bits[by_family if parameter.memory is None else parameter.memory.value] += width
+    footprint = network.footprint()
+    assert (footprint.flash_bits, footprint.ram_bits) == (bits["flash"], bits["ram"])
+    assert (footprint.flash_kib, footprint.ram_kib) == (bits["flash"] / 8192, bits["ram"] / 8192)
+    for entry in footprint.entries:
+        assert {entry.flash_bits, entry.ram_bits} == {0, entry.bits}
+        assert footprint.memories[entry.name] == ("flash" if entry.flash_bits else "ram")
+
+
+def test_an_unknown_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"memory must be one of \['flash', 'ram'\], got 'rom'"):
+        spec(memory="rom")
+    assert spec(memory="flash").memory is Memory.FLASH
+
+
+@given(st.integers(1, 2**40))
+def test_a_memory_rounded_up_is_enough_and_not_much_more(bits: int) -> None:
+    kib = bits / 8192
+    enough = round_up_kib(kib)
+    assert float(format_kib(enough)) == enough
+    assert kib <= enough
+    assert enough - kib < (0.01 if kib >= 0.1 else 0.1 * kib)
+
+
+@pytest.mark.parametrize(
+    ("kib", "text"), [(0.0, "0.00"), (30.125, "30.12"), (0.1, "0.10"), (0.0048828125, "0.0049"), (-0.5, "-0.50")]
+)
+def test_a_small_memory_is_not_written_as_none(kib: float, text: str) -> None:
+    assert format_kib(kib) == text
 
 
 @given(networks())

@@ -9,6 +9,7 @@ from qspinn_optuna.cli.argument_types import confidence, count, fraction, output
 SAMPLERS = ("memory-aware", "tpe", "tpe-univariate", "nsgaii", "random", "gp")
 SCHEMES = ("ptq", "itq")
 ROUNDINGS = ("truncation", "nearest", "stochastic")
+TARGETS = ("ATmega328P", "microbit-v1", "STM32F405", "nRF52840", "RP2040", "ESP32-S3")
 STORAGE = "sqlite:///qspinn.db"
 
 
@@ -78,6 +79,16 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--budget-kib", type=weight, metavar="KIB", help="most accurate within this memory")
     group.add_argument("--knee", action="store_true", help="where the front bends most")
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Which device the model is for."""
+    group = parser.add_argument_group("device")
+    group.add_argument(
+        "--target",
+        metavar="NAME[=FLASH,RAM]",
+        help=f"the model must fit it: {', '.join(TARGETS)}, or one of your own with KiB of flash and RAM: mine=64,8",
+    )
 
 
 def add_study(parser: argparse.ArgumentParser, help_on_study: str) -> None:

@@ -8,33 +8,35 @@ import optuna
 
 from qspinn_optuna.cli.errors import CommandError
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
-from qspinn_optuna.cli.selectors import make_selector
+from qspinn_optuna.cli.selectors import choose, make_selector
 from qspinn_optuna.cli.studies import open_named_study
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
+from qspinn_optuna.targets import Target
 
 
 def execute(arguments: argparse.Namespace) -> None:
     """Choose, keep the choice in the study and print it; nothing is trained or tested."""
+    target = target_of(arguments)
     study = open_named_study(arguments)
     selector = make_selector(arguments)
-    choice = _choose(study, selector, arguments.accuracy_drop)
+    choice = _choose(study, selector, target, arguments.accuracy_drop)
     record_choice(study, choice)
-    report = report_of(study, choice, choose_by_scheme(study, selector), mu_of(selector))
+    report = report_of(study, choice, choose_by_scheme(study, selector, target), mu_of(selector), target)
     print(report)
     report.write(study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):
         print("It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule.")
 
 
-def _choose(study: optuna.Study, selector: Selector, accuracy_drop: float | None) -> Choice:
+def _choose(study: optuna.Study, selector: Selector, target: Target | None, accuracy_drop: float | None) -> Choice:
     """The choice of a rule; the floor moves only if there is one."""
     before = accuracy_floor(study)
     if accuracy_drop is not None:
         _move_floor(study, accuracy_drop)
     try:
-        return selector.select(ParetoFront.from_study(study))
+        return choose(study, selector, target)
     except ValueError:
         set_accuracy_floor(study, before)
         raise

@@ -17,6 +17,7 @@ from qspinn_optuna.cli.arguments import (
     add_selection,
     add_space,
     add_study,
+    add_target,
     add_verbose,
 )
 
@@ -94,6 +95,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add_search(parser)
     add_space(parser)
     add_selection(parser)
+    add_target(parser)
     add_study(parser, "name of the study; run again, it goes on; the file's name if not given")
     add_output(parser, "the figure; <study name>.html if not given")
     add_verbose(parser)
@@ -108,6 +110,7 @@ def _add_run_with_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
+    add_target(parser)
     add_study(parser, _ONLY_STUDY)
     add_output(parser, "write the figure to this file")
     add_verbose(parser)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import optuna
 from optuna.trial import TrialState
 
 from qspinn_optuna.cli.columns import WidthColumns
+from qspinn_optuna.cli.selectors import choose
 from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.targets import fits_of
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
+from qspinn_optuna.parameters import format_kib
 from qspinn_optuna.selection import Choice, Selector, TradeOffSelector
 from qspinn_optuna.study import (
     Baseline,
@@ -26,6 +30,7 @@ from qspinn_optuna.study import (
     finished_trials,
     space_of,
 )
+from qspinn_optuna.targets import Fit, Target
 from qspinn_optuna.visualization import plot_front
 
 _REASONS = 5
@@ -46,6 +51,8 @@ class Report:
         controls: Test accuracies of other networks, to compare with.
         mu: What memory costs by the rule, if it is one that says so.
         columns: Columns of widths of the front's table.
+        target: The device that the model is for, if there is one.
+        fits: How the models of the front, and the chosen one, fit it, by trial number, as far as it is known.
     """
 
     front: ParetoFront
@@ -57,9 +64,12 @@ class Report:
     controls: dict[str, float]
     mu: float | None
     columns: WidthColumns
+    target: Target | None = None
+    fits: Mapping[int, Fit] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns)]
+        fits = None if self.target is None else self.fits
+        lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns, fits)]
         if self.choice is not None:
             lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
         lines += [
@@ -79,6 +89,8 @@ class Report:
             "choice": None if self.choice is None else self._choice_to_dict(self.choice),
             "choice_by_scheme": {scheme: self._choice_to_dict(choice) for scheme, choice in self.by_scheme.items()},
         }
+        if self.target is not None:
+            content["target"] = self._target_to_dict(self.target)
         return {**content, "controls": self.controls} if self.controls else content
 
     def write(self, study: optuna.Study, json: Path | None, html: Path | None) -> None:
@@ -95,11 +107,40 @@ class Report:
             f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, "
             f"{self.columns.formats(choice.config)}",
             f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits{reward}",
+            *self._fit_lines(choice),
         ]
         if choice.rivals:
             rivals = ", ".join(f"{rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
             lines.append(f"  within the standard error, these might be chosen as well: trials {rivals}")
         return [*lines, f"  accuracy {self._accuracies(choice)}{self._against_baseline(choice)}"]
+
+    def _fit_lines(self, choice: Choice) -> list[str]:
+        """Flash and RAM apart, and how the model fits the device."""
+        split = choice.candidate.flash_and_ram
+        lines = [f"  {split}"] if split else []
+        if self.target is None:
+            return lines
+        fit = self.fits.get(choice.trial_number)
+        if fit is None:
+            return [
+                *lines,
+                f"  not known whether it fits {self.target.name}: its trial does not tell flash from RAM",
+            ]
+        if fit.fits and choice.trial_number not in {candidate.trial_number for candidate in self.front}:
+            lines.append("  not on the front above, which is that of all models")
+        return [*lines, f"  {fit}"]
+
+    def _target_to_dict(self, target: Target) -> dict[str, Any]:
+        """The device, and how the choice fits it."""
+        fit = None if self.choice is None else self.fits.get(self.choice.trial_number)
+        return {
+            "name": target.name,
+            "flash_kib": target.flash_kib,
+            "ram_kib": target.ram_kib,
+            "fits": None if fit is None else fit.fits,
+            "flash_left_kib": None if fit is None else fit.flash_left_kib,
+            "ram_left_kib": None if fit is None else fit.ram_left_kib,
+        }
 
     def _accuracies(self, choice: Choice) -> str:
         tested = self.tested.get(choice.trial_number)
@@ -120,7 +161,11 @@ class Report:
 
 
 def report_of(
-    study: optuna.Study, choice: Choice | None, by_scheme: dict[str, Choice] | None = None, mu: float | None = None
+    study: optuna.Study,
+    choice: Choice | None,
+    by_scheme: dict[str, Choice] | None = None,
+    mu: float | None = None,
+    target: Target | None = None,
 ) -> Report:
     """The report on a study.
 
@@ -129,11 +174,13 @@ def report_of(
         choice: The chosen model, if one is chosen.
         by_scheme: What the same rule chooses of each scheme.
         mu: What memory costs by the rule.
+        target: The device that the model is for.
 
     Raises:
         ValueError: If the study has no feasible trial.
     """
     front = ParetoFront.from_study(study)
+    shown = {candidate.trial_number for candidate in front} | ({choice.trial_number} if choice else set())
     return Report(
         front,
         choice,
@@ -144,16 +191,17 @@ def report_of(
         controls_of(study),
         mu,
         WidthColumns.of([candidate.config for candidate in front], space_of(study)),
+        target,
+        {} if target is None else fits_of(study, target, shown),
     )
 
 
-def choose_by_scheme(study: optuna.Study, selector: Selector) -> dict[str, Choice]:
+def choose_by_scheme(study: optuna.Study, selector: Selector, target: Target | None = None) -> dict[str, Choice]:
     """What a rule chooses of each scheme alone, by the name of the scheme; nothing where it can choose nothing."""
     choices: dict[str, Choice] = {}
     for scheme in sorted(Scheme):
         try:
-            front = ParetoFront.from_study(study, where=partial(_has_scheme, scheme))
-            choices[scheme.value] = selector.select(front)
+            choices[scheme.value] = choose(study, selector, target, partial(_has_scheme, scheme))
         except ValueError:  # There is no feasible trial of this scheme, or none is small enough.
             continue
     return choices
@@ -184,10 +232,22 @@ def facts_of(study: optuna.Study) -> str:
     return "\n".join([*lines, *(f"  {number} {reason}" for reason, number in reasons.most_common(_REASONS))])
 
 
-def front_table(front: ParetoFront, columns: WidthColumns) -> str:
-    """A line for each candidate of the front."""
-    header = ["trial", "scheme", "rounding", *columns.names, "KiB", "ratio", "accuracy"]
-    return format_table(header, [_row(candidate, columns) for candidate in front])
+def front_table(front: ParetoFront, columns: WidthColumns, fits: Mapping[int, Fit] | None = None) -> str:
+    """A line for each candidate of the front.
+
+    Args:
+        front: The front.
+        columns: Columns of widths.
+        fits: How candidates fit a device, by trial number; they have a column if given.
+    """
+    is_split = any(candidate.flash_and_ram for candidate in front)
+    split = ["flash", "RAM"] if is_split else []
+    header = ["trial", "scheme", "rounding", *columns.names, "KiB", *split, "ratio", "accuracy"]
+    rows = [_row(candidate, columns, is_split) for candidate in front]
+    if fits is not None:
+        header = [*header, "fits"]
+        rows = [[*row, _verdict(fits.get(candidate.trial_number))] for row, candidate in zip(rows, front, strict=True)]
+    return format_table(header, rows)
 
 
 def _baseline_in_words(baseline: Baseline) -> str:
@@ -199,16 +259,24 @@ def _has_scheme(scheme: Scheme, config: QuantizationConfig) -> bool:
     return config.scheme is scheme
 
 
-def _row(candidate: Candidate, columns: WidthColumns) -> list[str]:
+def _row(candidate: Candidate, columns: WidthColumns, is_split: bool) -> list[str]:
+    parts = (candidate.flash_kib, candidate.ram_kib) if is_split else ()
     return [
         str(candidate.trial_number),
         candidate.config.scheme.value,
         _rounding(candidate),
         *columns.cells(candidate.config),
         f"{candidate.memory_kib:.2f}",
+        *("" if kib is None else format_kib(kib) for kib in parts),
         f"{candidate.compression:.2f}x",
         f"{candidate.accuracy:.2%}",
     ]
+
+
+def _verdict(fit: Fit | None) -> str:
+    if fit is None:
+        return "not known"
+    return "yes" if fit.fits else "no"
 
 
 def _rounding(candidate: Candidate) -> str:

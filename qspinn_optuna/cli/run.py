@@ -12,12 +12,12 @@ import optuna
 
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.search import open_for_report, open_for_search, search
-from qspinn_optuna.cli.selectors import make_selector
+from qspinn_optuna.cli.selectors import choose, make_selector
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import command_of
+from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
 from qspinn_optuna.dashboard import publish
-from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, record_choice
 from qspinn_optuna.study import (
     Baseline,
@@ -45,6 +45,7 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
     if not arguments.verbose:
         # Of a trial that fails, the log has the traceback; the error itself is told in a line.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+    target_of(arguments)  # Refuses an unknown one before anything is trained.
     workload = file.workload(arguments)
     study = open_for_report(arguments, workload)
     if study is None:
@@ -59,14 +60,14 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
 
 def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
     """Choose, test what is chosen, print and write it."""
-    selector = make_selector(arguments)
-    choice = selector.select(ParetoFront.from_study(study))
-    by_scheme = choose_by_scheme(study, selector)
+    selector, target = make_selector(arguments), target_of(arguments)
+    choice = choose(study, selector, target)
+    by_scheme = choose_by_scheme(study, selector, target)
     _test(study, workload, [choice, *by_scheme.values()])
     if not controls_of(study):
         record_controls(study, file.controls(workload))
     record_choice(study, choice)
-    summary = report_of(study, choice, by_scheme, mu_of(selector))
+    summary = report_of(study, choice, by_scheme, mu_of(selector), target)
     html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
     summary.write(study, arguments.json, html)
     print(f"\n{summary}\n\nFigure: {html}")

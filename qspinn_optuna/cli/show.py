@@ -6,14 +6,16 @@ import argparse
 
 from qspinn_optuna.cli.report import facts_of, report_of
 from qspinn_optuna.cli.studies import command_of, open_named_study
+from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import recorded_choice
 
 
 def execute(arguments: argparse.Namespace) -> None:
     """Print what the study keeps; nothing is trained or tested."""
+    target = target_of(arguments)
     study = open_named_study(arguments)
     command = command_of(study)
     print(facts_of(study) if command is None else f"{facts_of(study)}\ngoes on with: {command}")
-    report = report_of(study, recorded_choice(study))
+    report = report_of(study, recorded_choice(study), target=target)
     print(f"\n{report}")
     report.write(study, arguments.json, arguments.html)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qspinn_optuna.cli.errors import UsageError
+from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
 from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.parameters import ParameterSpec, stored
 from qspinn_optuna.space import QuantizationSpace, Widths
 from qspinn_optuna.workloads import Workload
@@ -20,7 +22,8 @@ def space_of_run(file: UserFile, workload: Workload, arguments: argparse.Namespa
     """The space that is searched.
 
     Raises:
-        UsageError: If the command line names widths that the space does not have, or leaves nothing of it.
+        UsageError: If the command line names widths that the space does not have, or leaves nothing of it, or the
+            device can do none of its roundings.
     """
     bits = _bits(arguments)
     space = file.space(workload)
@@ -29,7 +32,7 @@ def space_of_run(file: UserFile, workload: Workload, arguments: argparse.Namespa
             space = default_space(workload, DEFAULT_BITS if bits is None else bits)
         elif bits is not None:
             space = space.restrict(bits)
-        return space.restrict(schemes=arguments.schemes, roundings=arguments.roundings)
+        return space.restrict(schemes=arguments.schemes, roundings=_roundings(space, arguments))
     except ValueError as error:
         if (bits, arguments.schemes, arguments.roundings) == (None, None, None):
             raise
@@ -40,7 +43,7 @@ def first_trials_in(file: UserFile, space: QuantizationSpace, arguments: argpars
     """The trials that the file lets a new study begin with, each once; of a narrowed space only those that it has."""
     given = file.first_trials(space)
     trials = [params for index, params in enumerate(given) if params not in given[:index]]
-    is_narrowed = bool(arguments.bits or arguments.schemes or arguments.roundings)
+    is_narrowed = bool(arguments.bits or arguments.schemes or arguments.roundings or arguments.target)
     return [params for params in trials if not is_narrowed or _contains(space, params)]
 
 
@@ -80,6 +83,22 @@ def _widths_of(parameter: ParameterSpec, bits: Mapping[str, Widths], searched: l
     # All of a family have the same widths.
     most = min(other.max_bits for other in searched if other.family is parameter.family)
     return min(DEFAULT_BITS[0], most), min(DEFAULT_BITS[1], most)
+
+
+def _roundings(space: QuantizationSpace, arguments: argparse.Namespace) -> Sequence[Rounding] | None:
+    """The roundings that are searched: without those that the device cannot do."""
+    wanted: Sequence[Rounding] | None = arguments.roundings and [Rounding(name) for name in arguments.roundings]
+    target = target_of(arguments)
+    if target is None:
+        return wanted
+    asked = space.roundings if wanted is None else wanted
+    able = [rounding for rounding in asked if rounding in target.roundings]
+    if not able:
+        raise UsageError(
+            f"--target {target.name} can round by {' or '.join(target.roundings)}, and the search by "
+            f"{' or '.join(asked)}: nothing is left"
+        )
+    return able
 
 
 def _bits(arguments: argparse.Namespace) -> Widths | dict[str, Widths] | None:

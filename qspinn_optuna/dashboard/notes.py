@@ -6,11 +6,14 @@ import optuna
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.parameters import Memory, format_kib
 from qspinn_optuna.selection import Choice
-from qspinn_optuna.study import TrialRecord, accuracies_on_test, baseline_of
+from qspinn_optuna.study import FootprintRecord, TrialRecord, accuracies_on_test, baseline_of
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
 """Marks around the section that publishing replaces. Viewers hide them, while the dashboard shows HTML comments."""
+
+_MEMORIES = {Memory.FLASH.value: "flash", Memory.RAM.value: "RAM"}
 
 _WHEN = {Scheme.PTQ: "after training", Scheme.ITQ: "in training"}
 
@@ -41,6 +44,7 @@ def choice_note(
         f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
         f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not given'}.",
         "",
+        *([f"Of it {choice.candidate.flash_and_ram}.", ""] if choice.candidate.flash_and_ram else []),
         *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
         *_config_table(choice.config),
         "",
@@ -93,12 +97,17 @@ def few_trials_note(noted: int, finished: int) -> str:
     )
 
 
-def trial_note(record: TrialRecord) -> str:
-    """The note of a finished trial: its footprint and formats."""
-    footprint, config = record.footprint, record.config
-    assert footprint is not None
+def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:
+    """The note of a finished trial: its footprint and formats.
+
+    Args:
+        record: The record of the trial.
+        footprint: Its memory, flash and RAM apart where they can be told.
+    """
+    config = record.config
     assert config is not None
     total = sum(footprint.by_parameter.values())
+    memory = [] if footprint.memories is None else ["memory"]
     rows = []
     for name, bits in sorted(footprint.by_parameter.items(), key=lambda entry: -entry[1]):
         quantization = config.parameters.get(name)
@@ -107,6 +116,7 @@ def trial_note(record: TrialRecord) -> str:
                 f"`{name}`",
                 "fixed" if quantization is None else str(quantization.format),
                 "" if quantization is None else quantization.rounding.value,
+                *([] if footprint.memories is None else [_MEMORIES[footprint.memories[name]]]),
                 f"{bits / 8 / 1024:.3f}",
                 f"{bits / total:.1%}",
             ]
@@ -114,11 +124,17 @@ def trial_note(record: TrialRecord) -> str:
     return "\n".join(
         [
             f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
-            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.",
+            f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.{_split(footprint)}",
             "",
-            *_table(["parameter", "format", "rounding", "KiB", "share"], rows),
+            *_table(["parameter", "format", "rounding", *memory, "KiB", "share"], rows),
         ]
     )
+
+
+def _split(footprint: FootprintRecord) -> str:
+    if footprint.flash_kib is None or footprint.ram_kib is None:
+        return ""
+    return f" Flash {format_kib(footprint.flash_kib)} KiB, RAM {format_kib(footprint.ram_kib)} KiB."
 
 
 def _config_table(config: QuantizationConfig) -> list[str]:

@@ -14,7 +14,7 @@ from qspinn_optuna.dashboard.notes import choice_note, few_trials_note, no_front
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, SmallestSelector, record_choice, recorded_choice
 from qspinn_optuna.significance import recorded_significance
-from qspinn_optuna.study import TrialRecord, check_directions
+from qspinn_optuna.study import TrialRecord, check_directions, footprint_of
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_footprint,
@@ -110,11 +110,12 @@ def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTri
     writing = SimpleNamespace(get_study_system_attrs=lambda _: {}, set_study_system_attr=storage.set_study_system_attr)
     for trial in trials:
         record = TrialRecord(trial)
-        if f"dashboard:{trial._trial_id}:note_ver" in kept or not record.is_complete:
+        footprint = footprint_of(study, record)
+        if f"dashboard:{trial._trial_id}:note_ver" in kept or record.config is None or footprint is None:
             continue
         # NOTE: the dashboard expects a running trial, of which it uses three attributes; finished trials are frozen.
         frozen = SimpleNamespace(storage=writing, study=study, _trial_id=trial._trial_id)
-        dashboard.save_note(frozen, trial_note(record))
+        dashboard.save_note(frozen, trial_note(record, footprint))
 
 
 def _fitted(figure: go.Figure) -> go.Figure:

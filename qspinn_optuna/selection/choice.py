@@ -81,6 +81,7 @@ class Choice:
             ValueError: If ``data`` is not such a dict, or contradicts itself.
         """
         try:
+            data = {**_unsplit(data), "rival_candidates": [_unsplit(entry) for entry in data["rival_candidates"]]}
             rivals = tuple(_candidate_from_dict(entry) for entry in data["rival_candidates"])
             choice = cls(_candidate_from_dict(data), float(data["reward"]), str(data["rule"]), rivals)
         except KeyError as error:
@@ -127,7 +128,18 @@ class Choice:
 
 
 def _candidate_to_dict(candidate: Candidate) -> dict[str, Any]:
-    return {**candidate.to_dict(), "samples": candidate.samples, "config": candidate.config.to_dict()}
+    return {
+        **candidate.to_dict(),
+        "flash_kib": candidate.flash_kib,
+        "ram_kib": candidate.ram_kib,
+        "samples": candidate.samples,
+        "config": candidate.config.to_dict(),
+    }
+
+
+def _unsplit(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a candidate; one of a time when flash and RAM were not told apart does not know them."""
+    return {"flash_kib": None, "ram_kib": None, **data}
 
 
 def _candidate_from_dict(data: Mapping[str, Any]) -> Candidate:
@@ -138,4 +150,5 @@ def _candidate_from_dict(data: Mapping[str, Any]) -> Candidate:
         float(data["compression"]),
         float(data["accuracy"]),
         None if data["samples"] is None else operator.index(data["samples"]),
+        *(None if data[name] is None else float(data[name]) for name in ("flash_kib", "ram_kib")),
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 
+from qspinn_optuna.front import Candidate
 from qspinn_optuna.selection.choice import Choice
-from qspinn_optuna.study import StudyAttribute, check_directions, read, write
+from qspinn_optuna.study import StudyAttribute, TrialRecord, check_directions, footprint_of, read, write
 
 
 def record_choice(study: optuna.Study, choice: Choice) -> None:
@@ -36,6 +39,22 @@ def recorded_choice(study: optuna.Study) -> Choice | None:
     if data is None:
         return None
     try:
-        return Choice.from_dict(data)
+        choice = Choice.from_dict(data)
     except ValueError as error:
         raise ValueError(f"The stored choice of study {study.study_name!r} is damaged: {error}") from error
+    return replace(
+        choice,
+        candidate=_with_flash_and_ram(study, choice.candidate),
+        rivals=tuple(_with_flash_and_ram(study, rival) for rival in choice.rivals),
+    )
+
+
+def _with_flash_and_ram(study: optuna.Study, candidate: Candidate) -> Candidate:
+    """A candidate of a choice of before, with what its trial tells of flash and RAM."""
+    trials = study.get_trials(deepcopy=False)
+    if candidate.flash_kib is not None or candidate.trial_number >= len(trials):
+        return candidate
+    footprint = footprint_of(study, TrialRecord(trials[candidate.trial_number]))
+    if footprint is None:
+        return candidate
+    return replace(candidate, flash_kib=footprint.flash_kib, ram_kib=footprint.ram_kib)

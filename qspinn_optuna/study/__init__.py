@@ -13,6 +13,7 @@ from qspinn_optuna.study.accuracies import (
     record_test_accuracy,
 )
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.flash_and_ram import fit_of, footprint_of
 from qspinn_optuna.study.identity import (
     check_identity,
     check_settings,
@@ -80,6 +81,8 @@ __all__ = [
     "description_of",
     "ensure_baseline",
     "finished_trials",
+    "fit_of",
+    "footprint_of",
     "identify",
     "identity_of",
     "is_feasible",

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.parameters import Footprint
+from qspinn_optuna.parameters import Footprint, Memory, kib_of
 from qspinn_optuna.study.objectives import accuracy_of, is_feasible, memory_of
 from qspinn_optuna.workloads import TrainingProgress
 
@@ -53,6 +53,7 @@ class FootprintRecord:
         compression: How many times smaller the memory is than that of the original.
         by_parameter: Memory in bits by parameter.
         by_family: Memory in bits by family.
+        memories: "flash" or "ram" by parameter; None if the trial is of a time when it was not stored.
     """
 
     kib: float
@@ -60,12 +61,31 @@ class FootprintRecord:
     compression: float
     by_parameter: Mapping[str, int]
     by_family: Mapping[str, int]
+    memories: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, footprint: Footprint) -> FootprintRecord:
         """The record of a footprint."""
         by_family = {family.value: bits for family, bits in footprint.by_family.items()}
-        return cls(footprint.kib, footprint.baseline_kib, footprint.compression, footprint.by_parameter, by_family)
+        memories = {name: memory.value for name, memory in footprint.memories.items()}
+        return cls(
+            footprint.kib, footprint.baseline_kib, footprint.compression, footprint.by_parameter, by_family, memories
+        )
+
+    @property
+    def flash_kib(self) -> float | None:
+        """Flash in KiB; None if it cannot be told from RAM."""
+        return self._kib_in(Memory.FLASH)
+
+    @property
+    def ram_kib(self) -> float | None:
+        """RAM in KiB; None if it cannot be told from flash."""
+        return self._kib_in(Memory.RAM)
+
+    def _kib_in(self, memory: Memory) -> float | None:
+        if self.memories is None:
+            return None
+        return kib_of(sum(bits for name, bits in self.by_parameter.items() if self.memories[name] == memory))
 
 
 class TrialRecord:

@@ -31,6 +31,7 @@ def describe_candidate(candidate: Candidate) -> str:
     heading = [
         f"<b>trial {candidate.trial_number}</b>",
         f"{candidate.memory_kib:.2f} KiB, {candidate.compression:.2f}x smaller, {candidate.accuracy:.2%}",
+        *([candidate.flash_and_ram] if candidate.flash_and_ram else []),
         candidate.config.scheme.upper(),
     ]
     parameters = candidate.config.parameters.items()

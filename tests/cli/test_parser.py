@@ -11,11 +11,12 @@ import pytest
 import qspinn_optuna
 from qspinn_optuna.cli import main
 from qspinn_optuna.cli.argument_types import widths
-from qspinn_optuna.cli.arguments import ROUNDINGS, SAMPLERS, SCHEMES
+from qspinn_optuna.cli.arguments import ROUNDINGS, SAMPLERS, SCHEMES, TARGETS
 from qspinn_optuna.cli.parser import make_run_parser, parse_run, split_run
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.sampler import by_name
+from qspinn_optuna.targets import TARGETS as KNOWN_TARGETS
 
 
 def test_what_can_be_chosen_is_what_there_is() -> None:
@@ -23,6 +24,7 @@ def test_what_can_be_chosen_is_what_there_is() -> None:
     assert set(SCHEMES) == {scheme.value for scheme in Scheme}
     assert set(ROUNDINGS) == {rounding.value for rounding in Rounding}
     assert set(SAMPLERS) == set(by_name.SAMPLERS)
+    assert tuple(target.name for target in KNOWN_TARGETS) == TARGETS
 
 
 @pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])

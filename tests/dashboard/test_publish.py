@@ -19,10 +19,12 @@ import pytest
 
 from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector, open_study
 from qspinn_optuna.dashboard import publish
+from qspinn_optuna.parameters import format_kib
 from qspinn_optuna.selection import recorded_choice
 from qspinn_optuna.significance import measure_significance, record_significance
 from qspinn_optuna.study import set_accuracy_floor
 from tests.fake_workload import FakeWorkload, fake_space
+from tests.test_fitting_front import model, study_of
 
 FLOOR = 0.9
 
@@ -98,6 +100,7 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
     assert f"trial {choice.trial_number}" in note
     assert "python study.py --trials 20" in note
     assert f"{choice.compression:.1f}x smaller" in note
+    assert f"Of it {choice.candidate.flash_and_ram}." in note
     # The whole feasible front, which differs from the dashboard's own list.
     listed = [line.split("|")[1].strip(" *") for line in note.splitlines() if line.startswith("| ")]
     assert [int(cell) for cell in listed if cell.isdigit()] == [candidate.trial_number for candidate in front]
@@ -120,6 +123,17 @@ def test_every_finished_trial_has_its_footprint(study: optuna.Study, url: str) -
         assert f"**{footprint['kib']:.2f} KiB**" in note
         assert "`weight`" in note
         assert "`membrane`" in note
+        bits = footprint["by_parameter"]
+        assert f"Flash {format_kib(bits['weight'] / 8192)} KiB, RAM {format_kib(bits['membrane'] / 8192)} KiB." in note
+        cells = {line.split("|")[1].strip(): line.split("|")[4].strip() for line in note.splitlines() if "`" in line}
+        assert cells == {"`weight`": "flash", "`membrane`": "RAM"}
+
+
+def test_trials_of_before_are_noted_with_what_the_space_tells() -> None:
+    study = study_of([model(2, 3)], is_old=True)
+    publish(study)
+    notes = [str(value) for value in study._storage.get_study_system_attrs(study._study_id).values()]
+    assert any("Flash 0.0015 KiB, RAM 0.0029 KiB." in note for note in notes)  # 12 and 24 bits
 
 
 def test_of_many_trials_the_newest_and_the_front_have_notes(

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from qspinn_optuna import (
     Deployment,
+    Footprint,
     InexactError,
+    Memory,
     ParameterQuantization,
     QFormat,
     QuantizationConfig,
@@ -236,6 +238,24 @@ def test_parameters_are_what_the_device_stores(shadow: bool, deployment: Deploym
     assert ("shadow" in names) == (learning and shadow)
     # Narrow weights that learn make up for nothing: their scale would be 1.
     assert ("scale" in names) == (shadow or not learning)
+
+
+@pytest.mark.parametrize("minimum_input_spikes", [0.0, 0.5])
+def test_flash_and_ram_are_those_of_the_integers(minimum_input_spikes: float) -> None:
+    of = workload(replace(SMALL, minimum_input_spikes=minimum_input_spikes))
+    config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
+    footprint = Footprint.of(of.parameters, config.bits)
+    model = of.integer_model(config)
+    assert (footprint.flash_bits, footprint.ram_bits) == (model.constant_bits, model.state_bits)
+    assert footprint.ram_bits > 0
+
+
+def test_a_device_that_learns_keeps_what_it_changes_in_ram() -> None:
+    settings = replace(SMALL, minimum_input_spikes=0.5)
+    stored = {spec.name: spec for spec in workload(settings, deployment=Deployment.LEARNING).parameters}
+    constant = {name for name, spec in stored.items() if spec.memory_for(Deployment.LEARNING) is Memory.FLASH}
+    assert constant == {"membrane_decay", "trace_decay", "theta_decay", "input_mask"}
+    assert {"weight", "theta", "membrane", "refractory", "trace", "label"} <= stored.keys() - constant
 
 
 def test_parameters_have_the_sizes_of_the_network() -> None:

@@ -46,6 +46,13 @@ def test_bars_add_up_to_the_memory(study: optuna.Study, front: ParetoFront, by: 
     assert f"{front.baseline_kib:,.4g} KiB" in figure.layout.title.text
 
 
+def test_bars_tell_flash_and_ram_of_their_model(study: optuna.Study, front: ParetoFront) -> None:
+    for bar in plot_footprint(study, front).data:
+        for label, candidate in zip(bar.text, front, strict=True):
+            assert candidate.flash_and_ram
+            assert candidate.flash_and_ram in label
+
+
 def test_what_takes_most_lies_at_the_bottom(study: optuna.Study, front: ParetoFront) -> None:
     assert [bar.name for bar in plot_footprint(study, front).data] == ["weight", "membrane"]
 

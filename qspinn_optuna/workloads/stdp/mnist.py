@@ -81,7 +81,8 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
 
     Weights take most of the memory, so these trials bound what each scheme gives.
     """
-    rounding = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
+    preferred = Rounding.STOCHASTIC if space.deployment is Deployment.LEARNING else Rounding.NEAREST
+    rounding = preferred if preferred in space.roundings else space.roundings[0]
     return [
         space.params(_with_narrow_weights(space, width, scheme, rounding))
         for width in _FIRST_WEIGHT_WIDTHS[space.deployment]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.fixed_point import Rounding, quantize
 from qspinn_optuna.fixed_point.simulated_rounding import grid_of
-from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
+from qspinn_optuna.parameters import Deployment, Family, Memory, ParameterSpec
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import (
     LearningGrids,
@@ -66,7 +66,9 @@ def parameters(
         # Held are the neurons that spiked last, one a step at most: their numbers, or none.
         specs.append(_integers("refractory", Family.MEMBRANE, settings.refractory_steps, neurons + 1))
     if kept < inputs:
-        specs.append(replace(_integers("input_mask", Family.WEIGHT, inputs, 2), baseline_count=0))
+        mask = _integers("input_mask", Family.WEIGHT, inputs, 2)
+        # Inputs are dropped before the device learns.
+        specs.append(replace(mask, baseline_count=0, memory=Memory.FLASH))
     specs += [
         ParameterSpec("trace", Family.TRACE, kept, 0.0, 0.5, learning_only=True, baseline_count=inputs),
         replace(_coefficient("trace_decay", trace_decay(settings)), learning_only=True),
