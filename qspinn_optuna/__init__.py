@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.networks import fold_batch_norm as fold_batch_norm
     from qspinn_optuna.networks import freeze_network as freeze_network
     from qspinn_optuna.networks import quantize_network as quantize_network
+    from qspinn_optuna.networks import sample_numbers as sample_numbers
     from qspinn_optuna.objective import QuantizationObjective as QuantizationObjective
     from qspinn_optuna.opening import open_study as open_study
     from qspinn_optuna.parameters import Deployment as Deployment
@@ -63,6 +64,7 @@ _NAMES = {
         "fold_batch_norm",
         "freeze_network",
         "quantize_network",
+        "sample_numbers",
     ),
     "objective": ("QuantizationObjective",),
     "opening": ("open_study",),

@@ -4,9 +4,20 @@ So a simulation in floating point, one on integers, and a device that visits the
 same draws. The generator is splitmix64 (Steele et al. 2014, https://doi.org/10.1145/2714064.2660195), which passes
 BigCrush. :func:`stream` and :func:`draw` are for kernels; :func:`streams` and :func:`draws` give the same bits for
 whole arrays.
+
+The contract, all numbers of 64 bits that wrap around, G = 0x9E3779B97F4A7C15, and mix the finalizer :func:`mix`::
+
+    layer = mix(seed * G + purpose)
+    stream = mix(mix(layer + sample * G) + step * G)
+    draw = mix(stream + index * G)
+
+Of it, a device has to know ``layer`` alone, a constant. The purpose of a layer of a network is a digest of its name,
+:func:`purpose_of`: the first 8 bytes, the lowest first, of the SHA-256 of the name in UTF-8.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 from numba import njit
@@ -42,14 +53,35 @@ def mix(z: np.uint64) -> np.uint64:
 @njit(cache=True)
 def stream(seed: int, purpose: int, sample: int, step: int) -> np.uint64:
     """Key of the draws of one purpose, at one step of the presentation of one sample."""
-    key = mix(np.uint64(seed) * _GOLDEN + np.uint64(purpose))
-    return mix(mix(key + np.uint64(sample) * _GOLDEN) + np.uint64(step) * _GOLDEN)
+    return stream_of_layer(mix(np.uint64(seed) * _GOLDEN + np.uint64(purpose)), sample, step)
+
+
+@njit(cache=True)
+def stream_of_layer(layer: np.uint64, sample: int, step: int) -> np.uint64:
+    """:func:`stream`, from the constant of seed and purpose that a device holds."""
+    return mix(mix(layer + np.uint64(sample) * _GOLDEN) + np.uint64(step) * _GOLDEN)
 
 
 @njit(cache=True)
 def draw(key: np.uint64, index: int) -> np.uint64:
     """The draw with a number, from a stream: 64 random bits."""
     return mix(key + np.uint64(index) * _GOLDEN)
+
+
+def purpose_of(name: str) -> int:
+    """The purpose of draws for what has a name, such as the state "lif1.v": 64 bits of a digest."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+
+
+def layer_key(seed: int, name: str) -> int:
+    """The constant of 64 bits from which all draws for what has a name follow.
+
+    Args:
+        seed: Any integer, of which the lowest 64 bits count.
+        name: Full name of a state, or of an input.
+    """
+    (key,) = _mix(_unsigned(seed % 2**64) * _GOLDEN + np.uint64(purpose_of(name))).tolist()
+    return int(key)
 
 
 def streams(seed: int, purpose: int, samples: ArrayLike, steps: ArrayLike) -> NDArray[np.uint64]:

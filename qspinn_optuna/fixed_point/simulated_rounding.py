@@ -1,13 +1,13 @@
 """The roundings of the simulations, which compute in floating point: on tensors, and inside of kernels.
 
-One function cannot serve both: torch works on whole tensors with draws of a generator, numba on single values with
-keyed draws. They stand together since they are the same three roundings, exact wherever floating point can be, and are
+One function cannot serve both: torch works on whole tensors, with draws of a generator or by key, numba on single values
+with keyed draws. They stand together since they are the same three roundings, exact wherever floating point can be, and are
 tested together with those of integers.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,18 @@ from numba import njit
 from torch import Tensor
 
 from qspinn_optuna.fixed_point.draws import draw
+from qspinn_optuna.fixed_point.exporting import is_exporting
 from qspinn_optuna.fixed_point.integer_rounding import NEAREST, ROUNDING_NUMBERS, STOCHASTIC
+from qspinn_optuna.fixed_point.keyed_rounding import KeyedDraws
 from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.quantization import ParameterQuantization
 from qspinn_optuna.fixed_point.rounding import Rounding
 
 Floats = TypeVar("Floats", npt.NDArray[np.floating[Any]], Tensor)
 """An array or a tensor of floating-point numbers."""
+
+Draws: TypeAlias = torch.Generator | KeyedDraws | None
+"""Where draws come from: a generator, torch's global one if there is none, or the keys of samples at a step."""
 
 EXACT = 0
 """Number of the rounding that leaves values as they are; the others are those of integers."""
@@ -77,17 +82,19 @@ def _round_stochastically(xp: Any, y: Floats, draws: Floats) -> Floats:
     return codes
 
 
-def round_positions(y: Tensor, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
+def round_positions(y: Tensor, rounding: Rounding, draws: Draws) -> Tensor:
     """Round to integers, in place, numbers of which 23 bits hold all digits; the caller saturates.
 
-    A faster :func:`round_values` for neurons, whose potentials are never wider. Stochastic rounding takes one
-    ``torch.rand(y.shape)``.
+    A faster :func:`round_values` for neurons, whose potentials are never wider. Stochastic rounding takes keyed draws,
+    or one ``torch.rand(y.shape)`` of a generator.
     """
     if rounding is Rounding.STOCHASTIC:
+        if isinstance(draws, KeyedDraws):
+            return draws.round(y, by_kernel=y.device.type == "cpu" and not is_exporting())
         # In float32 on the CPU, whatever y is: an evaluation in float64, or on another device, repeats the draws.
-        draws = torch.rand(y.shape, generator=generator).to(y.device)
+        drawn = torch.rand(y.shape, generator=draws).to(y.device)
         floor = y.floor()
-        return floor.add_(draws >= 1 - y.sub_(floor))
+        return floor.add_(drawn >= 1 - y.sub_(floor))
     if rounding is Rounding.NEAREST:
         y.add_(0.5)
     return y.floor_()

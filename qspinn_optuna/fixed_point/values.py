@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qspinn_optuna.fixed_point.exporting import is_exporting
 from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.rounding import Rounding
 from qspinn_optuna.fixed_point.simulated_rounding import round_values
@@ -45,12 +46,6 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     return grid
 
 
-def is_exporting() -> bool:
-    """Whether ``torch.export`` records what is computed, which it does without gradients here."""
-    # torch 2.6 does not tell exporting from compiling.
-    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
-
-
 def rounded_codes(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None) -> Tensor:
     """The saturated codes of ``x`` as floating-point integers; arguments and errors as in :func:`quantize`."""
     return _rounded(x, fmt, Rounding(rounding), generator, 1.0)
@@ -85,7 +80,7 @@ def _exported(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gene
 @torch.no_grad()
 def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Generator | None, unit: float) -> Tensor:
     """Codes of ``x`` times ``unit``."""
-    _check_values(x)
+    check_values(x)
     draws = None
     if rounding is Rounding.STOCHASTIC:
         draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
@@ -101,7 +96,8 @@ def _rounded(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     return out
 
 
-def _check_values(x: Tensor) -> None:
+def check_values(x: Tensor) -> None:
+    """Refuse what :func:`quantize` cannot round; errors as there."""
     if not isinstance(x, Tensor):
         raise TypeError(f"x must be a tensor, got {type(x).__name__}: torch.as_tensor makes one of it.")
     if x.dtype not in (torch.float32, torch.float64):

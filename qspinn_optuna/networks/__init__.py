@@ -7,6 +7,7 @@ from qspinn_optuna.networks.calibration import calibrate
 from qspinn_optuna.networks.discovery import NetworkParameter, find_parameters
 from qspinn_optuna.networks.exactness import check_exact, exact_sums
 from qspinn_optuna.networks.fidelity import check_fidelity
+from qspinn_optuna.networks.presentation import sample_numbers
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.ranges import RangeMethod
 
@@ -21,4 +22,5 @@ __all__ = [
     "fold_batch_norm",
     "freeze_network",
     "quantize_network",
+    "sample_numbers",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import ParameterQuantization
+from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.networks.batches import Inputs, mapped, tensors
+from qspinn_optuna.networks.keyed_draws import DrawSource, input_steps
 from qspinn_optuna.networks.neurons import store_state
 from qspinn_optuna.networks.watching import run, watched
 
@@ -82,12 +85,12 @@ def is_input(name: str) -> bool:
     return name.rpartition(".")[2] == INPUT
 
 
-def quantize_input(value: Any, quantization: InputQuantization) -> Any:
+def quantize_input(value: Any, put_on_grid: Callable[[Tensor], Tensor]) -> Any:
     """Arguments of a network with their floating-point tensors on the grid."""
     if isinstance(value, Tensor):
-        return quantization(value) if value.is_floating_point() else value
+        return put_on_grid(value) if value.is_floating_point() else value
     if isinstance(value, tuple | list):
-        return type(value)(quantize_input(part, quantization) for part in value)
+        return type(value)(quantize_input(part, put_on_grid) for part in value)
     return value
 
 
@@ -98,22 +101,54 @@ class InputQuantization:
     Args:
         name: Of the parameter.
         quantization: Format and rounding.
-        generator: Source of the draws of stochastic rounding.
+        draws: Of stochastic rounding.
         computed: Whether the values are computed, as those that layers take. They are rounded to nearest on a grid of
             8 more bits first, so that the last digits of float32 decide nothing.
     """
 
     name: str
     quantization: ParameterQuantization
-    generator: torch.Generator
+    draws: DrawSource
     computed: bool = False
+    _read: int = field(default=0, init=False)
+    _resets: int = field(default=0, init=False)
 
-    def __call__(self, value: Tensor) -> Tensor:
-        """``value`` on the grid, saturated, with a gradient straight through."""
+    def entered(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments of a call, which is the next step, or several, on the grid."""
+        presentation = self.draws.presentation
+        if not presentation.has_states or self._resets != presentation.resets:
+            self._read, self._resets = 0, presentation.resets
+        arrays, steps = itertools.count(), [1]
+
+        def put_on_grid(value: Tensor) -> Tensor:
+            grid, taken = self._on_grid(value, next(arrays))
+            steps.append(taken)
+            return grid
+
+        rounded = quantize_input((args, tuple(kwargs.values())), put_on_grid)
+        self._read += max(steps)
+        return rounded[0], dict(zip(kwargs, rounded[1], strict=True))
+
+    def _on_grid(self, value: Tensor, array: int) -> tuple[Tensor, int]:
+        """``value`` on the grid, saturated, with a gradient straight through, and how many steps it is of."""
         if self.computed:
             finer = 2.0 ** (self.quantization.format.fraction_bits + _FINER)
             value = value + ((value.detach() * finer).round() / finer - value.detach())
-        return store_state(self.name, value, self.quantization, self.generator)
+        by_step = self._steps_of(value)
+        if by_step is None or self.quantization.rounding is not Rounding.STOCHASTIC or not self.draws.is_keyed:
+            grid = store_state(self.name, value, self.quantization, self.draws.at(self._read, array))
+            return grid, 1 if by_step is None else len(by_step)
+        stored = [
+            store_state(self.name, one, self.quantization, self.draws.at(self._read + step, array))
+            for step, one in enumerate(by_step)
+        ]
+        return torch.stack(stored).view(value.shape), len(stored)
+
+    def _steps_of(self, value: Tensor) -> Tensor | None:
+        """``value`` as [steps, samples, ...]; None if it is of one step."""
+        if self.computed and getattr(self.draws.module, "step_mode", "s") == "m":
+            return value
+        return input_steps(value, self.draws.presentation)
 
 
 class QuantizedInput:
@@ -121,5 +156,5 @@ class QuantizedInput:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         quantization: InputQuantization = self.__dict__["_input_quantization"]
-        rounded = {name: quantize_input(value, quantization) for name, value in kwargs.items()}
-        return super().forward(*quantize_input(args, quantization), **rounded)  # type: ignore[misc]
+        args, kwargs = quantization.entered(args, kwargs)
+        return super().forward(*args, **kwargs)  # type: ignore[misc]

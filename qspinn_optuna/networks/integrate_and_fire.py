@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
-from qspinn_optuna.fixed_point.simulated_rounding import round_positions
-from qspinn_optuna.fixed_point.values import is_exporting
+from qspinn_optuna.fixed_point.exporting import is_exporting
+from qspinn_optuna.fixed_point.keyed_rounding import KeyedDraws
+from qspinn_optuna.fixed_point.simulated_rounding import Draws, round_positions
+from qspinn_optuna.fixed_point.values import check_values
 from qspinn_optuna.networks.quantizer import straight_through
 
 _LARGEST_THRESHOLD = 2.0**76
@@ -61,7 +63,7 @@ def integrate_and_fire(
     decay: Tensor,
     parameters: IntegrateAndFire,
     surrogate: Surrogate,
-    generator: torch.Generator | None = None,
+    draws: Draws = None,
 ) -> tuple[Tensor, Tensor]:
     """Run a layer over a sequence.
 
@@ -72,7 +74,8 @@ def integrate_and_fire(
             ``parameters.leaky``.
         parameters: The neurons.
         surrogate: Its gradient is that of firing.
-        generator: Source of the draws of stochastic rounding, one ``torch.rand(v.shape)`` a step.
+        draws: Of stochastic rounding: keyed ones, which are those of the first step, or a generator, of which a step
+            takes one ``torch.rand(v.shape)``.
 
     Returns:
         Spikes (0 or 1) and potentials on the grid after every step, both [steps, ...].
@@ -80,9 +83,9 @@ def integrate_and_fire(
     trained = torch.is_grad_enabled() and (x_seq.requires_grad or v.requires_grad or decay.requires_grad)
     if not trained or is_exporting():
         inputs = x_seq.detach(), v.detach(), decay.detach()
-        spikes, _, v_seq = _run(*inputs, parameters, generator, keep_charged=False)
+        spikes, _, v_seq = _run(*inputs, parameters, draws, keep_charged=False)
         return spikes, v_seq
-    result: tuple[Tensor, Tensor] = _Sequence.apply(x_seq, v, decay, parameters, surrogate, generator)  # type: ignore[no-untyped-call]
+    result: tuple[Tensor, Tensor] = _Sequence.apply(x_seq, v, decay, parameters, surrogate, draws)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -108,13 +111,17 @@ def never_fires(threshold: float | Tensor) -> bool:
     return not isinstance(threshold, Tensor) and threshold > _LARGEST_THRESHOLD
 
 
-def store(y: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None) -> Tensor:
-    """:func:`quantize`, which draws in float32 whatever the type of ``y``: an evaluation in float64 repeats it."""
+def store(y: Tensor, quantization: ParameterQuantization, draws: Draws) -> Tensor:
+    """:func:`quantize`, with keyed draws too, and the same draws whatever the type of ``y``: float64 repeats them."""
     fmt, rounding = quantization.format, quantization.rounding
-    if rounding is not Rounding.STOCHASTIC or (y.dtype == torch.float32 and y.device.type == "cpu"):
-        return quantize(y, fmt, rounding, generator)
-    codes = y.detach().clamp(fmt.min, fmt.max) * 2.0**fmt.fraction_bits
-    return straight_through(y, round_positions(codes, rounding, generator) * fmt.resolution, fmt)
+    keyed = isinstance(draws, KeyedDraws)
+    if rounding is not Rounding.STOCHASTIC or (not keyed and y.dtype == torch.float32 and y.device.type == "cpu"):
+        return quantize(y, fmt, rounding, None if isinstance(draws, KeyedDraws) else draws)
+    if keyed and not is_exporting():
+        check_values(y)
+    codes = y.detach().clamp(fmt.min, fmt.max).mul_(2.0**fmt.fraction_bits)
+    grid = round_positions(codes, rounding, draws) * fmt.resolution
+    return straight_through(y, grid, fmt) if y.requires_grad and torch.is_grad_enabled() else grid
 
 
 def _run(
@@ -122,7 +129,7 @@ def _run(
     v: Tensor,
     decay: Tensor,
     parameters: IntegrateAndFire,
-    generator: torch.Generator | None,
+    draws: Draws,
     *,
     keep_charged: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,7 +154,8 @@ def _run(
             kept = u
         else:
             kept = u.sub_(fired * threshold)
-        code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, generator)
+        drawn = draws.after(step) if isinstance(draws, KeyedDraws) else draws
+        code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, drawn)
         torch.mul(code, fmt.resolution, out=v_seq[step])
     return spikes, u_seq, v_seq
 
@@ -166,9 +174,9 @@ class _Sequence(torch.autograd.Function):
         decay: Tensor,
         parameters: IntegrateAndFire,
         surrogate: Surrogate,
-        generator: torch.Generator | None,
+        draws: Draws,
     ) -> tuple[Tensor, Tensor]:
-        spikes, u_seq, v_seq = _run(x_seq, v, decay, parameters, generator, keep_charged=True)
+        spikes, u_seq, v_seq = _run(x_seq, v, decay, parameters, draws, keep_charged=True)
         ctx.save_for_backward(x_seq, v, v_seq, u_seq, spikes, decay)
         ctx.parameters, ctx.surrogate = parameters, surrogate
         ctx.set_materialize_grads(False)

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding, quantize
+from qspinn_optuna.fixed_point.simulated_rounding import Draws
 from qspinn_optuna.networks.constants import set_constant
 from qspinn_optuna.networks.derivation import derive
 from qspinn_optuna.networks.fixed_point_classes import fixed_point_class, takes_fixed_point_step
 from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, charge, integrate_and_fire, never_fires, store
+from qspinn_optuna.networks.keyed_draws import DrawSource
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
-from qspinn_optuna.networks.truncation import DetachableStates
+from qspinn_optuna.networks.steps import CountedSteps
 from qspinn_optuna.networks.watching import join
 
 
@@ -28,13 +30,13 @@ class NeuronQuantization:
         module_name: Of the module, for errors.
         states: Format and rounding of every state, by name.
         decays: Decays on their grids, by name; a quantizer where the decay is trained.
-        generator: Source of the draws of stochastic rounding.
+        draws: Of the stochastic rounding of every state, by name.
     """
 
     module_name: str
     states: dict[str, ParameterQuantization]
     decays: dict[str, Tensor | ParameterQuantizer]
-    generator: torch.Generator
+    draws: dict[str, DrawSource]
 
     def start(self, name: str, value: float) -> float:
         """The value of the state's grid nearest to ``value``, for resets."""
@@ -42,24 +44,22 @@ class NeuronQuantization:
 
     def store(self, name: str, value: Tensor) -> Tensor:
         """``value`` as the state stores it; errors as in :func:`store_state`."""
-        return store_state(join(self.module_name, name), value, self.states[name], self.generator)
+        return store_state(join(self.module_name, name), value, self.states[name], self.draws[name].now())
 
 
-def store_state(
-    name: str, value: Tensor, quantization: ParameterQuantization, generator: torch.Generator | None
-) -> Tensor:
+def store_state(name: str, value: Tensor, quantization: ParameterQuantization, draws: Draws) -> Tensor:
     """:func:`~.integrate_and_fire.store`, which names the state that cannot be stored.
 
     Raises:
         InexactError: If ``value`` is not finite: the step computed what no format holds.
     """
     try:
-        return store(value, quantization, generator)
+        return store(value, quantization, draws)
     except ValueError as error:
         raise InexactError(f"{name} cannot be stored in {quantization.format}: {error}") from error
 
 
-class _FixedPointStep(DetachableStates):
+class _FixedPointStep(CountedSteps):
     """Common to the mixins below: fresh states on the grid, sequences as single steps."""
 
     _quantization: NeuronQuantization
@@ -145,7 +145,9 @@ class _IntegrateAndFireStep(_FixedPointStep):
             self.detach_reset,
         )
         decay = self._decay("decay", getattr(self, "w", None)) if leaky else torch.ones(())
-        return integrate_and_fire(x_seq, v, decay, parameters, self.surrogate_function, self._quantization.generator)
+        with self.counted(len(x_seq)):
+            draws = self._quantization.draws["v"].now()
+            return integrate_and_fire(x_seq, v, decay, parameters, self.surrogate_function, draws)
 
 
 class _TernaryStep(_FixedPointStep):
@@ -165,7 +167,8 @@ class _TernaryStep(_FixedPointStep):
         spike = positive - negative
         event = spike if self.v_reset is None else positive + negative
         kept = _reset(u, event, self.v_threshold, self.v_reset, self.detach_reset)
-        return (spike,), (self._quantization.store("v", kept),)
+        with self.counted():
+            return (spike,), (self._quantization.store("v", kept),)
 
 
 class _CurrentBasedStep(_FixedPointStep):
@@ -181,11 +184,12 @@ class _CurrentBasedStep(_FixedPointStep):
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         v, c = states
         quantization = self._quantization
-        c = quantization.store("c", self._decay("c_decay") * c + inputs[0])
-        u = self._decay("v_decay") * v + c
-        spike = self._fire(u)
-        kept = _reset(u, spike, self.v_threshold, self.v_reset, self.detach_reset)
-        return (spike,), (quantization.store("v", kept), c)
+        with self.counted():
+            c = quantization.store("c", self._decay("c_decay") * c + inputs[0])
+            u = self._decay("v_decay") * v + c
+            spike = self._fire(u)
+            kept = _reset(u, spike, self.v_threshold, self.v_reset, self.detach_reset)
+            return (spike,), (quantization.store("v", kept), c)
 
 
 class _FilterStep(_FixedPointStep):
@@ -197,7 +201,8 @@ class _FilterStep(_FixedPointStep):
         x, trace = inputs[0], states[0]
         quantization = self._quantization
         rate = 1 - self._decay("decay", getattr(self, "w", None))
-        trace = quantization.store("out_i", trace - (1 - x) * trace * rate + x)
+        with self.counted():
+            trace = quantization.store("out_i", trace - (1 - x) * trace * rate + x)
         return (trace,), (trace,)
 
 

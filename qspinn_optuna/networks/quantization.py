@@ -24,8 +24,10 @@ from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
 from qspinn_optuna.networks.half_precision import cast_inputs
 from qspinn_optuna.networks.inputs import INPUT, InputQuantization, QuantizedInput, is_input
+from qspinn_optuna.networks.keyed_draws import DrawSource
 from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
 from qspinn_optuna.networks.passes import mark_passes, unmark_passes
+from qspinn_optuna.networks.presentation import Presentation
 from qspinn_optuna.networks.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.reach import is_layer
 from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
@@ -66,8 +68,11 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         network: Any supported network, without batch normalization; it is left untouched.
         config: How each of its parameters is quantized. States that it does not name stay as they are. Modules of which
             it names nothing stay as they are too, and may run in training mode only, see :mod:`~.unreached`.
-        seed: Of stochastic rounding. A weight is drawn once for each of its values, a state at every step. Each array
-            has a stream of its own, so that both step modes draw the same.
+        seed: Of stochastic rounding. A weight is drawn once for each of its values, a state at every step, an input
+            whenever it enters. States and inputs draw anew in training, that is in training mode with gradients; else
+            by key, from (seed, name, sample, step, element), see :mod:`~.keyed_draws`: both step modes draw the same,
+            :func:`~spikingjelly.activation_based.functional.reset_net` repeats it, and with
+            :func:`~.presentation.sample_numbers` it does not matter which batch a sample is in.
 
     Raises:
         TypeError: If ``network`` is no module, or is quantized already.
@@ -81,7 +86,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     named = _named_modules(network, config)
     check_supported(network, named)
     network = fresh_copy(network)
-    generators = _Generators(seed)
+    multi_step = any(getattr(module, "step_mode", "s") == "m" for module in network.modules())
+    draws = _DrawSources(seed, Presentation(time_first=multi_step))
+    generators = draws.generators
     names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
     quantizers = {
         name: ParameterQuantizer(name, config[name], generators.of(name))
@@ -97,12 +104,12 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
         if _is_left_out(name, module, named):
             guard(name, module)
         elif has_states(module):
-            _quantize_stateful(name, module, config.parameters, own, generators)
+            _quantize_stateful(name, module, config.parameters, own, draws)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
         if isinstance(module, ChannelAffine):
             module.in_fixed_point = True
-    _quantize_entry(network, config, generators)
+    _quantize_entry(network, config, draws)
     mark_passes(network)
     functional.invalidate_reset_cache(network)
     return network
@@ -158,15 +165,17 @@ class _Synapse:
 class _RoundedStates:
     """Rounds the states of a module by name."""
 
-    def __init__(self, module_name: str, states: dict[str, ParameterQuantization], generator: torch.Generator) -> None:
+    def __init__(
+        self, module_name: str, states: dict[str, ParameterQuantization], draws: dict[str, DrawSource]
+    ) -> None:
         self.module_name = module_name
         self.states = states
-        self.generator = generator
+        self.draws = draws
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         if name not in self.states:
             return value
-        return store_state(join(self.module_name, name), value, self.states[name], self.generator)
+        return store_state(join(self.module_name, name), value, self.states[name], self.draws[name].now())
 
 
 class _Generators:
@@ -178,6 +187,18 @@ class _Generators:
     def of(self, name: str) -> torch.Generator:
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+
+
+class _DrawSources:
+    """The draws of states and inputs, from one seed."""
+
+    def __init__(self, seed: int, presentation: Presentation) -> None:
+        self.seed = seed
+        self.presentation = presentation
+        self.generators = _Generators(seed)
+
+    def of(self, name: str, module: nn.Module, generator: torch.Generator) -> DrawSource:
+        return DrawSource(name, module, self.seed, generator, self.presentation)
 
 
 def _check_names(network: nn.Module, config: QuantizationConfig) -> None:
@@ -221,12 +242,13 @@ def _is_left_out(name: str, module: nn.Module, named: set[str]) -> bool:
     return stateful or (is_layer(module) and any(True for _ in module.parameters(recurse=False)))
 
 
-def _quantize_entry(network: nn.Module, config: QuantizationConfig, generators: _Generators) -> None:
+def _quantize_entry(network: nn.Module, config: QuantizationConfig, draws: _DrawSources) -> None:
     """Quantize what no module stores: inputs of the network and of synapses, and factors of averages."""
+    generators = draws.generators
     for name in filter(is_input, config.parameters):
         module = network.get_submodule(name.rpartition(".")[0])
         module.__dict__["_input_quantization"] = InputQuantization(
-            name, config[name], generators.of(name), name != INPUT
+            name, config[name], draws.of(name, module, generators.of(name)), name != INPUT
         )
         derive(module, QuantizedInput)
     reciprocals = reciprocal_counts(config.parameters)
@@ -243,9 +265,10 @@ def _quantize_stateful(
     module: Any,
     parameters: Mapping[str, ParameterQuantization],
     own: dict[str, ParameterQuantizer],
-    generators: _Generators,
+    draws: _DrawSources,
 ) -> None:
     """Quantize states, threshold and decays of a module, and parameters of its own."""
+    generators = draws.generators
     decays: dict[str, Tensor | ParameterQuantizer] = {}
     fixed_point = takes_fixed_point_step(module)
     for coefficient in coefficients(module):
@@ -263,7 +286,9 @@ def _quantize_stateful(
     decays.pop("threshold", None)
     states = {state: parameters[join(name, state)] for state in module._memories if join(name, state) in parameters}
     generator = generators.of(name)
+    sources = {state: draws.of(join(name, state), module, generator) for state in states}
+    draws.presentation.has_states = True
     if fixed_point and not own and len(states) == len(module._memories):
-        quantize_neuron(module, NeuronQuantization(name, states, decays, generator))
+        quantize_neuron(module, NeuronQuantization(name, states, decays, sources))
     else:
-        transform_states(module, _RoundedStates(name, states, generator), quantizers=own)
+        transform_states(module, _RoundedStates(name, states, sources), quantizers=own)

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weig
 from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
 
-from qspinn_optuna.fixed_point.values import is_exporting
+from qspinn_optuna.fixed_point.exporting import is_exporting
 from qspinn_optuna.networks.compiled import as_python
 from qspinn_optuna.networks.half_precision import in_float32
 from qspinn_optuna.networks.watching import fresh_copy

@@ -11,7 +11,7 @@ from spikingjelly.activation_based import base, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks.derivation import derive
-from qspinn_optuna.networks.truncation import DetachableStates
+from qspinn_optuna.networks.steps import CountedSteps
 
 StateTransform = Callable[[str, Tensor], Tensor]
 """Takes name and value of a state after a step, returns the value that the module goes on with."""
@@ -28,7 +28,7 @@ class _Chain:
         return self.second(name, self.first(name, value))
 
 
-class _FunctionalStates(DetachableStates):
+class _FunctionalStates(CountedSteps):
     """For modules whose step is ``single_step_functional_forward``."""
 
     _state_transform: StateTransform
@@ -37,8 +37,9 @@ class _FunctionalStates(DetachableStates):
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
         self.__dict__["_stepped"] = True
-        outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
-        transformed = self._transformed(states)
+        with self.counted():
+            outputs, states = super().single_step_functional_forward(inputs, states, **kwargs)  # type: ignore[misc]
+            transformed = self._transformed(states)
         # Some modules return a state itself: the transformed one then.
         changes_output = getattr(self._state_transform, "changes_output", True)
         pairs = zip(states, transformed, strict=True) if changes_output else ()
@@ -49,10 +50,11 @@ class _FunctionalStates(DetachableStates):
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], step_mode: str
     ) -> tuple[object, ...]:
         fresh: tuple[object, ...] = super().materialize_states(inputs, states, step_mode)  # type: ignore[misc]
-        return tuple(
-            self._state_transform(name, new) if new is not old and isinstance(new, Tensor) else new
-            for name, new, old in zip(self._memories, fresh, states, strict=True)  # type: ignore[attr-defined]
-        )
+        with self.before_first_step():
+            return tuple(
+                self._state_transform(name, new) if new is not old and isinstance(new, Tensor) else new
+                for name, new, old in zip(self._memories, fresh, states, strict=True)  # type: ignore[attr-defined]
+            )
 
     def multi_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
@@ -81,7 +83,7 @@ class _FunctionalStates(DetachableStates):
         return self._state_transform(name, value) if isinstance(value, Tensor) else value
 
 
-class _AttributeStates(DetachableStates):
+class _AttributeStates(CountedSteps):
     """For modules whose step is ``single_step_forward``, which sets the states as attributes."""
 
     _state_transform: StateTransform
@@ -89,20 +91,21 @@ class _AttributeStates(DetachableStates):
     def single_step_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         memories: dict[str, Any] = self._memories  # type: ignore[attr-defined]
         self.__dict__["_stepped"] = True
-        output = super().single_step_forward(x, *args, **kwargs)  # type: ignore[misc]
-        for name, value in memories.items():
-            if isinstance(value, Tensor):
-                transformed = self._state_transform(name, value)
-                changes_output = getattr(self._state_transform, "changes_output", True)
-                output = transformed if output is value and changes_output else output
-                memories[name] = transformed
+        with self.counted():
+            output = super().single_step_forward(x, *args, **kwargs)  # type: ignore[misc]
+            for name, value in memories.items():
+                if isinstance(value, Tensor):
+                    transformed = self._state_transform(name, value)
+                    changes_output = getattr(self._state_transform, "changes_output", True)
+                    output = transformed if output is value and changes_output else output
+                    memories[name] = transformed
         return output
 
     def multi_step_forward(self, x_seq: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return torch.stack([self.single_step_forward(x, *args, **kwargs) for x in x_seq])
 
 
-class _OwnForward(DetachableStates):
+class _OwnForward(CountedSteps):
     """For modules whose class has a ``forward`` of its own, which may leave out the methods that SpikingJelly calls."""
 
     _state_transform: StateTransform
@@ -128,9 +131,10 @@ class _OwnForward(DetachableStates):
                 "step: give it a single_step_forward, and let SpikingJelly run the sequence."
             )
         changes_output = getattr(self._state_transform, "changes_output", True)
-        for name, value in states.items():
-            memories[name] = self._state_transform(name, value)
-            output = memories[name] if output is value and changes_output else output
+        with self.counted():
+            for name, value in states.items():
+                memories[name] = self._state_transform(name, value)
+                output = memories[name] if output is value and changes_output else output
         return output
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.networks.batches import Inputs, call
 from qspinn_optuna.networks.states import transform_states
+from qspinn_optuna.networks.steps import forget_steps
 from qspinn_optuna.networks.support import SYNAPSES, has_states
 
 StateWatcher = Callable[[str, Tensor], None]
@@ -59,12 +60,14 @@ def fresh_copy(network: nn.Module) -> nn.Module:
             module.__dict__["_memories"] = copy.deepcopy(module._memories_rv)
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = None
-        return copy.deepcopy(network, _without_history(network))
+        copied = copy.deepcopy(network, _without_history(network))
     finally:
         for module, memories, v_seq in kept:
             module.__dict__["_memories"] = memories
             if "v_seq" in module.__dict__:
                 module.__dict__["v_seq"] = v_seq
+    forget_steps(copied)
+    return copied
 
 
 def _without_history(network: nn.Module) -> dict[int, Any]:

@@ -11,7 +11,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
-from qspinn_optuna.networks import freeze_network
+from qspinn_optuna.networks import freeze_network, sample_numbers
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.training import Batches, Scores, check_batch, class_scores, labeled
@@ -25,15 +25,18 @@ _RUNG_SAMPLES = 256
 
 @torch.no_grad()
 def count_correct(
-    network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None = None
+    network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None = None, first_sample: int = 0
 ) -> Iterator[tuple[int, int]]:
     """Count correct answers, batch by batch.
+
+    Samples are numbered in their order, so that stochastic rounding gives the same counts in batches of any size.
 
     Args:
         network: Put into evaluation mode; its states are reset before each batch and at the end.
         batches: Inputs and labels.
         accuracy: The part of a batch that is right.
         scores: Takes class scores out of the network's output; None if that is what it puts out.
+        first_sample: Number of the first sample.
 
     Yields:
         (correct, seen) so far, after every batch.
@@ -48,7 +51,10 @@ def count_correct(
     for batch in batches:
         inputs, labels = labeled(batch)
         functional.reset_net(network)
-        part = _part_correct(class_scores(network, inputs, scores), labels, accuracy)
+        numbers = range(first_sample + seen, first_sample + seen + len(labels))
+        with sample_numbers(network, numbers) if len(labels) else contextlib.nullcontext():
+            found = class_scores(network, inputs, scores)
+        part = _part_correct(found, labels, accuracy)
         correct, seen = correct + round(part * len(labels)), seen + len(labels)
         yield correct, seen
     functional.reset_net(network)
