@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
-from qspinn_optuna.fixed_point import ParameterQuantization
-from qspinn_optuna.integer.node import Node
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
+from qspinn_optuna.integer.node import Node, check_key, check_name, check_type, check_whole, check_wholes
+
+_MOST_FRACTION_BITS = 200
+"""Beyond the sum of those of any two formats."""
 
 
 class PoolKind(StrEnum):
@@ -33,6 +37,23 @@ class Operation(Node):
     name: str
     sources: tuple[str, ...]
 
+    reads: ClassVar[int | None] = 1
+    """Number of sources; None if one or more."""
+
+    def __post_init__(self) -> None:
+        check_name("name", self.name)
+        check_type("sources", self.sources, tuple)
+        for source in self.sources:
+            check_name("sources", source)
+        if not self.sources or (self.reads is not None and len(self.sources) != self.reads):
+            wanted = "at least 1 array" if self.reads is None else f"{self.reads} array"
+            raise ValueError(f"sources of {self.name!r} must name {wanted}, got {self.sources}.")
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of the constants that it reads."""
+        return ()
+
 
 @dataclass(frozen=True, eq=False)
 class Linear(Operation):
@@ -45,6 +66,15 @@ class Linear(Operation):
 
     weight: str
     bias: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name("weight", self.weight)
+        _check_optional_name("bias", self.bias)
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return _named(self.weight, self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +99,19 @@ class Convolution(Operation):
     dilation: tuple[int, int]
     groups: int
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name("weight", self.weight)
+        _check_optional_name("bias", self.bias)
+        check_wholes("stride", self.stride, 1, 2)
+        check_wholes("padding", self.padding, 0, 2)
+        check_wholes("dilation", self.dilation, 1, 2)
+        check_whole("groups", self.groups, 1)
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return _named(self.weight, self.bias)
+
 
 @dataclass(frozen=True, eq=False)
 class Pool(Operation):
@@ -90,6 +133,14 @@ class Pool(Operation):
     padding: tuple[int, int]
     size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "kind", PoolKind(self.kind))
+        check_wholes("kernel", self.kernel, 1, 2)
+        check_wholes("stride", self.stride, 1, 2)
+        check_wholes("padding", self.padding, 0, 2)
+        check_wholes("size", self.size, 1, 2)
+
 
 @dataclass(frozen=True, eq=False)
 class Sum(Operation):
@@ -100,6 +151,14 @@ class Sum(Operation):
     """
 
     signs: tuple[int, ...]
+
+    reads = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_wholes("signs", self.signs, -1, len(self.sources))
+        if any(abs(sign) != 1 for sign in self.signs):
+            raise ValueError(f"signs must be 1 or -1, got {self.signs}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +171,14 @@ class Offset(Operation):
 
     offset: str
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name("offset", self.offset)
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return (self.offset,)
+
 
 @dataclass(frozen=True, eq=False)
 class Scale(Operation):
@@ -123,6 +190,14 @@ class Scale(Operation):
 
     factor: str
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name("factor", self.factor)
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return (self.factor,)
+
 
 @dataclass(frozen=True, eq=False)
 class PowerOfTwo(Operation):
@@ -133,6 +208,10 @@ class PowerOfTwo(Operation):
     """
 
     exponent: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("exponent", self.exponent, -_MOST_FRACTION_BITS, _MOST_FRACTION_BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +232,17 @@ class Affine(Operation):
     axis: int
     fraction_bits: int
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name("scale", self.scale)
+        check_name("offset", self.offset)
+        check_whole("axis", self.axis, 0)
+        check_whole("fraction_bits", self.fraction_bits, -_MOST_FRACTION_BITS, _MOST_FRACTION_BITS)
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return _named(self.scale, self.offset)
+
 
 @dataclass(frozen=True, eq=False)
 class Requantization(Operation):
@@ -170,6 +260,13 @@ class Requantization(Operation):
     finer_bits: int | None
     key: int
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_type("to", self.to, ParameterQuantization)
+        if self.finer_bits is not None:
+            check_whole("finer_bits", self.finer_bits, 0, _MOST_FRACTION_BITS)
+        check_key(self.key)
+
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Operation):
@@ -180,6 +277,10 @@ class Reshape(Operation):
     """
 
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_wholes("shape", self.shape, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +293,12 @@ class Permutation(Operation):
 
     order: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_wholes("order", self.order, 0)
+        if sorted(self.order) != list(range(len(self.order))):
+            raise ValueError(f"order must hold each of 0 to {len(self.order) - 1} once, got {self.order}.")
+
 
 @dataclass(frozen=True, eq=False)
 class Concatenation(Operation):
@@ -203,10 +310,32 @@ class Concatenation(Operation):
 
     axis: int
 
+    reads = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("axis", self.axis, 0)
+
 
 @dataclass(frozen=True, eq=False)
 class Delay(Operation):
-    """Its source at the step before, 0 at the first step. The source may be an array of a later operation."""
+    """Its source at the step before, 0 at the first step. The source may be an array of a later operation.
+
+    The format holds every value of the source. It is declared, and not found, since what the source holds may depend on
+    what was delayed.
+
+    Args:
+        shape: Of the source.
+        format: In which a device keeps the values until the next step; UQ1.0 of spikes.
+    """
+
+    shape: tuple[int, ...]
+    format: QFormat
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_wholes("shape", self.shape, 1)
+        check_type("format", self.format, QFormat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,3 +370,32 @@ class IntegrateAndFire(Operation):
     start: int
     key: int
     membrane_name: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_type("membrane", self.membrane, ParameterQuantization)
+        for name in ("threshold", "decay"):
+            _check_optional_name(name, getattr(self, name))
+        check_type("decays_input", self.decays_input, bool)
+        fmt = self.membrane.format
+        for name in ("start", *([] if self.reset is None else ["reset"])):
+            check_whole(name, getattr(self, name), fmt.min_code, fmt.max_code)
+        check_key(self.key)
+        check_name("membrane_name", self.membrane_name)
+        if self.decays_input and self.decay is None:
+            raise ValueError(f"decay of {self.name!r} must be given where the input decays, got None.")
+        if self.membrane_name == self.name:
+            raise ValueError(f"membrane_name must be unlike that of the spikes, got {self.membrane_name!r} for both.")
+
+    @property
+    def constants(self) -> tuple[str, ...]:  # noqa: D102
+        return _named(self.threshold, self.decay)
+
+
+def _check_optional_name(name: str, value: object) -> None:
+    if value is not None:
+        check_name(name, value)
+
+
+def _named(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name is not None)

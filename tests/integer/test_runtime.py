@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
-from qspinn_optuna.integer import Codes, IntegerModel, classify, respond, runtime
+from qspinn_optuna.integer import Codes, IntegerModel, classify, winner_take_all_runtime
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 from tests.integer import plain_model
 from tests.integer.models import PIXELS, example_model, models, random_images
 
@@ -67,7 +68,7 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = respond(model, images)
     assert (whole.winners >= 0).sum() >= len(images)
     assert whole.membranes is None
-    monkeypatch.setattr(runtime, "_BATCH", 2)
+    monkeypatch.setattr(winner_take_all_runtime, "_BATCH", 2)
     np.testing.assert_array_equal(respond(model, images).winners, whole.winners)
 
 
