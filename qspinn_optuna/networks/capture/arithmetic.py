@@ -37,6 +37,9 @@ def _sum_of_two(call: FunctionCall, signs: tuple[int, int] = (1, 1)) -> Any:
     number = _number(call, array, constant)
     if number is not None:
         return call.record(NumberAddition(sign, constant_sign * number), array)
+    if not call.recorder.tracks(constant) and not bool(constant.any()):
+        # What stands for a result of a step before the first.
+        return call.record(Addition(signs), one, other)
     return call.record(ConstantAddition(sign, constant_sign), array, constant)
 
 

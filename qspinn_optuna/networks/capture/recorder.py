@@ -124,7 +124,8 @@ class Recorder(TorchFunctionMode):
                 return handler(call)
             if call.name in _READS_VALUES:
                 raise call.refused("what is done next depends on the values of its input; a device has one program")
-            if not any(True for _ in tensors_in(result := call.run())):
+            result = call.run()
+            if not any(True for _ in tensors_in(result)):
                 return result
             raise call.refused("it is no operation of integer models")
         except CaptureError:
