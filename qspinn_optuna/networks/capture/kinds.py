@@ -82,7 +82,7 @@ class Kind(Protocol):
         ...
 
 
-def unnamed(kind: type[operations.Operation], sources: int, **arguments: object) -> operations.Operation:
+def unnamed(kind: type[operations.Operation], sources: int, /, **arguments: object) -> operations.Operation:
     """An operation whose names are not known yet."""
     return kind("?", ("?",) * sources, **arguments)
 
@@ -219,8 +219,8 @@ class NumberProduct(Elementwise):
             return array
         if stored is None and self.count is not None:
             raise CaptureError(
-                f"{where} cannot be captured: it divides by {self.count}, and the configuration has no factor "
-                f"'reciprocal.{self.count}'. Make the space of calibrate(network, batches)."
+                f"{where} cannot be captured: it divides by {self.count} in floating point, since the configuration "
+                f"has no factor 'reciprocal.{self.count}'. Divide by a power of two, or add such a parameter to it."
             )
         factor = emitter.number(self.number) if stored is None else stored
         return emitter.emit(unnamed(operations.Scale, 1, factor=factor), (array,), shape, where)

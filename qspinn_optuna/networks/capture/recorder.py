@@ -203,7 +203,7 @@ class Recorder(TorchFunctionMode):
         return result
 
     def is_raw(self, origins: Tensor) -> bool:
-        """Whether elements depend on the input before it is rounded, and on nothing else that varies."""
+        """Whether elements are computed of the input before it is rounded, and of no parameter."""
         return all(self._is_raw(symbol) for symbol in self.symbols.among(origins))
 
     def _is_raw(self, symbol: Symbol) -> bool:
@@ -211,7 +211,9 @@ class Recorder(TorchFunctionMode):
             if symbol.first not in self._raw:
                 self._raw[symbol.first] = all(self.is_raw(origins) for origins in symbol.operands)
             return self._raw[symbol.first]
-        return isinstance(symbol, Known) or (isinstance(symbol, Entered) and symbol.quantization is None)
+        if isinstance(symbol, Known):
+            return symbol.name is None
+        return isinstance(symbol, Entered) and symbol.quantization is None
 
     def _of_constants(self, call: FunctionCall, handler: Handler | None) -> Any:
         """What is computed of constants is one; parameters that are moved about stay known by their names."""
