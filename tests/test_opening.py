@@ -22,7 +22,7 @@ from qspinn_optuna import (
     Scheme,
     open_study,
 )
-from qspinn_optuna.study import Baseline, accuracy_floor, baseline_of
+from qspinn_optuna.study import Baseline, accuracy_floor, baseline_of, check_settings
 from tests.fake_workload import FakeWorkload, fake_space
 
 
@@ -256,6 +256,19 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"workload\.network\.neurons was 4, now 5"):
         open_study("a", url(tmp_path), fake_space(), workload=Described(network={"neurons": 5}, seed=0))
     assert contents(tmp_path) == before
+
+
+def test_another_way_to_draw_is_refused_where_the_space_offers_stochastic_rounding(tmp_path: Path) -> None:
+    before, now = Described(seed=0), Described(seed=0, stochastic_rounding="keyed by sample")
+    nearest = fake_space().restrict(roundings=[Rounding.NEAREST])
+    open_study("nearest", url(tmp_path), nearest, workload=before)
+    study = open_study("nearest", url(tmp_path), nearest, workload=now)
+    check_settings(study, now.describe())
+    study = open_study("all", url(tmp_path), fake_space(), workload=before)
+    with pytest.raises(ValueError, match=r"workload\.stochastic_rounding was null, now \"keyed by sample\""):
+        open_study("all", url(tmp_path), fake_space(), workload=now)
+    with pytest.raises(ValueError, match=r"workload\.stochastic_rounding was null"):
+        check_settings(study, now.describe())
 
 
 @pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize"], ["minimize", "minimize"]])

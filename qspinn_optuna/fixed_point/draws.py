@@ -51,13 +51,13 @@ def mix(z: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def stream(seed: int, purpose: int, sample: int, step: int) -> np.uint64:
+def stream(seed: int | np.uint64, purpose: int | np.uint64, sample: int, step: int) -> np.uint64:
     """Key of the draws of one purpose, at one step of the presentation of one sample."""
     return stream_of_layer(mix(np.uint64(seed) * _GOLDEN + np.uint64(purpose)), sample, step)
 
 
 @njit(cache=True)
-def stream_of_layer(layer: np.uint64, sample: int, step: int) -> np.uint64:
+def stream_of_layer(layer: np.uint64, sample: int | np.uint64, step: int | np.uint64) -> np.uint64:
     """:func:`stream`, from the constant of seed and purpose that a device holds."""
     return mix(mix(layer + np.uint64(sample) * _GOLDEN) + np.uint64(step) * _GOLDEN)
 
@@ -80,7 +80,7 @@ def layer_key(seed: int, name: str) -> int:
         seed: Any integer, of which the lowest 64 bits count.
         name: Full name of a state, or of an input.
     """
-    (key,) = _mix(_unsigned(seed % 2**64) * _GOLDEN + np.uint64(purpose_of(name))).tolist()
+    (key,) = _mix(_unsigned(int(seed) % 2**64) * _GOLDEN + np.uint64(purpose_of(name))).tolist()
     return int(key)
 
 

@@ -1,8 +1,8 @@
 """The roundings of the simulations, which compute in floating point: on tensors, and inside of kernels.
 
-One function cannot serve both: torch works on whole tensors, with draws of a generator or by key, numba on single values
-with keyed draws. They stand together since they are the same three roundings, exact wherever floating point can be, and are
-tested together with those of integers.
+One function cannot serve both: torch works on whole tensors, with draws of a generator or by key, numba on single
+values with keyed draws. They stand together since they are the same three roundings, exact wherever floating point can
+be, and are tested together with those of integers.
 """
 
 from __future__ import annotations

@@ -91,5 +91,5 @@ def input_steps(value: Tensor, presentation: Presentation) -> Tensor | None:
     if shape[1:2] == (samples,):
         return value
     if presentation.time_first and samples not in shape and shape[0] % samples == 0:
-        return value.unflatten(0, (-1, samples))
+        return value.reshape(-1, samples, *shape[1:])
     return None

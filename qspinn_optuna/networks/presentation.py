@@ -19,8 +19,8 @@ class Presentation:
     """What the modules of a quantized network know of the batch: one object, shared by all of them.
 
     Args:
-        time_first: Whether folded inputs of layers are [steps * samples, ...], as in SpikingJelly's multi-step networks,
-            instead of [samples * steps, ...].
+        time_first: Whether folded inputs of layers are [steps * samples, ...], as they are in SpikingJelly's multi-step
+            networks, instead of [samples * steps, ...].
         has_states: Whether a module has states, without which there is no time.
         numbers: Of the samples; None if they are counted along first dimensions.
         resets: Counts how often states were reset.

@@ -10,9 +10,11 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, json_to_distribution
 
+from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
 from qspinn_optuna.study.objectives import DIRECTIONS, OBJECTIVES, check_directions
+from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
 
 _SHOWN, _SHOWN_LENGTH = 5, 80
 """Differences between studies that an error shows, and characters of each value."""
@@ -28,7 +30,20 @@ def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[s
     Raises:
         TypeError: If ``settings`` is not a mapping, or has a value that JSON cannot hold.
     """
-    return {"space": description_of(space), "settings": _plain(settings)}
+    description = description_of(space)
+    return {"space": description, "settings": _relevant(_plain(settings), description)}
+
+
+def _relevant(settings: dict[str, Any], space: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Settings without those of a rounding that a space does not offer."""
+    if space is None or _offers(space, Rounding.STOCHASTIC):
+        return settings
+    return {name: value for name, value in settings.items() if name != STOCHASTIC_ROUNDING}
+
+
+def _offers(space: Mapping[str, Any], rounding: Rounding) -> bool:
+    dimensions = map(json_to_distribution, space["dimensions"].values())
+    return any(isinstance(one, CategoricalDistribution) and rounding.value in one.choices for one in dimensions)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +111,8 @@ def check_settings(study: optuna.Study, settings: Mapping[str, Any]) -> None:
         TypeError: If ``settings`` is not a mapping, or holds a value that JSON cannot.
         ValueError: If the study's directions or settings differ, or another program made it.
     """
-    check_identity(study, {"space": space_of(study), "settings": _plain(settings)})
+    space = space_of(study)
+    check_identity(study, {"space": space, "settings": _relevant(_plain(settings), space)})
 
 
 def space_of(study: optuna.Study) -> dict[str, Any] | None:

@@ -13,6 +13,9 @@ from qspinn_optuna.workloads.progress import TrainingProgress
 if TYPE_CHECKING:
     from qspinn_optuna.integer import IntegerModel
 
+STOCHASTIC_ROUNDING = "stochastic_rounding"
+"""Key of a workload's description: how it draws. It matters to studies whose space offers stochastic rounding only."""
+
 
 class Workload(Protocol):
     """A network, its data and its training: what is quantized, and how good a quantization is.

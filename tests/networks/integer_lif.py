@@ -6,7 +6,9 @@ of two exponents, products add them, and only rounding lowers one.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +21,16 @@ from qspinn_optuna.fixed_point import QFormat, Rounding
 
 Codes = NDArray[np.int64]
 
-DRAW_BITS = 24
+Draws = Callable[[int, tuple[int, ...]], Codes]
+"""Draws of 32 bits, of a step and a shape."""
+
+DRAW_BITS = 32
+
+GENERATOR_BITS = 24
 """Draws of ``torch.rand`` in float32 are multiples of 2**-24."""
+
+GOLDEN = 0x9E3779B97F4A7C15
+BITS_64 = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -62,19 +72,46 @@ def fixed(values: Tensor | float, fraction_bits: int) -> Fixed:
     return Fixed(codes, fraction_bits)
 
 
-def integer_draws(shape: tuple[int, ...], generator: torch.Generator) -> Codes:
-    """The draws that ``torch.rand(shape, generator=generator)`` makes, times 2**24."""
-    return fixed(torch.rand(shape, generator=generator), DRAW_BITS).codes
+def generated(generator: torch.Generator) -> Draws:
+    """The draws that ``torch.rand(shape, generator=generator)`` makes, one a step, times 2**32."""
+
+    def draw(_: int, shape: tuple[int, ...]) -> Codes:
+        return fixed(torch.rand(shape, generator=generator), GENERATOR_BITS).codes << (DRAW_BITS - GENERATOR_BITS)
+
+    return draw
 
 
-def rounded(number: Fixed, fraction_bits: int, rounding: Rounding, generator: torch.Generator) -> Fixed:
+def keyed(seed: int, name: str, numbers: Sequence[int] | None = None) -> Draws:
+    """The draws of a state, by its full name, of samples with numbers: as a device computes them, in plain integers."""
+    purpose = int.from_bytes(hashlib.sha256(name.encode("utf-8")).digest()[:8], "little")
+    layer = mix((seed * GOLDEN + purpose) & BITS_64)
+
+    def draw(step: int, shape: tuple[int, ...]) -> Codes:
+        drawn: list[int] = []
+        for sample in range(shape[0]) if numbers is None else numbers:
+            stream = mix((mix((layer + sample * GOLDEN) & BITS_64) + step * GOLDEN) & BITS_64)
+            elements = range(math.prod(shape[1:]))
+            drawn += [mix((stream + element * GOLDEN) & BITS_64) >> 32 for element in elements]
+        return np.array(drawn, np.int64).reshape(shape)
+
+    return draw
+
+
+def mix(z: int) -> int:
+    """The finalizer of splitmix64."""
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & BITS_64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & BITS_64
+    return z ^ (z >> 31)
+
+
+def rounded(number: Fixed, fraction_bits: int, rounding: Rounding, step: int, draws: Draws) -> Fixed:
     """``number`` as a multiple of ``2**-fraction_bits``."""
     dropped = max(number.fraction_bits - fraction_bits, 0)
     codes = number.at(max(number.fraction_bits, fraction_bits))
     if rounding is Rounding.STOCHASTIC:
-        # floor(y + u), at the resolution of both.
-        draws = integer_draws(codes.shape, generator)
-        return Fixed(((codes << DRAW_BITS) + (draws << dropped)) >> (dropped + DRAW_BITS), fraction_bits)
+        # The upper bits of the draws: what is below the dropped ones changes nothing.
+        assert dropped <= DRAW_BITS
+        codes = codes + (draws(step, codes.shape) >> (DRAW_BITS - dropped))
     if rounding is Rounding.NEAREST and dropped:
         codes = codes + (1 << (dropped - 1))
     return Fixed(codes >> dropped, fraction_bits)
@@ -98,7 +135,7 @@ class IntegerNeurons:
         decay: A scalar.
         decay_input: Whether the input is scaled too.
         start: Potential before the first step, a scalar.
-        generator: Of stochastic rounding.
+        draws: Of stochastic rounding.
     """
 
     membrane: QFormat
@@ -108,19 +145,19 @@ class IntegerNeurons:
     decay: Fixed | None
     decay_input: bool
     start: Fixed
-    generator: torch.Generator
+    draws: Draws
 
     def run(self, x_seq: list[Fixed]) -> tuple[list[Fixed], list[Fixed]]:
         """Spikes and potentials after every step."""
         potential = self.start + Fixed(np.zeros_like(x_seq[0].codes), self.start.fraction_bits)
         spikes, potentials = [], []
-        for x in x_seq:
-            fired, potential = self._step(x, potential)
+        for step, x in enumerate(x_seq):
+            fired, potential = self._step(step, x, potential)
             spikes.append(fired)
             potentials.append(potential)
         return spikes, potentials
 
-    def _step(self, x: Fixed, v: Fixed) -> tuple[Fixed, Fixed]:
+    def _step(self, step: int, x: Fixed, v: Fixed) -> tuple[Fixed, Fixed]:
         charged = self._charge(x, v)
         fired = charged.reaches(self.threshold)
         if self.reset is None:
@@ -128,7 +165,8 @@ class IntegerNeurons:
         else:
             finest = max(charged.fraction_bits, self.reset.fraction_bits)
             kept = Fixed(np.where(fired, self.reset.at(finest), charged.at(finest)), finest)
-        stored = rounded(saturated(kept, self.membrane), self.membrane.fraction_bits, self.rounding, self.generator)
+        kept = saturated(kept, self.membrane)
+        stored = rounded(kept, self.membrane.fraction_bits, self.rounding, step, self.draws)
         return Fixed(fired.astype(np.int64), 0), stored
 
     def _charge(self, x: Fixed, v: Fixed) -> Fixed:

@@ -17,13 +17,17 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point.draws import layer_key
+from qspinn_optuna.fixed_point.keyed_rounding import KeyedDraws
+from qspinn_optuna.fixed_point.simulated_rounding import Draws
 from qspinn_optuna.networks import check_exact, find_parameters, freeze_network, quantize_network
 from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire
 from qspinn_optuna.parameters import Family
-from tests.networks.integer_lif import Fixed, IntegerNeurons, conv2d, fixed, linear
+from tests.networks.integer_lif import Fixed, IntegerNeurons, conv2d, fixed, generated, keyed, linear
 
 INPUT_FRACTION_BITS = 3
 STEPS = 6
+SEED = 7
 
 roundings = st.sampled_from(Rounding)
 
@@ -43,7 +47,7 @@ def decays() -> st.SearchStrategy[Fixed]:
 
 
 @st.composite
-def layers_of_neurons(draw: st.DrawFn) -> tuple[IntegerNeurons, IntegrateAndFire]:
+def layers_of_neurons(draw: st.DrawFn) -> tuple[IntegerNeurons, IntegrateAndFire, Draws]:
     """The same layer twice: in integers, and as the simulation takes it. Thresholds may be finer than membranes."""
     fmt, rounding = draw(membranes()), draw(roundings)
     threshold = Fixed(np.asarray(draw(st.integers(1, 200)), np.int64), 6)
@@ -52,8 +56,12 @@ def layers_of_neurons(draw: st.DrawFn) -> tuple[IntegerNeurons, IntegrateAndFire
     decay, decay_input = draw(st.none() | decays()), draw(st.booleans())
     start = Fixed(np.asarray(draw(codes), np.int64), fmt.fraction_bits)
     resting = None if reset is None else Fixed(np.asarray(reset, np.int64), fmt.fraction_bits)
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
-    integers = IntegerNeurons(fmt, rounding, threshold, resting, decay, decay_input, start, generator)
+    seed = draw(st.integers(0, 99))
+    by_key = draw(st.booleans())
+    # The simulation takes a generator of its own, in the same state.
+    draws = keyed(seed, "v") if by_key else generated(torch.Generator().manual_seed(seed))
+    simulated: Draws = KeyedDraws(layer_key(seed, "v")) if by_key else torch.Generator().manual_seed(seed)
+    integers = IntegerNeurons(fmt, rounding, threshold, resting, decay, decay_input, start, draws)
     parameters = IntegrateAndFire(
         fmt,
         rounding,
@@ -63,22 +71,21 @@ def layers_of_neurons(draw: st.DrawFn) -> tuple[IntegerNeurons, IntegrateAndFire
         decay_input,
         detach_reset=False,
     )
-    return integers, parameters
+    return integers, parameters, simulated
 
 
 @settings(max_examples=150, deadline=None)
 @given(layers_of_neurons(), st.integers(0, 7), st.integers(0, 2**31))
 def test_a_sequence_is_that_of_integers(
-    layers: tuple[IntegerNeurons, IntegrateAndFire], fraction_bits: int, seed: int
+    layers: tuple[IntegerNeurons, IntegrateAndFire, Draws], fraction_bits: int, seed: int
 ) -> None:
-    integers, parameters = layers
+    integers, parameters, draws = layers
     codes = np.random.default_rng(seed).integers(-(3 << fraction_bits), (4 << fraction_bits) + 1, (STEPS, 3, 4))
     inputs = [Fixed(step, fraction_bits) for step in codes]
-    generator = copy.deepcopy(integers.generator)
     decay = torch.ones(()) if integers.decay is None else integers.decay.tensor()
     first = integers.start.tensor().expand(3, 4)
     spikes, potentials = integrate_and_fire(
-        torch.stack([step.tensor() for step in inputs]), first, decay, parameters, step_function, generator
+        torch.stack([step.tensor() for step in inputs]), first, decay, parameters, step_function, draws
     )
     fired, expected = integers.run(inputs)
     assert torch.equal(spikes, torch.stack([step.tensor() for step in fired]))
@@ -185,7 +192,7 @@ def nearest_on(fmt: QFormat, value: float) -> Fixed:
 
 
 def integer_neurons(name: str, original: Any, quantized: Any, config: QuantizationConfig) -> IntegerNeurons:
-    """The twin of a neuron layer. Its stream of draws is taken over from the quantized one."""
+    """The twin of a neuron layer."""
     membrane = config[f"{name}.v"]
     threshold = read_codes(
         torch.tensor(original.v_threshold), torch.tensor(quantized.v_threshold), config[f"{name}.threshold"]
@@ -205,7 +212,7 @@ def integer_neurons(name: str, original: Any, quantized: Any, config: Quantizati
         decay,
         getattr(original, "decay_input", False),
         nearest_on(membrane.format, start),
-        copy.deepcopy(quantized._quantization.generator),
+        keyed(SEED, f"{name}.v"),
     )
 
 
@@ -285,7 +292,7 @@ def all_at_once(network: nn.Module, inputs: Tensor) -> dict[str, tuple[Tensor, T
 @settings(max_examples=40, deadline=None)
 @given(cases())
 def test_networks_are_those_of_integers_at_every_step(case: Case) -> None:
-    quantized = quantize_network(case.network, case.config, seed=7)
+    quantized = quantize_network(case.network, case.config, seed=SEED)
     inputs = case.inputs.tensor()
     single, multi = step_by_step(quantized, inputs), all_at_once(quantized, inputs)
     expected = in_integers(case, quantized)

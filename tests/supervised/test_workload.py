@@ -29,6 +29,7 @@ from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
 from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from qspinn_optuna.workloads.supervised.evaluation import count_correct
+from qspinn_optuna.workloads.supervised.workload import top1
 from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload
 
@@ -146,6 +147,42 @@ def test_the_same_seed_gives_the_same_counts_whatever_came_before(workload: Supe
     second, other = workload.quantize(config, 5).state_dict(), workload.quantize(config, 6).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def rebatched(batches: list[tuple[Tensor, Tensor]], size: int) -> list[tuple[Tensor, Tensor]]:
+    inputs, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return list(zip(torch.split(inputs, size), torch.split(labels, size), strict=True))
+
+
+def undecided(**changes: Any) -> SupervisedWorkload:
+    """A workload of a network that has learned little, so that draws decide many samples."""
+    return toy_workload(train=None, network=ToyNetwork(), **changes)
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_an_accuracy_does_not_depend_on_the_size_of_batches(scheme: Scheme) -> None:
+    data = toy_batches(1, 20)
+    counts, tests = [], []
+    for size in (7, 64):
+        of = undecided(validation=rebatched(data, size), test=rebatched(data, size))
+        config = space_of(of).uniform(2, scheme, Rounding.STOCHASTIC)
+        counts.append(counts_of(of.evaluate(config, 3))[-1])
+        tests.append(of.test(config, 3))
+    assert counts[0] == counts[1]
+    assert counts[0][1] == 200
+    assert tests[0] == tests[1] == counts[0][0] / 200
+
+
+def test_samples_are_counted_through_the_batches_from_a_first_number() -> None:
+    of, data = undecided(), rebatched(toy_batches(1, 20), 50)
+    network = of.quantize(space_of(of).uniform(2, Scheme.PTQ, Rounding.STOCHASTIC), 0)
+
+    def correct(batches: list[tuple[Tensor, Tensor]], first: int) -> int:
+        return list(count_correct(network, batches, top1, first_sample=first))[-1][0]
+
+    parts = [correct([batch], 50 * i) for i, batch in enumerate(data)]
+    assert correct(data, 0) == sum(parts)
+    assert len({correct(data, 1000 * i) for i in range(6)}) > 1
 
 
 def test_training_leaves_the_global_generator_alone() -> None:

@@ -19,6 +19,7 @@ from qspinn_optuna.networks.fidelity import check_fidelity
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
+from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, total_accuracy
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
@@ -218,7 +219,11 @@ class SupervisedWorkload:
             return total_accuracy(network, batches, self._accuracy, self._scores)
 
     def describe(self) -> dict[str, Any]:
-        """Digests of what accuracies depend on: network, training, data, seed; see :mod:`~.fingerprints`."""
+        """Digests of what accuracies depend on: network, training, data, seed; see :mod:`~.fingerprints`.
+
+        How stochastic rounding draws is told too: studies that offer it, of versions that drew another way, would go on
+        with other counts for the same configurations.
+        """
         return dict(self._description)
 
     @property
@@ -250,6 +255,7 @@ class SupervisedWorkload:
             "accuracy": fingerprint(self._accuracy),
             "range_method": self.range_method.value,
             "seed": self.seed,
+            STOCHASTIC_ROUNDING: "keyed by sample",
         } | ({} if self._scores is None else {"scores": fingerprint(self._scores)})
 
     @made_once
