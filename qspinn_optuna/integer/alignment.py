@@ -21,7 +21,9 @@ class TermAlignment(NamedTuple):
 
 
 class NeuronAlignment(NamedTuple):
-    """What neurons compute with. With d the code of a decay, or of 1 without one, and r that of the reset potential::
+    """What neurons compute with.
+
+    With d the code of a decay, or of 1 without one, and r that of the reset potential::
 
         u = (d * v << decay_shift) + ((one - d) * r << decay_shift) + (x << input_shift)
         s = (u << compare_shift) >= (threshold << threshold_shift)

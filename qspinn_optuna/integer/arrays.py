@@ -14,7 +14,7 @@ class Purpose(StrEnum):
     """What an operation computes on the way to its result."""
 
     CHARGED = "charged"
-    """Membranes before they are stored: products, sums, and what rounding adds."""
+    """Membranes before they are stored: factors, products, sums in any order, and what rounding adds."""
 
     COMPARED = "compared"
     """Charged membranes and thresholds on one grid."""
@@ -33,7 +33,7 @@ class Array(Node):
         fraction_bits: Bits after the binary point.
         low: No code is below.
         high: No code is above.
-        width: Of signed integers that hold the codes and the sums on the way to them, in bits: 8, 16, 32 or 64.
+        width: Of signed integers that hold the codes, and factors and sums on the way to them: 8, 16, 32 or 64 bits.
     """
 
     name: str

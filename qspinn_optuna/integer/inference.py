@@ -1,7 +1,8 @@
 """Shapes, grids and ranges of the results of operations, from those of what they read: interval arithmetic.
 
 Weights are known, so each output of a layer is bounded by its own weights. A sum may be formed in any order: whatever
-is added up on the way lies within the width that is found, since terms are taken to be absent as well.
+is added up on the way lies within the width that is found, since terms are taken to be absent as well. So does what is
+multiplied.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Inferred(NamedTuple):
 
 
 @singledispatch
-def infer(operation: Operation, sources: Sequence[Array], constants: Constants) -> Inferred:
+def infer(operation: Operation, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
     """What is known of the results of an operation.
 
     Args:
@@ -110,12 +111,13 @@ def _weighted(operation: Linear | Convolution, shape: tuple[int, ...], source: A
     products = source.fraction_bits + weight.format.fraction_bits
     aligned = alignment.terms(products, None if bias is None else bias.format.fraction_bits)
     sums = Interval(low.min(), high.max()) << aligned.one_shift
+    multiplied = range_of(weight.array), source.interval
     if bias is None:
-        return Inferred((array_of(operation.name, shape, aligned.fraction_bits, sums),))
+        return Inferred((array_of(operation.name, shape, aligned.fraction_bits, sums, *multiplied),))
     added = _exact(bias.array) * (1 << aligned.other_shift)
     factor = 1 << aligned.one_shift
     total = Interval((low * factor + added).min(), (high * factor + added).max())
-    passed = sums, range_of(bias.array) << aligned.other_shift
+    passed = sums, range_of(bias.array) << aligned.other_shift, *multiplied
     return Inferred((array_of(operation.name, shape, aligned.fraction_bits, total, *passed),))
 
 
@@ -168,10 +170,10 @@ def _scale(operation: Scale, sources: Sequence[Array], constants: Constants) -> 
     (source,) = sources
     factor = constants[operation.factor]
     _check_broadcast(operation, "factor", factor, source.shape)
-    codes = source.interval.times(range_of(factor.array))
-    return Inferred(
-        (array_of(operation.name, source.shape, source.fraction_bits + factor.format.fraction_bits, codes),)
-    )
+    factors = range_of(factor.array)
+    fraction_bits = source.fraction_bits + factor.format.fraction_bits
+    codes = source.interval.times(factors)
+    return Inferred((array_of(operation.name, source.shape, fraction_bits, codes, source.interval, factors),))
 
 
 @infer.register
@@ -203,7 +205,9 @@ def _affine(operation: Affine, sources: Sequence[Array], constants: Constants) -
     added = _exact(offset.array) * (1 << aligned.offset_shift)
     totals = [end + added for end in ends]
     total = Interval(min(end.min() for end in totals), max(end.max() for end in totals))
-    rounded = hull([products, range_of(offset.array) << aligned.offset_shift, total, _raised(total, aligned.rounding)])
+    multiplied = range_of(scale.array), source.interval
+    terms = products, range_of(offset.array) << aligned.offset_shift
+    rounded = hull([*multiplied, *terms, total, _raised(total, aligned.rounding)])
     return Inferred(
         (array_of(operation.name, source.shape, operation.fraction_bits, _stored(total, aligned.rounding)),),
         (accumulator_of(operation.name, Purpose.ROUNDED, aligned.fraction_bits, rounded),),
@@ -297,27 +301,35 @@ def _integrate_and_fire(operation: IntegrateAndFire, sources: Sequence[Array], c
     fmt = operation.membrane.format
     spikes = array_of(operation.name, source.shape, 0, _SPIKE)
     membranes = array_of(operation.membrane_name, source.shape, fmt.fraction_bits, Interval(fmt.min_code, fmt.max_code))
-    terms = _charging_terms(operation, source, decay, aligned)
-    charged = hull(_total(parts) for parts in terms)
-    kept = charged
-    accumulators = []
+    charges = _charges(operation, source, decay, aligned)
+    charged = hull(_total(charge.terms) for charge in charges)
+    passed = [interval for charge in charges for interval in (*charge.multiplied, *_on_the_way(charge.terms))]
+    kept, accumulators = charged, []
     if threshold is not None:
         thresholds = range_of(threshold.array) << aligned.threshold_shift
         compared = hull([charged << aligned.compare_shift, thresholds])
-        accumulators.append(accumulator_of(operation.name, Purpose.COMPARED, _compared_bits(aligned), compared))
-        if operation.reset is None and charged.high >= thresholds.low:
+        bits = aligned.charged_fraction_bits + aligned.compare_shift
+        accumulators.append(accumulator_of(operation.name, Purpose.COMPARED, bits, compared))
+        if operation.reset is None:
+            passed.append(thresholds)
             # What fires is at its threshold at least.
-            kept = hull([charged, Interval(0, charged.high - thresholds.low)])
-    passed = [interval for parts in terms for interval in _on_the_way(parts)]
-    widest = hull([charged, kept, _raised(kept, aligned.rounding), *passed])
+            kept = hull([charged, Interval(0, max(charged.high - thresholds.low, 0))])
+    widest = hull([kept, _raised(kept, aligned.rounding), *passed])
     accumulators.insert(0, accumulator_of(operation.name, Purpose.CHARGED, aligned.charged_fraction_bits, widest))
     return Inferred((spikes, membranes), tuple(accumulators))
 
 
-def _charging_terms(
+class _Charge(NamedTuple):
+    """Ranges of the parts of a charged membrane: what is added up, and what is multiplied before."""
+
+    terms: list[Interval]
+    multiplied: list[Interval]
+
+
+def _charges(
     operation: IntegrateAndFire, source: Array, decay: Codes | None, aligned: alignment.NeuronAlignment
-) -> list[list[Interval]]:
-    """The terms of a charged membrane, for each different decay; and, of a scaled input, its product by itself."""
+) -> list[_Charge]:
+    """What charges membranes, for each different decay."""
     fmt = operation.membrane.format
     v = Interval(fmt.min_code, fmt.max_code)
     found = []
@@ -325,18 +337,18 @@ def _charging_terms(
         lost = aligned.one - d
         leak = lost * (operation.reset or 0)
         driven = source.interval.times(Interval(lost, lost)) if operation.decays_input else source.interval
-        found.append(
-            [
-                v.times(Interval(d, d)) << aligned.decay_shift,
-                Interval(leak, leak) << aligned.decay_shift,
-                driven << aligned.input_shift,
-            ]
-        )
+        terms = [
+            v.times(Interval(d, d)) << aligned.decay_shift,
+            Interval(leak, leak) << aligned.decay_shift,
+            driven << aligned.input_shift,
+        ]
+        multiplied = [v, Interval(d, d)]
+        if operation.decays_input or operation.reset:
+            multiplied.append(Interval(lost, lost))
+        if operation.decays_input:
+            multiplied.append(source.interval)
+        found.append(_Charge(terms, multiplied))
     return found
-
-
-def _compared_bits(aligned: alignment.NeuronAlignment) -> int:
-    return aligned.charged_fraction_bits + aligned.compare_shift
 
 
 def _same_codes(operation: Operation, source: Array, shape: tuple[int, ...], fraction_bits: int) -> Inferred:

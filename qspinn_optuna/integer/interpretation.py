@@ -71,7 +71,7 @@ class Moment:
 
 
 @singledispatch
-def compute(operation: Operation, sources: Sequence[Values], moment: Moment) -> Values:
+def compute(operation: Operation, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
     """The result of an operation without a state.
 
     Args:
