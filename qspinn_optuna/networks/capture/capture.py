@@ -30,6 +30,7 @@ from qspinn_optuna.networks.capture.unrolling import Result, Source, Unrolling
 from qspinn_optuna.networks.capture.verification import Observed, verify
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.presentation import sample_numbers
+from qspinn_optuna.networks.randomness import same_draws
 from qspinn_optuna.networks.quantization import freeze_network, is_quantized
 from qspinn_optuna.networks.watching import fresh_copy
 
@@ -80,7 +81,7 @@ def capture(
     if not is_quantized(network):
         raise ValueError("network must be quantized, see quantize_network; got one that is not.")
     sample = as_inputs(sample, "sample")
-    frozen = freeze_network(network).eval()
+    frozen = freeze_network(network).eval().cpu()
     captured = _captured(frozen, config, sample, scores, input_format, first_sample)
     verify(captured.model, captured.observed)
     turned = _captured(frozen, config, _turned(sample), scores, input_format, first_sample)
@@ -108,7 +109,7 @@ def input_codes(
     Returns:
         Codes, [1, steps, ...], or [1, ...] if every step takes the same.
     """
-    frozen = freeze_network(network).eval()
+    frozen = freeze_network(network).eval().cpu()
     return _captured(frozen, config, as_inputs(sample, "sample"), scores, input_format, 0).observed.codes
 
 
@@ -133,7 +134,7 @@ def _captured(
     reciprocals: dict[int, float] = network.__dict__.get("_reciprocals", {})
     # They are looked up where averages are recorded.
     network.__dict__["_reciprocals"] = {}
-    recorder = Recorder(MOVEMENTS | ARITHMETIC, reciprocals)
+    recorder = Recorder(MOVEMENTS, ARITHMETIC, reciprocals)
     for name, parameter in synaptic_parameters(network).items():
         recorder.know(parameter, name)
     neurons = prepare(network, recorder)
@@ -164,7 +165,7 @@ def _recorded_run(network: nn.Module, recorder: Recorder, sample: Inputs, scores
     """Run a network; its class scores."""
     given = [one.clone() for one in tensors(sample)]
     functional.reset_net(network)
-    with recorder.inside(network), sample_numbers(network, [0]):
+    with same_draws(), recorder.inside(network), sample_numbers(network, [0]):
         for number, one in enumerate(given):
             where = "input" if len(given) == 1 else f"input {number}"
             recorder.entered(one, Entered(tuple(one.shape), where, one.clone()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ def coding_of(arrivals: Arrivals, steps: int, input_format: QFormat | None) -> V
     shape = arrivals.of_steps[0].shape
     if isinstance(first, Entered) and quantization is not None:
         return ValueCoding(shape, quantization, steps, arrivals.repeated, True, first.key)
-    fmt = input_format or _grid_format(first.where, arrivals)
+    fmt = input_format if input_format is not None and isinstance(first, Entered) else _seen_format(arrivals)
     return ValueCoding(shape, ParameterQuantization(fmt, Rounding.NEAREST), steps, arrivals.repeated, False, 0)
 
 
@@ -65,15 +67,29 @@ def _values(arrival: Arrival) -> Tensor:
     return symbol.values[arrival.box]
 
 
-def _grid_format(where: str, arrivals: Arrivals) -> QFormat:
-    """A format of a usual width that holds all that enters."""
-    fmt = grid_format(torch.cat([_values(arrival).double().flatten() for arrival in arrivals.of_steps]))
+def _seen_format(arrivals: Arrivals) -> QFormat:
+    """A format that holds all that enters."""
+    fmt = input_format_of(map(_values, arrivals.of_steps))
     if fmt is None:
         raise CaptureError(
-            f"{where} cannot be captured: what enters the fixed-point part of the network is on no grid of "
-            f"{GRID_BITS} bits, and no parameter 'input', or 'layer.input', rounds it. Make the space of "
-            "calibrate(network, batches), which finds such inputs."
+            f"{arrivals.of_steps[0].symbol.where} cannot be captured: what enters the fixed-point part of the network "
+            f"is on no grid of {GRID_BITS} bits, and no parameter 'input', or 'layer.input', rounds it. Make the space "
+            "of calibrate(network, batches), which finds such inputs."
         )
-    width = next((width for width in _WIDTHS if fmt.bits <= width + (fmt.signed and width > 1)), fmt.bits)
-    width = max(width, fmt.bits)
+    return fmt
+
+
+def input_format_of(inputs: Iterable[Tensor]) -> QFormat | None:
+    """The format of inputs that are on a grid already: of 1, 8 or 16 bits, for what other inputs may hold.
+
+    Args:
+        inputs: Such inputs.
+
+    Returns:
+        The narrowest of these formats that holds them all; None if they are on no grid.
+    """
+    fmt = grid_format(torch.cat([one.detach().double().flatten() for one in inputs]))
+    if fmt is None:
+        return None
+    width = next((width for width in _WIDTHS if fmt.bits <= width), fmt.bits)
     return QFormat(width - int(fmt.signed) - fmt.fraction_bits, fmt.fraction_bits, fmt.signed)

@@ -17,7 +17,7 @@ from qspinn_optuna.networks.capture.kinds import ChannelStep, Rounding
 from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.symbols import Entered, Stepped
 from qspinn_optuna.networks.channel_affine import ChannelAffine, TemporalChannelAffine, channel_dimension
-from qspinn_optuna.networks.inputs import InputQuantization
+from qspinn_optuna.networks.inputs import InputQuantization, QuantizedInput
 from qspinn_optuna.networks.keyed_draws import DrawSource
 from qspinn_optuna.networks.neurons import REPEATING, computes_integrate_and_fire
 from qspinn_optuna.networks.support import has_states
@@ -82,7 +82,7 @@ def prepare(network: nn.Module, recorder: Recorder) -> dict[str, NeuronRecord]:
             _replace_forward(module, partial(_affine, recorder, name, module, module.forward))
         elif computes_integrate_and_fire(module):
             neurons[name] = NeuronRecord(module)
-            _replace_forward(module, partial(_neurons, recorder, name, neurons[name], module.forward))
+            _replace_forward(module, partial(_neurons, recorder, name, neurons[name]))
         elif has_states(module) and not isinstance(module, REPEATING):
             _replace_forward(module, partial(_refuse, name, module))
         if (quantization := module.__dict__.get("_input_quantization")) is not None:
@@ -104,8 +104,12 @@ def _refuse(name: str, module: nn.Module, *_: Any, **__: Any) -> Any:
     )
 
 
-def _neurons(recorder: Recorder, name: str, record: NeuronRecord, forward: Any, x: Tensor) -> Tensor:
+def _neurons(recorder: Recorder, name: str, record: NeuronRecord, x: Tensor) -> Tensor:
     module = record.module
+    forward = type(module).forward.__get__(module)
+    if (quantization := module.__dict__.get("_input_quantization")) is not None:
+        (x,), _ = quantization.entered((x,), {})
+        forward = super(QuantizedInput, module).forward
     before = module._memories["v"]
     if record.calls:
         last = record.calls[-1].membranes.origins
@@ -114,6 +118,8 @@ def _neurons(recorder: Recorder, name: str, record: NeuronRecord, forward: Any, 
             raise CaptureError(f"{name} cannot be captured: its state is reset or changed between two steps.")
     elif isinstance(before, Tensor):
         raise CaptureError(f"{name} cannot be captured: it does not begin with a fresh state.")
+    if not recorder.varies(x):
+        raise CaptureError(f"{name} cannot be captured: what it takes does not depend on the input.")
     inputs = recorder.origins(x)
     several = module.step_mode == "m"
     if several:

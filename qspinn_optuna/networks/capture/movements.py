@@ -72,9 +72,6 @@ def _make(call: FunctionCall) -> Any:
     return call.run()
 
 
-for _handler in (_move, _expand_as, _iterate, _cast, _copy):
-    _handler.moves = True  # type: ignore[attr-defined]
-
 MOVEMENTS: dict[str, Handler] = {
     **dict.fromkeys(_MOVING, _move),
     **dict.fromkeys(_CASTING, _cast),

@@ -93,16 +93,20 @@ class Recorder(TorchFunctionMode):
     """While it is entered, it records calls of torch on tensors that depend on the input.
 
     Args:
-        handlers: By the names of functions.
+        movements: Handlers of functions that move elements about, by their names.
+        arithmetic: Handlers of functions that compute.
         reciprocals: Stored factors of averages, by the number of values that are averaged.
 
     Attributes:
         symbols: The arrays of the run.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], reciprocals: Mapping[int, float]) -> None:
+    def __init__(
+        self, movements: Mapping[str, Handler], arithmetic: Mapping[str, Handler], reciprocals: Mapping[int, float]
+    ) -> None:
         super().__init__()
-        self.handlers = handlers
+        self.movements = movements
+        self.arithmetic = arithmetic
         self.reciprocals = reciprocals
         self.symbols = Symbols()
         self._tracked: dict[int, _Tracked] = {}
@@ -116,7 +120,7 @@ class Recorder(TorchFunctionMode):
         if not given:
             return func(*args, **kwargs)
         call = FunctionCall(self, function_name(func), func, args, kwargs)
-        handler = self.handlers.get(call.name)
+        handler = self.movements.get(call.name) or self.arithmetic.get(call.name)
         if not any(map(self.varies, given)):
             return self._of_constants(call, handler)
         try:
@@ -216,8 +220,12 @@ class Recorder(TorchFunctionMode):
         return isinstance(symbol, Entered) and symbol.quantization is None
 
     def _of_constants(self, call: FunctionCall, handler: Handler | None) -> Any:
-        """What is computed of constants is one; parameters that are moved about stay known by their names."""
-        if handler is not None and getattr(handler, "moves", False):
+        """What is computed of constants is one, but for what stands for a result of a step before the first.
+
+        Parameters that are moved about stay known by their names.
+        """
+        if call.name in self.movements or (call.name in _LAYERS and not bool(call.args[0].any())):
+            assert handler is not None
             return handler(call)
         result = call.run()
         if isinstance(result, Tensor) and self.tracks(result):
@@ -235,6 +243,8 @@ class Recorder(TorchFunctionMode):
     def _leave(self) -> None:
         self._path.pop()
 
+
+_LAYERS = frozenset({"linear", "conv1d", "conv2d"})
 
 _READS_VALUES = frozenset({
     "__bool__", "__int__", "__float__", "__index__", "__contains__", "__array__", "item", "tolist", "numpy",

@@ -10,14 +10,7 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import INPUT, Constant, Graph, operations
 from qspinn_optuna.networks.capture.constants import Constants
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.unrolling import Arrival, Emitted, Result, Source, Zeros
-
-_LINEAR = (
-    operations.Linear, operations.Convolution, operations.Pool, operations.Sum, operations.Scale,
-    operations.PowerOfTwo, operations.Reshape, operations.Permutation, operations.Concatenation,
-)  # fmt: skip
-"""Operations whose result is zero where all that they read is."""
-
+from qspinn_optuna.networks.capture.unrolling import Arrival, Emitted, Result, Source, Zeros, is_linear
 
 class Arrivals:
     """What enters the network: the same at every step, or something else at each.
@@ -77,7 +70,6 @@ class Matching:
         self._arrivals = arrivals
         self._same: dict[int, Emitted] = {}
         self._later: list[tuple[Emitted, Emitted, int]] = []
-        self._kept: list[Emitted] = []
 
     def match(self, one: Source, template: Source, step: int) -> None:
         """Match what is read at a step with what is read at the last.
@@ -85,20 +77,21 @@ class Matching:
         Raises:
             CaptureError: If they are not the same.
         """
+        template = self._without_nothing(template, step)
         lag = self.lag(template, self._last)
         if lag > step:
-            if not self._is_nothing(one):
+            if not isinstance(one, Zeros):
                 raise _different(one, step, "begins with something else than zeros")
+        elif self.lag(one, step) != lag:
+            raise _different(one, step, f"reads what was {self.lag(one, step)} steps ago, later {lag} steps ago")
         elif isinstance(template, Result) and isinstance(one, Result):
-            if self.lag(one, step) != lag or one.membranes != template.membranes:
-                raise _different(one, step, f"reads what was {self.lag(one, step)} steps ago, later {lag} steps ago")
+            if one.membranes != template.membranes:
+                raise _different(one, step, "reads membranes instead of spikes, or spikes instead of membranes")
             if lag:
                 self._later.append((one.emitted, template.emitted, step))
             else:
                 self.match_operations(one.emitted, template.emitted)
-        elif isinstance(template, Result) and self._without_nothing(template.emitted, step) is not None:
-            self.match(one, self._without_nothing(template.emitted, step), step)  # type: ignore[arg-type]
-        elif type(one) is not type(template) or one.shape != template.shape or self.lag(one, step) != lag:
+        elif type(one) is not type(template) or one.shape != template.shape:
             raise _different(one, step, "reads something else")
 
     def match_operations(self, one: Emitted, template: Emitted) -> None:
@@ -108,18 +101,12 @@ class Matching:
                 raise _different(Result(one), one.step, "is read in another place")
             return
         self._same[id(one)] = template
-        self._kept.append(one)
-        sources: Sequence[Source] = template.sources
-        if one.operation != template.operation:
-            kept = [source for source in sources if not self._vanishes(source, one.step)]
-            shorter = self._without_nothing(template, one.step)
-            if isinstance(shorter, Result) and shorter.emitted is not template and len(kept) == 1:
-                del self._same[id(one)]
-                self.match_operations(one, shorter.emitted)
-                return
-            if not _is_shorter_sum(one, template, len(kept)):
-                raise _different(Result(one), one.step, f"is a {_kind(one)}, at the last step a {_kind(template)}")
-            sources = kept
+        operation, sources = template.operation, template.sources
+        if isinstance(operation, operations.Sum):
+            signs, sources = self._terms(template, one.step)
+            operation = replace(operation, sources=("?",) * len(signs), signs=signs)
+        if one.operation != operation:
+            raise _different(Result(one), one.step, f"is a {_kind(one)}, at the last step a {_kind(template)}")
         if one.shape != template.shape:
             raise _different(Result(one), one.step, f"has the shape {one.shape}, at the last step {template.shape}")
         for mine, others in zip(one.sources, sources, strict=True):
@@ -142,35 +129,34 @@ class Matching:
             return step - source.emitted.step
         return self._arrivals.lag(source, step) if isinstance(source, Arrival) else 0
 
-    def _is_nothing(self, source: Source) -> bool:
-        return isinstance(source, Zeros)
-
     def _vanishes(self, template: Source, step: int) -> bool:
         """Whether what the last step reads is zero at a step, before which there was nothing."""
         if isinstance(template, Zeros) or self.lag(template, self._last) > step:
             return True
         if not isinstance(template, Result) or template.membranes or self.lag(template, self._last):
             return False
-        operation = template.emitted.operation
-        has_bias = getattr(operation, "bias", None) is not None
-        return (
-            isinstance(operation, _LINEAR)
-            and not has_bias
-            and all(self._vanishes(source, step) for source in template.emitted.sources)
-        )
+        emitted = template.emitted
+        return is_linear(emitted.operation) and all(self._vanishes(source, step) for source in emitted.sources)
 
-    def _without_nothing(self, template: Emitted, step: int) -> Source | None:
-        """What is left of a sum at a step at which all but one of its terms are zero; None if it is no such sum."""
-        if not isinstance(template.operation, operations.Sum):
-            return None
+    def _without_nothing(self, template: Source, step: int) -> Source:
+        """What is left of a sum at a step at which all but one of its terms are zero."""
+        while (
+            isinstance(template, Result)
+            and self.lag(template, self._last) == 0
+            and isinstance(template.emitted.operation, operations.Sum)
+        ):
+            signs, sources = self._terms(template.emitted, step)
+            if signs != (1,):
+                break
+            template = sources[0]
+        return template
+
+    def _terms(self, template: Emitted, step: int) -> tuple[tuple[int, ...], tuple[Source, ...]]:
+        """Signs and terms of a sum that are not zero at a step."""
+        assert isinstance(template.operation, operations.Sum)
         pairs = zip(template.operation.signs, template.sources, strict=True)
         kept = [(sign, source) for sign, source in pairs if not self._vanishes(source, step)]
-        return kept[0][1] if len(kept) == 1 < len(template.sources) and kept[0][0] == 1 else None
-
-
-def _is_shorter_sum(one: Emitted, template: Emitted, terms: int) -> bool:
-    sums = isinstance(one.operation, operations.Sum) and isinstance(template.operation, operations.Sum)
-    return sums and len(one.sources) == terms < len(template.sources)
+        return tuple(sign for sign, _ in kept), tuple(source for _, source in kept)
 
 
 def _kind(emitted: Emitted) -> str:

@@ -193,6 +193,8 @@ class Unrolling:
             if signs == (1,):
                 return sources[0]
             operation = unnamed(operations.Sum, len(sources), signs=signs)
+        if is_linear(operation) and all(isinstance(source, Zeros) for source in sources):
+            return Zeros(shape)
         return Result(Emitted(self.step, operation, sources, shape, where))
 
     def _once(self, what: tuple[Any, ...], array: Source, operation: operations.Operation, shape: Shape) -> Source:
@@ -348,6 +350,17 @@ class Unrolling:
         """A threshold or decay of all neurons, or one that broadcasts to them."""
         own = (1,) if values.numel() == 1 else stripped(tuple(values.shape))[-len(shape) :]
         return self._constants.parameter(name, values.reshape(own))
+
+
+_LINEAR = (
+    operations.Linear, operations.Convolution, operations.Pool, operations.Sum, operations.Scale,
+    operations.PowerOfTwo, operations.Reshape, operations.Permutation, operations.Concatenation,
+)  # fmt: skip
+
+
+def is_linear(operation: operations.Operation) -> bool:
+    """Whether the result of an operation is zero where all that it reads is."""
+    return isinstance(operation, _LINEAR) and getattr(operation, "bias", None) is None
 
 
 def _positions(symbol: Symbol, box: Box, origins: Tensor) -> Tensor:

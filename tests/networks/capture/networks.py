@@ -1,0 +1,177 @@
+"""Small networks of the kinds that are captured. Neurons of all have sizes that are no multiples of 32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+STEPS, CLASSES = 4, 5
+
+
+class MultiStep(nn.Sequential):
+    """Layers in mode 'm', [steps, 1, ...]."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        functional.set_step_mode(self, "m")
+
+
+class MeanOverTime(MultiStep):
+    """The mean of what the layers put out."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        scores: Tensor = super().forward(frames).mean(0)
+        return scores
+
+
+class DirectCoding(nn.Module):
+    """Shows the same image at every step; the first layer is applied before, or after, it is repeated."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__()
+        self.before = before
+        self.conv, self.fire = nn.Conv2d(1, 3, 3, padding="same"), neuron.LIFNode(decay_input=False)
+        self.head = nn.Linear(3 * 25, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores = torch.zeros(len(images), CLASSES)
+        currents = self.conv(images) if self.before else None
+        for _ in range(STEPS):
+            spikes = self.fire(self.conv(images) if currents is None else currents)
+            scores += self.head(spikes.flatten(1)) / STEPS
+        return scores
+
+
+class Residual(nn.Module):
+    """Shortcuts of spikes and of membranes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.fire1 = layer.Conv2d(2, 3, 3, padding=1), neuron.IFNode()
+        self.conv2, self.fire2 = layer.Conv2d(3, 3, 3, padding=1, groups=3), neuron.LIFNode(v_reset=None)
+        self.conv3, self.fire3 = layer.Conv2d(3, 3, 1, bias=False), neuron.LIFNode(tau=4.0)
+        self.head = layer.Linear(3 * 15, CLASSES)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        spikes = self.fire1(self.stem(frames))
+        currents = spikes + self.conv2(spikes)
+        spikes = self.fire2(currents) + spikes
+        currents = currents - self.conv3(spikes) * 0.5 + 0.25
+        scores: Tensor = self.head(self.fire3(currents).flatten(2))
+        return scores
+
+
+class HandRecurrence(nn.Module):
+    """The spikes of the step before come back, as zeros or as nothing at first."""
+
+    def __init__(self, *, zeros: bool) -> None:
+        super().__init__()
+        self.zeros = zeros
+        self.enter, self.back = nn.Linear(7, 9), nn.Linear(9, 9, bias=zeros)
+        self.fire, self.head = neuron.LIFNode(v_threshold=0.5), nn.Linear(9, CLASSES)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        spikes: Any = torch.zeros(frames.shape[1], 9) if self.zeros else None
+        scores = []
+        for frame in frames:
+            currents = self.enter(frame)
+            if spikes is not None:
+                currents = currents + self.back(spikes)
+            spikes = self.fire(currents)
+            scores.append(self.head(spikes))
+        return torch.stack(scores).mean(0)
+
+
+def recurrent_container(step_mode: str) -> nn.Module:
+    """Spikes come back through a layer, and beside the input."""
+    network = Steps(
+        layer.Linear(7, 9),
+        layer.LinearRecurrentContainer(neuron.LIFNode(), in_features=9, out_features=9),
+        layer.ElementWiseRecurrentContainer(neuron.IFNode(v_threshold=1.5), _plus),
+        layer.Linear(9, CLASSES),
+        step_mode=step_mode,
+    )
+    return network
+
+
+def _plus(one: Tensor, other: Tensor) -> Tensor:
+    return one + other
+
+
+class Steps(nn.Module):
+    """Layers in either mode; the mean over time."""
+
+    def __init__(self, *layers: nn.Module, step_mode: str) -> None:
+        super().__init__()
+        self.layers, self.step_mode = nn.Sequential(*layers), step_mode
+        for each in layers:
+            each.step_mode = step_mode  # type: ignore[assignment]
+
+    def forward(self, frames: Tensor) -> Tensor:
+        if self.step_mode == "m":
+            scores: Tensor = self.layers(frames).sum(0)
+            return scores
+        total = 0.0
+        for frame in frames:
+            total = total + self.layers(frame)
+        assert isinstance(total, Tensor)
+        return total
+
+
+class MembraneReadout(nn.Module):
+    """Scores are membranes of neurons that never fire."""
+
+    def __init__(self, step_mode: str) -> None:
+        super().__init__()
+        self.hidden, self.fire = layer.Linear(7, 9), neuron.ParametricLIFNode(init_tau=3.0)
+        self.head = layer.Linear(9, CLASSES)
+        self.readout = neuron.LIFNode(v_threshold=float("inf"), store_v_seq=step_mode == "m")
+        functional.set_step_mode(self, step_mode)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        if self.readout.step_mode == "m":
+            self.readout(self.head(self.fire(self.hidden(frames))))
+            scores: Tensor = self.readout.v_seq.mean(0)
+            return scores
+        for frame in frames:
+            self.readout(self.head(self.fire(self.hidden(frame))))
+        last: Tensor = self.readout.v
+        return last
+
+
+class PerChannel(neuron.LIFNode):  # type: ignore[misc]
+    """A threshold for each channel."""
+
+    def __init__(self, thresholds: Tensor, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.v_threshold = thresholds
+
+
+def scaled(network: nn.Module, seed: int, gain: float = 3.0) -> nn.Module:
+    """Weights for which neurons fire."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        if parameter.ndim > 0 and parameter.numel() > 1:
+            bound = gain / max(parameter[0].numel(), 4) ** 0.5
+            with torch.no_grad():
+                parameter.uniform_(-bound / 2, bound, generator=generator)
+    return network
+
+
+def spikes(*shape: int, seed: int = 0, rate: float = 0.5) -> Tensor:
+    """Zeros and ones."""
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < rate).float()
+
+
+def counts(*shape: int, seed: int = 0, high: int = 7) -> Tensor:
+    """Whole numbers."""
+    return torch.randint(0, high + 1, shape, generator=torch.Generator().manual_seed(seed)).float()
+
+
+def gaussian(*shape: int, seed: int = 0) -> Tensor:
+    """Numbers on no grid."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
