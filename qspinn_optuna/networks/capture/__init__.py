@@ -10,6 +10,7 @@ one graph (:mod:`~.rolling`).
 from __future__ import annotations
 
 from qspinn_optuna.networks.capture.capture import capture, input_codes
+from qspinn_optuna.networks.capture.entry import input_format_of
 from qspinn_optuna.networks.capture.errors import CaptureError
 
-__all__ = ["CaptureError", "capture", "input_codes"]
+__all__ = ["CaptureError", "capture", "input_codes", "input_format_of"]

@@ -30,8 +30,8 @@ from qspinn_optuna.networks.capture.unrolling import Result, Source, Unrolling
 from qspinn_optuna.networks.capture.verification import Observed, verify
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.presentation import sample_numbers
-from qspinn_optuna.networks.randomness import same_draws
 from qspinn_optuna.networks.quantization import freeze_network, is_quantized
+from qspinn_optuna.networks.randomness import same_draws
 from qspinn_optuna.networks.watching import fresh_copy
 
 Scores = Callable[[Any], Any]

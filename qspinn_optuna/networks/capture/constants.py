@@ -45,7 +45,9 @@ class Constants:
         parts = list(self._symbols.among(origins))
         for symbol in parts:
             if not isinstance(symbol, Known):
-                raise CaptureError(f"{symbol.where} cannot be captured: what depends on the input is used as a constant.")
+                raise CaptureError(
+                    f"{symbol.where} cannot be captured: what depends on the input is used as a constant."
+                )
             here = (origins >= symbol.first) & (origins < symbol.first + symbol.elements)
             values[here] = symbol.values.flatten().double()[origins[here] - symbol.first]
         only = parts[0] if len(parts) == 1 and isinstance(parts[0], Known) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -88,8 +87,14 @@ def input_format_of(inputs: Iterable[Tensor]) -> QFormat | None:
     Returns:
         The narrowest of these formats that holds them all; None if they are on no grid.
     """
-    fmt = grid_format(torch.cat([one.detach().double().flatten() for one in inputs]))
-    if fmt is None:
+    formats = [grid_format(one) for one in inputs if one.numel()]
+    known = [fmt for fmt in formats if fmt is not None]
+    if len(known) < len(formats) or not known:
         return None
-    width = next((width for width in _WIDTHS if fmt.bits <= width), fmt.bits)
-    return QFormat(width - int(fmt.signed) - fmt.fraction_bits, fmt.fraction_bits, fmt.signed)
+    signed = any(fmt.signed for fmt in known)
+    fraction_bits = max(fmt.fraction_bits for fmt in known)
+    needed = max(fmt.integer_bits for fmt in known) + fraction_bits + signed
+    width = next((width for width in _WIDTHS if needed <= width), needed)
+    if width > GRID_BITS + signed:
+        return None
+    return QFormat(width - int(signed) - fraction_bits, fraction_bits, signed)

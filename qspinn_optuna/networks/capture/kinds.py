@@ -277,7 +277,10 @@ class Correlation:
         return ((*box[:batch], *taken), *(None for _ in computed.operands[1:]))
 
     def emit(self, emitter: Emitter, operands: tuple[Tensor, ...], box: Box, where: str) -> Part:  # noqa: D102
-        shape, taken = _one_image(shape_of(box), self.dimensions, where), _one_image(operands[0].shape, self.dimensions, where)
+        shape, taken = (
+            _one_image(shape_of(box), self.dimensions, where),
+            _one_image(operands[0].shape, self.dimensions, where),
+        )
         array = emitter.array(operands[0], _flat_image(taken))
         weight = emitter.constant(operands[1], _flat_image(tuple(operands[1].shape), 4))
         bias = emitter.constant(operands[2], tuple(operands[2].shape)) if len(operands) > 2 else None

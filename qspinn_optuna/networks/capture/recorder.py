@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -131,7 +130,11 @@ class Recorder(TorchFunctionMode):
             result = call.run()
             if not any(True for _ in tensors_in(result)):
                 return result
-            raise call.refused("it is no operation of integer models")
+            raise call.refused(
+                "it compares what depends on the input, which only neurons do"
+                if call.name in _COMPARES
+                else "it is no operation of integer models"
+            )
         except CaptureError:
             if call.name in _READS_VALUES or not all(self.is_raw(self.origins(one)) for one in given):
                 raise
@@ -246,6 +249,11 @@ class Recorder(TorchFunctionMode):
 
 _LAYERS = frozenset({"linear", "conv1d", "conv2d"})
 
+_COMPARES = frozenset({
+    "gt", "ge", "lt", "le", "eq", "ne", "greater", "greater_equal", "less", "less_equal", "not_equal", "where",
+    "__gt__", "__ge__", "__lt__", "__le__", "__eq__", "__ne__", "isclose", "heaviside", "sign",
+})  # fmt: skip
+
 _READS_VALUES = frozenset({
     "__bool__", "__int__", "__float__", "__index__", "__contains__", "__array__", "item", "tolist", "numpy",
     "nonzero", "equal", "allclose", "is_nonzero", "unique", "argwhere",
@@ -258,5 +266,3 @@ def function_name(function: Any) -> str:
     if name == "__get__":
         name = getattr(getattr(function, "__self__", None), "__name__", name)
     return name
-
-

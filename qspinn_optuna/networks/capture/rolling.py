@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from qspinn_optuna.integer import INPUT, Constant, Graph, operations
 from qspinn_optuna.networks.capture.constants import Constants
 from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.unrolling import Arrival, Emitted, Result, Source, Zeros, is_linear
+
 
 class Arrivals:
     """What enters the network: the same at every step, or something else at each.
@@ -330,5 +331,3 @@ def _covering(low: int, high: int, fraction_bits: int) -> QFormat:
     signed = low < 0
     bits = max(high.bit_length(), (-low - 1).bit_length() if signed else 1)
     return QFormat(bits - fraction_bits, fraction_bits, signed=signed)
-
-

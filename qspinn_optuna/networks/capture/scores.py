@@ -86,8 +86,10 @@ class ScoreTerms:
         kind = symbol.kind
         if isinstance(kind, NumberProduct) and kind.number > 0:
             terms = self._terms(operands[0])
-            stored = kind.count in self._recorder.reciprocals
-            return Terms(terms.parts, terms.factor * kind.number, terms.stored or stored)
+            stored = self._recorder.reciprocals.get(kind.count or 0)
+            if stored == 0:
+                raise CaptureError(f"{symbol.where} cannot be captured: its factor is rounded to 0.")
+            return Terms(terms.parts, terms.factor * (stored or kind.number), terms.stored or stored is not None)
         if isinstance(kind, NumberAddition) and kind.sign > 0 and kind.number == 0:
             return self._terms(operands[0])
         if isinstance(kind, Addition) and set(kind.signs) == {1}:
@@ -133,8 +135,7 @@ class ScoreTerms:
                 "rounded, and adds a bias. Take the mean after it, or over a power of two of steps."
             )
         parts = tuple(
-            self._computed(symbol, symbol.kind, part.reshape(operands[0].shape), *operands[1:])
-            for part in terms.parts
+            self._computed(symbol, symbol.kind, part.reshape(operands[0].shape), *operands[1:]) for part in terms.parts
         )
         return Terms(parts, terms.factor, terms.stored)
 

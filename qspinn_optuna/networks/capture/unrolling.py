@@ -6,8 +6,8 @@ the input, and results of earlier steps. So an operation belongs to the first st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -298,8 +298,10 @@ class Unrolling:
         steps = [int(squeezed.select(axis, 1).flatten()[0] - squeezed.flatten()[0]) for axis in range(len(shape))]
         order = sorted(range(len(shape)), key=lambda axis: -steps[axis])
         before = tuple(shape[axis] for axis in order)
-        expected = torch.arange(len(positions.flatten())).reshape(before).permute(
-            [order.index(axis) for axis in range(len(shape))]
+        expected = (
+            torch.arange(len(positions.flatten()))
+            .reshape(before)
+            .permute([order.index(axis) for axis in range(len(shape))])
         )
         if not torch.equal(expected, squeezed):
             raise CaptureError(

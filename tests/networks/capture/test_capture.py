@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
-from torch import Tensor, nn
+from torch import nn
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import fold_batch_norm
 from tests.networks.capture import networks
 from tests.networks.capture.comparison import captured, compare, configured, static, steps_first
-from tests.networks.capture.networks import CLASSES, STEPS, counts, gaussian, scaled, spikes
+from tests.networks.capture.networks import CLASSES, STEPS, counts, gaussian, scaled
 
 FRAMES = (STEPS, 1, 2, 5, 3)
 
@@ -65,12 +65,7 @@ def test_model_is_the_network(case: str, rounding: Rounding) -> None:
     model, frozen = captured(network, config, counts(*shape), seed=5, input_format=QFormat(3, 0, signed=False))
     for number in range(4):
         x = counts(*shape, seed=number + 10, high=[1, 3, 7, 7][number])
-        compare(model, frozen, x, steps_first(x), number=number, scale=_scale(network, case))
-
-
-def _scale(network: nn.Module, case: str) -> float:
-    means = isinstance(network, networks.MeanOverTime | networks.HandRecurrence) or case == "membranes, sequences"
-    return 1 / STEPS if means else 1.0
+        compare(model, frozen, x, steps_first(x), number=number)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -81,7 +76,7 @@ def test_an_image_that_is_shown_at_every_step(before: bool) -> None:
     assert model.coding.repeated
     for number in range(3):
         x = gaussian(1, 1, 5, 5, seed=number)
-        compare(model, frozen, x, static(x), number=number, scale=1 / STEPS)
+        compare(model, frozen, x, static(x), number=number)
 
 
 def test_average_of_three_by_a_stored_factor() -> None:
@@ -99,7 +94,7 @@ def test_average_of_three_by_a_stored_factor() -> None:
     assert [constant.name for constant in model.network.constants if constant.codes.bits == 6] == ["reciprocal.9"]
     for number in range(3):
         x = counts(*FRAMES, seed=number)
-        compare(model, frozen, x, steps_first(x), scale=1 / STEPS)
+        compare(model, frozen, x, steps_first(x))
 
 
 def normalized(*norms: nn.Module) -> nn.Module:
