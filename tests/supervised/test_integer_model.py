@@ -75,6 +75,8 @@ def test_input_format_holds_all_calibration_batches() -> None:
     batches = [(2 * inputs if number else inputs, labels) for number, (inputs, labels) in enumerate(toy_batches(0, 2))]
     of = toy_workload(fine_tune=None, train=None, calibration=batches)
     config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, Rounding.NEAREST)
-    fmt = of.integer_model(config).coding.quantization.format
+    coding = of.integer_model(config).coding
+    assert isinstance(coding, ValueCoding)
+    fmt = coding.quantization.format
     assert (fmt.bits, fmt.fraction_bits, fmt.signed) == (8, 0, False)
     assert np.isclose(fmt.max, 255)

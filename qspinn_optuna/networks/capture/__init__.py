@@ -4,7 +4,7 @@ A run of one sample is recorded as a list of arrays (:mod:`~.recorder`), in whic
 its elements (:mod:`~.symbols`); functions that move elements (:mod:`~.movements`) do the same to the numbers, functions
 that compute (:mod:`~.arithmetic`), and modules that are known as a whole (:mod:`~.modules`), make new ones. Then the
 operations of each time step are made from their end (:mod:`~.unrolling`), and the steps, which must be the same, become
-one graph (:mod:`~.rolling`).
+one graph (:mod:`~.matching`, :mod:`~.assembly`).
 """
 
 from __future__ import annotations

@@ -10,17 +10,14 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.integer.operations import PoolKind
-from qspinn_optuna.networks.capture.kinds import (
+from qspinn_optuna.networks.capture.elementwise import (
     Addition,
     ConstantAddition,
     ConstantProduct,
-    Correlation,
-    Matrix,
     NumberAddition,
     NumberProduct,
-    Reduction,
-    Windows,
 )
+from qspinn_optuna.networks.capture.layers import Correlation, Matrix, Reduction, Windows
 from qspinn_optuna.networks.capture.recorder import FunctionCall, Handler
 from qspinn_optuna.networks.reciprocals import StoredReciprocals, quotient_of
 
@@ -49,6 +46,11 @@ def _product(call: FunctionCall) -> Any:
         raise call.refused("it multiplies arrays that both depend on the input, which no operation does")
     array, constant = (one, other) if call.varies(one) else (other, one)
     number = _number(call, array, constant)
+    if number == 0:
+        # Zeros, whatever the input.
+        result = call.run()
+        call.recorder.know(result, None)
+        return result
     if number is not None:
         return call.record(NumberProduct(number), array)
     return call.record(ConstantProduct(), array, constant)

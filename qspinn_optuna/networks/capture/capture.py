@@ -17,16 +17,18 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import IntegerModel, LargestScore, Reduction
 from qspinn_optuna.networks.batches import Inputs, as_inputs, call, tensors
 from qspinn_optuna.networks.capture.arithmetic import ARITHMETIC
+from qspinn_optuna.networks.capture.assembly import Assembly
 from qspinn_optuna.networks.capture.constants import Constants
 from qspinn_optuna.networks.capture.entry import codes, coding_of
 from qspinn_optuna.networks.capture.errors import CaptureError
+from qspinn_optuna.networks.capture.matching import Arrivals, Matching
 from qspinn_optuna.networks.capture.modules import NeuronRecord, prepare
 from qspinn_optuna.networks.capture.movements import MOVEMENTS
 from qspinn_optuna.networks.capture.recorder import Recorder
-from qspinn_optuna.networks.capture.rolling import Arrivals, Assembly, Matching
 from qspinn_optuna.networks.capture.scores import ScoreTerms, Terms
+from qspinn_optuna.networks.capture.sources import Result, Source
 from qspinn_optuna.networks.capture.symbols import Entered
-from qspinn_optuna.networks.capture.unrolling import Result, Source, Unrolling
+from qspinn_optuna.networks.capture.unrolling import Unrolling
 from qspinn_optuna.networks.capture.verification import Observed, verify
 from qspinn_optuna.networks.discovery import synaptic_parameters
 from qspinn_optuna.networks.presentation import sample_numbers
@@ -199,13 +201,7 @@ def _unrolled(
     unrolling: Unrolling, neurons: dict[str, NeuronRecord], steps: int, terms: Terms, terms_of: ScoreTerms
 ) -> tuple[Reduction, dict[int, Source]]:
     """Make the operations of all steps; what is read out at the steps, and how."""
-    by_step: dict[int, list[Tensor]] = {}
-    for part in terms.parts:
-        by_step.setdefault(max(terms_of.latest(part), 0), []).append(part)
-    if set(by_step) not in ({steps - 1}, set(range(steps))):
-        raise CaptureError(
-            f"The scores are made of steps {sorted(by_step)} of {steps}: they must be of all steps, or of the last."
-        )
+    by_step = terms_of.by_step(terms, steps)
     reduction = Reduction.SUM if len(by_step) == steps else Reduction.LAST
     results: dict[int, Source] = {}
     order = sorted(neurons, key=lambda name: neurons[name].calls[0].spikes.first)

@@ -13,11 +13,12 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import Codes, Constant
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.symbols import Known, Symbols
+from qspinn_optuna.networks.capture.symbols import Known, Shape, Symbols
 from qspinn_optuna.networks.inputs import GRID_BITS
 from qspinn_optuna.networks.reciprocals import reciprocal_name
 
-Shape = tuple[int, ...]
+FLOAT32_DIGITS = 24
+"""Binary digits of a number of float32."""
 
 
 class Constants:
@@ -66,9 +67,9 @@ class Constants:
             raise CaptureError(f"{name} cannot be captured: the configuration does not name it.")
         return self._add(name, codes_of(name, values, self._config[name].format))
 
-    def number(self, value: float) -> str:
-        """Name of a constant of one number."""
-        return self._add("number", _codes(f"the number {value:g}", torch.tensor([value], dtype=torch.float64)))
+    def number(self, value: float, digits: int = GRID_BITS) -> str:
+        """Name of a constant of one number, as float32 has it, of at most so many binary digits."""
+        return self._add("number", _codes(f"the number {value:g}", torch.tensor([value]).double(), digits))
 
     def reciprocal(self, count: int) -> str | None:
         """Name of a stored factor 1 / ``count``; None if there is none."""
@@ -120,8 +121,8 @@ def grid_format(values: Tensor, most: int = GRID_BITS) -> QFormat | None:
     return QFormat(bits - fraction, fraction, signed=signed)
 
 
-def _codes(where: str, values: Tensor) -> Codes:
-    fmt = grid_format(values)
+def _codes(where: str, values: Tensor, digits: int = GRID_BITS) -> Codes:
+    fmt = grid_format(values, digits)
     if fmt is None:
         raise CaptureError(
             f"{where} cannot be captured: its values have more than {GRID_BITS} binary digits. Take numbers of fewer, "

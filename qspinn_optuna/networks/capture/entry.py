@@ -12,9 +12,9 @@ from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import ValueCoding
 from qspinn_optuna.networks.capture.constants import codes_of, grid_format
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.rolling import Arrivals
-from qspinn_optuna.networks.capture.symbols import Computed, Entered
-from qspinn_optuna.networks.capture.unrolling import Arrival
+from qspinn_optuna.networks.capture.matching import Arrivals
+from qspinn_optuna.networks.capture.sources import Arrival
+from qspinn_optuna.networks.capture.symbols import Entered, Prepared
 from qspinn_optuna.networks.inputs import GRID_BITS
 
 _WIDTHS = (1, 8, GRID_BITS)
@@ -62,7 +62,7 @@ def codes(arrivals: Arrivals, coding: ValueCoding) -> NDArray[np.int64]:
 
 def _values(arrival: Arrival) -> Tensor:
     symbol = arrival.symbol
-    assert isinstance(symbol, Entered | Computed)
+    assert isinstance(symbol, Entered | Prepared)
     return symbol.values[arrival.box]
 
 

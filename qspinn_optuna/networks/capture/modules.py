@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point import Rounding as RoundingKind
 from qspinn_optuna.fixed_point.draws import layer_key
+from qspinn_optuna.networks.capture.elementwise import Rounding
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.kinds import ChannelStep, Rounding
+from qspinn_optuna.networks.capture.layers import ChannelStep
 from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.symbols import Entered, Stepped
 from qspinn_optuna.networks.channel_affine import ChannelAffine, TemporalChannelAffine, channel_dimension
@@ -79,7 +80,7 @@ def prepare(network: nn.Module, recorder: Recorder) -> dict[str, NeuronRecord]:
     neurons: dict[str, NeuronRecord] = {}
     for name, module in network.named_modules():
         if isinstance(module, ChannelAffine):
-            _replace_forward(module, partial(_affine, recorder, name, module, module.forward))
+            _replace_forward(module, partial(_affine, recorder, module, module.forward))
         elif computes_integrate_and_fire(module):
             neurons[name] = NeuronRecord(module)
             _replace_forward(module, partial(_neurons, recorder, name, neurons[name]))
@@ -144,7 +145,7 @@ def _neurons(recorder: Recorder, name: str, record: NeuronRecord, x: Tensor) -> 
     return spikes
 
 
-def _affine(recorder: Recorder, name: str, module: Any, forward: Any, x: Tensor) -> Tensor:
+def _affine(recorder: Recorder, module: Any, forward: Any, x: Tensor) -> Tensor:
     through_time, several = isinstance(module, TemporalChannelAffine), getattr(module, "step_mode", "s") == "m"
     axis = (2 if several else 1) if through_time else channel_dimension(module)
     counts = through_time and (module.continues or not several)

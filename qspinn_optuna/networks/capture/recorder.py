@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.kinds import Kind, Preparation
-from qspinn_optuna.networks.capture.symbols import Computed, Entered, Known, Symbol, Symbols
+from qspinn_optuna.networks.capture.kinds import Kind
+from qspinn_optuna.networks.capture.symbols import Computed, Entered, Known, Prepared, Symbol, Symbols
 from qspinn_optuna.networks.nested import map_leaves, tensors_in
 
 
@@ -138,7 +138,7 @@ class Recorder(TorchFunctionMode):
         except CaptureError:
             if call.name in _READS_VALUES or not all(self.is_raw(self.origins(one)) for one in given):
                 raise
-        return self._prepared(call, given)
+        return self._prepared(call)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -220,7 +220,7 @@ class Recorder(TorchFunctionMode):
             return self._raw[symbol.first]
         if isinstance(symbol, Known):
             return symbol.name is None
-        return isinstance(symbol, Entered) and symbol.quantization is None
+        return isinstance(symbol, Prepared) or (isinstance(symbol, Entered) and symbol.quantization is None)
 
     def _of_constants(self, call: FunctionCall, handler: Handler | None) -> Any:
         """What is computed of constants is one, but for what stands for a result of a step before the first.
@@ -235,12 +235,12 @@ class Recorder(TorchFunctionMode):
             self.know(result, None)
         return result
 
-    def _prepared(self, call: FunctionCall, given: list[Tensor]) -> Any:
+    def _prepared(self, call: FunctionCall) -> Any:
         """What the host does with the input before it gives it to the device."""
-        operands = tuple(self.origins(one) for one in given)
         result = call.run()
         for one in tensors_in(result):
-            self.attach(one, self.computed(call.name, Preparation(), operands, one))
+            symbol = Prepared(tuple(one.shape), self.where(call.name), one.detach().clone())
+            self.attach(one, self.symbols.add(symbol))
         return result
 
     def _leave(self) -> None:

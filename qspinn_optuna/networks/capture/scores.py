@@ -13,16 +13,9 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.integer.operations import PoolKind
+from qspinn_optuna.networks.capture.elementwise import Addition, NumberAddition, NumberProduct
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.kinds import (
-    Addition,
-    Correlation,
-    Matrix,
-    NumberAddition,
-    NumberProduct,
-    Reduction,
-    Windows,
-)
+from qspinn_optuna.networks.capture.layers import Correlation, Matrix, Reduction, Windows
 from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.symbols import Computed, Known, Stepped, Symbols, box_of
 
@@ -72,6 +65,24 @@ class ScoreTerms:
             raise CaptureError("The scores of the steps are scaled by different factors, before their mean is taken.")
         return Terms(terms.parts, terms.factor / len(origins), terms.stored)
 
+    def by_step(self, terms: Terms, steps: int) -> dict[int, list[Tensor]]:
+        """The terms of each time step that has some.
+
+        Raises:
+            CaptureError: If neither all steps have some, nor the last alone.
+        """
+        found: dict[int, list[Tensor]] = {}
+        for part in terms.parts:
+            found.setdefault(max(self.latest(part), 0), []).append(part)
+        if set(found) in ({steps - 1}, set(range(steps))):
+            return found
+        if len(terms.parts) == steps and all(self.latest(part) <= step for step, part in enumerate(terms.parts)):
+            # Scores of what was delayed, which depend on earlier steps.
+            return {step: [part] for step, part in enumerate(terms.parts)}
+        raise CaptureError(
+            f"The scores are made of steps {sorted(found)} of {steps}: they must be of all steps, or of the last."
+        )
+
     def latest(self, origins: Tensor) -> int:
         """The last time step on which elements depend; -1 if they depend on none."""
         return max((self._latest_of(symbol, origins) for symbol in self._symbols.among(origins)), default=-1)
@@ -84,22 +95,26 @@ class ScoreTerms:
         boxes = symbol.kind.boxes(symbol, box)
         operands = [one if part is None else one[part] for one, part in zip(symbol.operands, boxes, strict=True)]
         kind = symbol.kind
+        terms: Terms | None = None
         if isinstance(kind, NumberProduct) and kind.number > 0:
+            terms = self._scaled(symbol, kind, operands[0])
+        elif isinstance(kind, NumberAddition) and kind.sign > 0 and kind.number == 0:
             terms = self._terms(operands[0])
-            stored = self._recorder.reciprocals.get(kind.count or 0)
-            if stored == 0:
-                raise CaptureError(f"{symbol.where} cannot be captured: its factor is rounded to 0.")
-            return Terms(terms.parts, terms.factor * (stored or kind.number), terms.stored or stored is not None)
-        if isinstance(kind, NumberAddition) and kind.sign > 0 and kind.number == 0:
-            return self._terms(operands[0])
-        if isinstance(kind, Addition) and set(kind.signs) == {1}:
-            kept = [one for one in operands if not self._is_zero(one)]
-            return self._added([self._terms(one) for one in kept]) or Terms((origins,))
-        if isinstance(kind, Reduction) and kind.pool is PoolKind.SUM:
-            return self._over_time(symbol, kind, operands[0]) or Terms((origins,))
-        if isinstance(kind, Matrix | Correlation) or (isinstance(kind, Windows) and kind.pool is PoolKind.SUM):
-            return self._layer_of_sum(symbol, operands) or Terms((origins,))
-        return Terms((origins,))
+        elif isinstance(kind, Addition) and set(kind.signs) == {1}:
+            terms = self._added([self._terms(one) for one in operands if not self._is_zero(one)])
+        elif isinstance(kind, Reduction) and kind.pool is PoolKind.SUM:
+            terms = self._over_time(symbol, kind, operands[0])
+        elif isinstance(kind, Matrix | Correlation) or (isinstance(kind, Windows) and kind.pool is PoolKind.SUM):
+            terms = self._layer_of_sum(symbol, operands)
+        return terms or Terms((origins,))
+
+    def _scaled(self, symbol: Computed, kind: NumberProduct, operand: Tensor) -> Terms:
+        """The terms of an average, or of a product with a number."""
+        terms = self._terms(operand)
+        stored = self._recorder.reciprocals.get(kind.count or 0)
+        if stored == 0:
+            raise CaptureError(f"{symbol.where} cannot be captured: its factor is rounded to 0.")
+        return Terms(terms.parts, terms.factor * (stored or kind.number), terms.stored or stored is not None)
 
     def _added(self, several: list[Terms]) -> Terms | None:
         """All terms in one sum; None if their factors differ."""
@@ -111,9 +126,9 @@ class ScoreTerms:
     def _over_time(self, symbol: Computed, kind: Reduction, operand: Tensor) -> Terms | None:
         """The terms of a sum over time steps, and perhaps over other dimensions; None if it is not over time."""
         for axis in kind.axes:
-            slices = operand.split(1, dim=axis)
+            slices = torch.split(operand, 1, dim=axis)
             steps = [self.latest(one) for one in slices]
-            if len(steps) > 1 and steps == sorted(set(steps)):
+            if len(set(steps)) > 1 and steps == sorted(steps):
                 others = tuple(each for each in kind.axes if each != axis and operand.shape[each] > 1)
                 if others:
                     slices = tuple(self._computed(symbol, Reduction(kind.pool, others), one) for one in slices)

@@ -21,6 +21,8 @@ from qspinn_optuna.fixed_point import ParameterQuantization
 if TYPE_CHECKING:
     from qspinn_optuna.networks.capture.kinds import Kind
 
+Shape = tuple[int, ...]
+
 Box = tuple[slice, ...]
 """A range along each dimension of an array."""
 
@@ -78,6 +80,17 @@ class Known(Symbol):
 
     values: Tensor
     name: str | None = None
+
+
+@dataclass(eq=False)
+class Prepared(Symbol):
+    """What the host computes of the input before it enters the fixed-point part of the network.
+
+    Args:
+        values: The values.
+    """
+
+    values: Tensor
 
 
 @dataclass(eq=False)
@@ -173,3 +186,15 @@ def whole(shape: tuple[int, ...]) -> Box:
 def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Distance of neighbours along each dimension, in C order."""
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def stripped(shape: Shape, least: int = 1) -> Shape:
+    """A shape without the ones that it begins with: samples, and steps; at least so many dimensions are left."""
+    while len(shape) > least and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def part_shape(box: Box) -> Shape:
+    """Shape of an array of a box, samples and steps left out."""
+    return stripped(shape_of(box))

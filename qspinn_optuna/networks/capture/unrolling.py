@@ -6,8 +6,9 @@ the input, and results of earlier steps. So an operation belongs to the first st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -17,90 +18,31 @@ from torch import Tensor
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point.draws import layer_key
 from qspinn_optuna.integer import operations
-from qspinn_optuna.networks.capture.constants import Constants
+from qspinn_optuna.networks.capture.constants import FLOAT32_DIGITS, Constants
 from qspinn_optuna.networks.capture.errors import CaptureError
-from qspinn_optuna.networks.capture.kinds import Preparation, Shape, part_shape, stripped, unnamed
+from qspinn_optuna.networks.capture.kinds import unnamed
 from qspinn_optuna.networks.capture.modules import NeuronRecord
+from qspinn_optuna.networks.capture.sources import Arrival, Emitted, Result, Source, Zeros
 from qspinn_optuna.networks.capture.symbols import (
     Box,
     Computed,
     Entered,
     Known,
+    Prepared,
+    Shape,
     Stepped,
     Symbol,
     Symbols,
     box_of,
+    part_shape,
     shape_of,
     strides,
+    stripped,
 )
 from qspinn_optuna.networks.constants import constant
+from qspinn_optuna.networks.inputs import GRID_BITS
 from qspinn_optuna.networks.integrate_and_fire import never_fires
 from qspinn_optuna.networks.watching import join
-
-
-@dataclass(eq=False)
-class Emitted:
-    """An operation of a time step.
-
-    Args:
-        step: The step.
-        operation: The operation, without its name and those of its sources.
-        sources: What it reads.
-        shape: Of its result.
-        where: What it stands for, for names and errors.
-    """
-
-    step: int
-    operation: operations.Operation
-    sources: tuple[Source, ...]
-    shape: Shape
-    where: str
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """The result of an operation, or the membranes of neurons."""
-
-    emitted: Emitted
-    membranes: bool = False
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape."""
-        return self.emitted.shape
-
-
-@dataclass(frozen=True, eq=False)
-class Arrival:
-    """A part of what enters the network.
-
-    Args:
-        symbol: What enters.
-        box: The part.
-    """
-
-    symbol: Symbol
-    box: Box
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape."""
-        return part_shape(self.box)
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Equal for equal parts."""
-        return self.symbol.first, *((part.start, part.stop) for part in self.box)
-
-
-@dataclass(frozen=True)
-class Zeros:
-    """Nothing, as there is before the first step."""
-
-    shape: Shape
-
-
-Source = Result | Arrival | Zeros
 
 
 class Unrolling:
@@ -114,6 +56,7 @@ class Unrolling:
 
     Attributes:
         step: The step that is made.
+        rounds_next: Whether what is made is rounded to a grid next.
         arrivals: What enters at each step, by step.
     """
 
@@ -125,6 +68,7 @@ class Unrolling:
         config: QuantizationConfig,
     ) -> None:
         self.step = 0
+        self.rounds_next = False
         self.arrivals: dict[int, dict[tuple[Any, ...], Arrival]] = {}
         self._symbols = symbols
         self._neurons = neurons
@@ -176,8 +120,17 @@ class Unrolling:
         return self._constants.of(origins, shape)
 
     def number(self, value: float) -> str:
-        """Name of a constant of one number."""
-        return self._constants.number(value)
+        """Name of a constant of one number, which must be on a grid, unless :meth:`before_rounding`."""
+        return self._constants.number(value, FLOAT32_DIGITS if self.rounds_next else GRID_BITS)
+
+    @contextmanager
+    def before_rounding(self) -> Iterator[None]:
+        """A context in which what is made is rounded to a grid next, so that numbers may be as float32 has them."""
+        before, self.rounds_next = self.rounds_next, True
+        try:
+            yield
+        finally:
+            self.rounds_next = before
 
     def reciprocal(self, count: int) -> str | None:
         """Name of the stored factor 1 / ``count``; None if there is none."""
@@ -230,8 +183,8 @@ class Unrolling:
             if bool((symbol.values == 0).all()):
                 return Zeros(part_shape(box))
             raise CaptureError(f"{symbol.where} cannot be captured: constants are joined with what varies.")
-        if isinstance(symbol, Entered):
-            return self._arrival(symbol, box)
+        if isinstance(symbol, Entered | Prepared):
+            return self.arrivals.setdefault(self.step, {}).setdefault(Arrival(symbol, box).key, Arrival(symbol, box))
         if isinstance(symbol, Stepped):
             return self._of_neurons(symbol, box)
         assert isinstance(symbol, Computed)
@@ -243,17 +196,11 @@ class Unrolling:
         return self._parts[key]
 
     def _computed(self, symbol: Computed, box: Box) -> Source:
-        if isinstance(symbol.kind, Preparation):
-            return self._arrival(symbol, box)
         boxes = symbol.kind.boxes(symbol, box)
         operands = tuple(
             origins if part is None else origins[part] for origins, part in zip(symbol.operands, boxes, strict=True)
         )
         return symbol.kind.emit(self, operands, box, symbol.where)
-
-    def _arrival(self, symbol: Symbol, box: Box) -> Source:
-        arrival = Arrival(symbol, box)
-        return self.arrivals.setdefault(self.step, {}).setdefault(arrival.key, arrival)
 
     def _of_neurons(self, symbol: Stepped, box: Box) -> Source:
         step = symbol.step + (box[0].start if symbol.several else 0)
@@ -283,7 +230,7 @@ class Unrolling:
         shape = stripped(tuple(origins.shape), origins.ndim - axis)
         joined = axis - (origins.ndim - len(shape))
         parts = []
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in pairwise(cuts):
             part = origins.narrow(axis, start, stop - start)
             parts.append(self.array(part, (*shape[:joined], stop - start, *shape[joined + 1 :])))
         if all(isinstance(part, Zeros) for part in parts):

@@ -41,7 +41,9 @@ def verify(model: IntegerModel, observed: Observed) -> None:
     """
     responses = respond(model, observed.codes, 0, membranes=True)
     graph, readout = model.network, model.readout
-    assert isinstance(responses, GraphResponses) and isinstance(graph, Graph) and isinstance(readout, LargestScore)
+    assert isinstance(responses, GraphResponses)
+    assert isinstance(graph, Graph)
+    assert isinstance(readout, LargestScore)
     neurons = {one.name: one for one in graph.operations if isinstance(one, IntegrateAndFire)}
     for step in range(model.coding.steps):
         for name, (spikes, membranes) in observed.layers.items():
@@ -51,7 +53,7 @@ def verify(model: IntegerModel, observed: Observed) -> None:
             _compare(f"membranes of {name}", step, potentials, membranes[step])
     digits = readout.scores(graph, model.coding.steps).fraction_bits
     scores = responses.scores[0] * 2.0**-digits * observed.factor
-    largest = max(float(np.abs(observed.scores).max()), np.finfo(np.float32).tiny)
+    largest = max(float(np.abs(observed.scores).max()), float(np.finfo(np.float32).tiny))
     if float(np.abs(scores - observed.scores).max()) > _TOLERANCE * largest:
         raise CaptureError(
             f"The integer model is not the network: its scores are {scores}, those of the network {observed.scores}."

@@ -91,11 +91,19 @@ def static(x: Tensor) -> NDArray[Any]:
     return x.numpy()
 
 
+def graph_of(model: IntegerModel) -> Graph:
+    assert isinstance(model.network, Graph)
+    return model.network
+
+
+def coding_of(model: IntegerModel) -> ValueCoding:
+    assert isinstance(model.coding, ValueCoding)
+    return model.coding
+
+
 def compare(model: IntegerModel, network: nn.Module, x: Tensor, values: NDArray[Any], *, number: int = 0) -> None:
     """Every spike and membrane at every step, and the scores up to a factor."""
-    graph, coding = model.network, model.coding
-    assert isinstance(graph, Graph)
-    assert isinstance(coding, ValueCoding)
+    graph, coding = graph_of(model), coding_of(model)
     output, layers = simulate(network, x, number)
     codes = encode(coding, values.reshape(_shape(coding)), number)
     found = respond(model, codes, number, membranes=True)

@@ -23,7 +23,7 @@ class MeanOverTime(MultiStep):
     """The mean of what the layers put out."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        scores: Tensor = super().forward(frames).mean(0)
+        scores: Tensor = super().forward(frames).mean(0)  # type: ignore[no-untyped-call]
         return scores
 
 
@@ -86,16 +86,52 @@ class HandRecurrence(nn.Module):
         return torch.stack(scores).mean(0)
 
 
+class Later(nn.Module):
+    """Something of the step before is added to the currents."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+        self.enter, self.back = nn.Linear(7, 9), nn.Linear(9 if what == "membranes" else 7, 9, bias=False)
+        self.fire, self.head = neuron.LIFNode(v_threshold=0.5), nn.Linear(9, CLASSES)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        before: Any = None
+        scores = []
+        for frame in frames:
+            currents = self.enter(frame)
+            now = self.back(frame) if self.what == "currents" else frame
+            if before is not None:
+                currents = currents + (before if self.what == "currents" else self.back(before))
+            scores.append(self.head(self.fire(currents)) + 0 * frame[:, :CLASSES])
+            before = self.fire.v if self.what == "membranes" else now
+        return torch.stack(scores)
+
+
+class Decimals(nn.Module):
+    """Spikes are scaled and averaged in floating point before layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fire1, self.conv = neuron.IFNode(v_threshold=2.0), layer.Conv2d(2, 3, 3)
+        self.fire2, self.head = neuron.LIFNode(v_threshold=0.25), layer.Linear(3, CLASSES)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        spikes = self.fire2(self.conv(self.fire1(frames) * 0.3 - 0.1))
+        scores: Tensor = self.head(spikes.mean((-1, -2)))
+        return scores
+
+
 def recurrent_container(step_mode: str) -> nn.Module:
     """Spikes come back through a layer, and beside the input."""
-    network = Steps(
+    return Steps(
         layer.Linear(7, 9),
         layer.LinearRecurrentContainer(neuron.LIFNode(), in_features=9, out_features=9),
         layer.ElementWiseRecurrentContainer(neuron.IFNode(v_threshold=1.5), _plus),
         layer.Linear(9, CLASSES),
         step_mode=step_mode,
     )
-    return network
 
 
 def _plus(one: Tensor, other: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.way == "membranes":
-            return x + self.conv(self.fire(x))
+            return x + self.conv(self.fire(x))  # type: ignore[no-any-return]
         spikes: Tensor = self.fire(self.conv(x))
         if self.way == "concatenation":
             return self.mix(torch.cat([x, spikes], dim=-3))  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from torch import nn
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import fold_batch_norm
 from tests.networks.capture import networks
-from tests.networks.capture.comparison import captured, compare, configured, static, steps_first
+from tests.networks.capture.comparison import captured, coding_of, compare, configured, graph_of, static, steps_first
 from tests.networks.capture.networks import CLASSES, STEPS, counts, gaussian, scaled
 
 FRAMES = (STEPS, 1, 2, 5, 3)
@@ -73,7 +73,7 @@ def test_an_image_that_is_shown_at_every_step(before: bool) -> None:
     network = scaled(networks.DirectCoding(before=before), 3)
     config = configured(network, extra={"input": QFormat(1, 3)})
     model, frozen = captured(network, config, gaussian(1, 1, 5, 5))
-    assert model.coding.repeated
+    assert coding_of(model).repeated
     for number in range(3):
         x = gaussian(1, 1, 5, 5, seed=number)
         compare(model, frozen, x, static(x), number=number)
@@ -91,9 +91,55 @@ def test_average_of_three_by_a_stored_factor() -> None:
     )
     config = configured(network, extra={"reciprocal.9": QFormat(0, 6, signed=False)})
     model, frozen = captured(network, config, counts(*FRAMES), input_format=QFormat(3, 0, signed=False))
-    assert [constant.name for constant in model.network.constants if constant.codes.bits == 6] == ["reciprocal.9"]
+    assert [constant.name for constant in graph_of(model).constants if constant.codes.bits == 6] == ["reciprocal.9"]
     for number in range(3):
         x = counts(*FRAMES, seed=number)
+        compare(model, frozen, x, steps_first(x))
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_what_layers_take_is_rounded(rounding: Rounding) -> None:
+    network = scaled(networks.Decimals(), 2)
+    formats = {"conv.input": QFormat(1, 3), "head.input": QFormat(0, 4, signed=False)}
+    config = configured(network, rounding, extra=formats)
+    model, frozen = captured(network, config, counts(*FRAMES), seed=2, input_format=QFormat(3, 0, signed=False))
+    for number in range(3):
+        x = counts(*FRAMES, seed=number)
+        compare(model, frozen, x, steps_first(x), number=number)
+
+
+@pytest.mark.parametrize("step_mode", "sm")
+def test_delays(step_mode: str) -> None:
+    network = scaled(
+        networks.Steps(
+            layer.Linear(7, 9),
+            neuron.IFNode(v_threshold=0.5),
+            layer.Delay(2),
+            layer.Linear(9, 9),
+            neuron.IFNode(v_threshold=0.5),
+            layer.Delay(1),
+            layer.Linear(9, CLASSES),
+            step_mode=step_mode,
+        ),
+        1,
+    )
+    config = configured(network, left_out=("layers.2.queue", "layers.5.queue"))
+    model, frozen = captured(network, config, counts(STEPS, 1, 7, high=1))
+    assert model.state_bits == 18 * 7 + (2 + 1) * 9
+    for number in range(3):
+        x = counts(STEPS, 1, 7, seed=number, high=1)
+        compare(model, frozen, x, steps_first(x))
+
+
+@pytest.mark.parametrize("what", ["input", "currents", "membranes"])
+def test_what_else_is_read_a_step_later(what: str) -> None:
+    network = scaled(networks.Later(what), 1)
+    model, frozen = captured(
+        network, configured(network), counts(STEPS, 1, 7), input_format=QFormat(3, 0, signed=False)
+    )
+    assert "Delay" in {type(operation).__name__ for operation in graph_of(model).operations}
+    for number in range(3):
+        x = counts(STEPS, 1, 7, seed=number)
         compare(model, frozen, x, steps_first(x))
 
 
@@ -121,7 +167,7 @@ def normalized(*norms: nn.Module) -> nn.Module:
 def test_normalization_that_no_layer_takes_in(norm: Callable[[], nn.Module]) -> None:
     network = fold_batch_norm(normalized(norm()), counts(STEPS, 8, 2, 5, 3))
     model, frozen = captured(network, configured(network), counts(*FRAMES), input_format=QFormat(3, 0, signed=False))
-    assert "Affine" in {type(operation).__name__ for operation in model.network.operations}
+    assert "Affine" in {type(operation).__name__ for operation in graph_of(model).operations}
     for number in range(3):
         x = counts(*FRAMES, seed=number)
         compare(model, frozen, x, steps_first(x))
@@ -130,7 +176,7 @@ def test_normalization_that_no_layer_takes_in(norm: Callable[[], nn.Module]) -> 
 def test_normalization_that_is_folded() -> None:
     network = fold_batch_norm(normalized(layer.Conv2d(3, 3, 1), layer.BatchNorm2d(3)), counts(STEPS, 8, 2, 5, 3))
     model, frozen = captured(network, configured(network), counts(*FRAMES), input_format=QFormat(3, 0, signed=False))
-    assert "Affine" not in {type(operation).__name__ for operation in model.network.operations}
+    assert "Affine" not in {type(operation).__name__ for operation in graph_of(model).operations}
     for number in range(3):
         x = counts(*FRAMES, seed=number)
         compare(model, frozen, x, steps_first(x))

@@ -12,7 +12,15 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import GraphResponses, encode, respond
 from qspinn_optuna.networks import CaptureError, capture, input_codes
 from qspinn_optuna.networks.capture import input_format_of
-from tests.networks.capture.comparison import captured, compare, configured, frozen_copy, simulate, steps_first
+from tests.networks.capture.comparison import (
+    captured,
+    coding_of,
+    compare,
+    configured,
+    frozen_copy,
+    simulate,
+    steps_first,
+)
 from tests.networks.capture.networks import CLASSES, STEPS, counts, gaussian, scaled, spikes
 
 
@@ -57,7 +65,7 @@ def test_what_the_host_prepares_is_no_part_of_the_model() -> None:
     network = scaled(Standardized(), 0)
     config = configured(network, extra=LAYER_INPUT)
     model, frozen = captured(network, config, gaussian(STEPS, 1, 6))
-    assert model.coding.quantization == config["hidden.input"]
+    assert coding_of(model).quantization == config["hidden.input"]
     for number in range(3):
         x = gaussian(STEPS, 1, 6, seed=number)
         compare(model, frozen, x, steps_first((x - 0.1307) / 0.3081), number=number)
@@ -74,7 +82,7 @@ def test_a_comparison_of_pixels_is_left_to_the_host() -> None:
     model, frozen = captured(network, configured(network), spikes(1, 6))
     x = torch.rand(1, 6, generator=torch.Generator().manual_seed(1))
     events = torch.stack([(x > step / STEPS).float() for step in range(STEPS)], 1)
-    assert model.coding.quantization.format == QFormat(1, 0, signed=False)
+    assert coding_of(model).quantization.format == QFormat(1, 0, signed=False)
     compare(model, frozen, x, events.numpy())
 
 
@@ -84,7 +92,7 @@ def test_codes_of_a_sample() -> None:
     frozen = frozen_copy(network, config)
     x = gaussian(STEPS, 1, 6, seed=4)
     model, codes = capture(frozen, config, x), input_codes(frozen, config, x)
-    expected = encode(model.coding, steps_first((x - 0.1307) / 0.3081), 0)
+    expected = encode(coding_of(model), steps_first((x - 0.1307) / 0.3081), 0)
     np.testing.assert_array_equal(codes, expected)
     found = respond(model, codes, 0, membranes=True)
     assert isinstance(found, GraphResponses)

@@ -53,17 +53,18 @@ class Gate(Middle):
 
 class Branch(Middle):
     def between(self, spikes: Tensor) -> Tensor:
-        return spikes if bool(spikes.sum()) else 2 * spikes
+        return 2 * spikes if bool(spikes.sum()) else spikes
 
 
 class Comparison(Middle):
     def between(self, spikes: Tensor) -> Tensor:
-        return (self.hidden.weight.sum() < spikes).float()
+        large: Tensor = spikes > self.hidden.weight.sum()
+        return large.float()
 
 
 class Item(Middle):
     def between(self, spikes: Tensor) -> Tensor:
-        return spikes * spikes.sum().item()
+        return spikes * float(spikes.sum().item())
 
 
 class Decimal(Middle):
@@ -165,7 +166,7 @@ def test_unsupported_neurons(fire: Any) -> None:
 
 def test_input_on_no_grid() -> None:
     network = networks.MultiStep(layer.Linear(6, 7), neuron.IFNode(), layer.Linear(7, CLASSES))
-    with pytest.raises(CaptureError, match="input cannot be captured: .* on no grid"):
+    with pytest.raises(CaptureError, match=r"input cannot be captured: .* on no grid"):
         captured(network, configured(network), gaussian(*FRAMES))
 
 
