@@ -4,7 +4,8 @@ A draw is that of :mod:`~qspinn_optuna.fixed_point.draws` for (seed, name, sampl
 
 - the purpose is that of the full name of the state or input, such as "lif1.v", "input" or "conv2.input"; where several
   tensors enter, the second is called "input[1]", and so on,
-- samples have the numbers that :func:`~.presentation.sample_numbers` gives, else 0, 1, ... along the first dimension,
+- samples have the numbers that :func:`~.presentation.sample_numbers` gives, else 0, 1, ... along the first dimension: a
+  network with a parameter "input" that takes [steps, samples, ...] needs numbers, or its steps are counted instead,
 - steps are counted from 0 since the last reset of the module, one for each time step in both step modes. Fresh states,
   which are rounded before the first step, have step -1, that is 2**64 - 1. Inputs count how often they were read since
   states of the network were reset, see :func:`input_steps`; without states there is no time, and all are of step 0,

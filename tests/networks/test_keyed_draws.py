@@ -273,6 +273,8 @@ class Adding(base.MemoryModule):  # type: ignore[misc]
 class AddingAttribute(base.MemoryModule):  # type: ignore[misc]
     """Starts at zero, and adds half a step each time."""
 
+    v: Any
+
     def __init__(self) -> None:
         super().__init__()
         self.register_memory("v", 0.0)

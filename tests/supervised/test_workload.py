@@ -296,6 +296,7 @@ def test_a_trained_network_is_found_in_the_cache(tmp_path: Path) -> None:
 )
 def test_what_accuracies_depend_on_is_described(changes: dict[str, Any]) -> None:
     assert toy_workload().describe() == toy_workload().describe()
+    assert toy_workload().describe()["stochastic_rounding"] == "keyed by sample"
     assert toy_workload(**changes).describe() != toy_workload().describe()
 
 
