@@ -126,7 +126,8 @@ def _pool(operation: Pool, sources: Sequence[Values], moment: Moment) -> Values:
 @compute.register
 def _sum(operation: Sum, sources: Sequence[Values], moment: Moment) -> Values:
     shifted = _on_finest_grid(operation, sources, moment)
-    return np.sum([sign * x for sign, x in zip(operation.signs, shifted, strict=True)], axis=0, dtype=np.int64)
+    total: Values = np.sum([sign * x for sign, x in zip(operation.signs, shifted, strict=True)], axis=0)
+    return total
 
 
 @compute.register

@@ -120,4 +120,5 @@ class LargestScore(Node):
         Returns:
             A class for each sample, int64 [samples].
         """
-        return scores.argmax(axis=1).astype(np.int64)
+        best: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
+        return best

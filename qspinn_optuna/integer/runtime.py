@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from qspinn_optuna.integer import graph_runtime, winner_take_all_runtime
 from qspinn_optuna.integer.graph import Graph
 from qspinn_optuna.integer.graph_runtime import GraphResponses
 from qspinn_optuna.integer.model import IntegerModel
+from qspinn_optuna.integer.readout import MeanResponse
 from qspinn_optuna.integer.winner_take_all_runtime import Responses
 
 
@@ -46,5 +49,4 @@ def classify(model: IntegerModel, inputs: NDArray[np.integer], first_sample: int
     responses = respond(model, inputs, first_sample)
     if isinstance(responses, GraphResponses):
         return responses.classes
-    classes: NDArray[np.uint8] = model.readout.classify(responses.counts)
-    return classes
+    return cast(MeanResponse, model.readout).classify(responses.counts)

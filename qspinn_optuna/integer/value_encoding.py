@@ -64,9 +64,9 @@ def _fractions(coding: ValueCoding, first_sample: int, samples: int) -> NDArray[
     """Draws in [0, 1), of the shape of the values. What is repeated is drawn once, as at step 0."""
     numbers = first_sample + np.arange(samples)
     if coding.repeated:
-        return rounding_bits(coding.key, numbers, 0, coding.shape) * _DRAW
+        return rounding_bits(coding.key, numbers, 0, coding.shape).astype(np.float64) * _DRAW
     steps = [rounding_bits(coding.key, numbers, t, coding.shape) for t in range(coding.steps)]
-    return np.stack(steps, axis=1) * _DRAW
+    return np.stack(steps, axis=1).astype(np.float64) * _DRAW
 
 
 def _stochastic(y: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:

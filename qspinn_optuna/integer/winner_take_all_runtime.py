@@ -41,7 +41,7 @@ class Responses:
 
 
 def respond(
-    model: IntegerModel, images: NDArray[np.uint8], first_sample: int | None = None, *, membranes: bool = False
+    model: IntegerModel, images: NDArray[np.integer], first_sample: int | None = None, *, membranes: bool = False
 ) -> Responses:
     """Spikes and, if asked for, membranes at every step.
 
@@ -79,7 +79,7 @@ def respond(
     return Responses(winners, counts, recorded)
 
 
-def encode(coding: RateCoding, images: NDArray[np.uint8], seed: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+def encode(coding: RateCoding, images: NDArray[np.integer], seed: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Input spikes of images with their numbers, bool [images, steps, inputs]."""
     spikes = np.zeros((len(images), coding.steps, coding.inputs), np.bool_)
     for image, sample, out in zip(images[:, coding.kept], samples, spikes, strict=True):
@@ -139,7 +139,7 @@ def _matrix_product(spikes: NDArray[np.bool_], layer: WinnerTakeAll) -> NDArray[
     return currents
 
 
-def _check_images(images: NDArray[np.uint8], coding: RateCoding) -> None:
+def _check_images(images: NDArray[np.integer], coding: RateCoding) -> None:
     if images.dtype != np.uint8:
         raise TypeError(f"images must be uint8, got {images.dtype}.")
     if images.ndim != 2 or images.shape[1] != coding.pixels:

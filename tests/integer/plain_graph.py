@@ -233,7 +233,7 @@ def convolution(operation: Convolution, x: Tensor, run: Run) -> Tensor:
         for d in range(2)
     ]
     of_group = filters // operation.groups
-    values = {}
+    values: dict[Index, Fraction] = {}
     for f, i, j in indices((filters, *size)):
         total = Fraction(0) if bias is None else bias[f,]
         for c, m, n in indices((seen, *kernel)):
@@ -248,7 +248,7 @@ def convolution(operation: Convolution, x: Tensor, run: Run) -> Tensor:
 
 
 def pool(operation: Pool, x: Tensor) -> Tensor:
-    values = {}
+    values: dict[Index, Fraction] = {}
     for c, i, j in indices((x.shape[0], *operation.size)):
         rows, columns = (
             [

@@ -110,6 +110,13 @@ def test_a_sum_that_falls_back_needs_the_width_of_what_it_passes() -> None:
     assert graph.array("sums").width == 8
     graph = graph_of(Linear("sums", ("input",), "w", "b"), fmt=SPIKES, w=weight, b=codes([-127], QFormat(0, 7)))
     assert (graph.array("sums").low, graph.array("sums").high, graph.array("sums").width) == (-254, 0, 16)
+    graph = graph_of(
+        Linear("sums", ("input",), "w", "b"),
+        fmt=SPIKES,
+        w=codes([[100, 100]], QFormat(0, 7)),
+        b=codes([-100], QFormat(0, 7)),
+    )
+    assert (graph.array("sums").interval, graph.array("sums").width) == ((-100, 100), 16)
     up_and_down = graph_of(Sum("sum", ("input", "input", "input"), (1, 1, -1)), fmt=QFormat(7, 0, signed=False))
     assert (up_and_down.array("sum").low, up_and_down.array("sum").high, up_and_down.array("sum").width) == (
         -127,
@@ -170,6 +177,13 @@ def test_what_is_stored_has_the_range_of_its_format_or_less() -> None:
     # 2 x - 1 and x + 2 of x below 1, up to 3 in sixteenths; what is just below may be rounded up.
     assert graph.array("affine").interval == (-16, 48)
     assert graph.accumulator("affine", Purpose.ROUNDED).fraction_bits == 8
+
+
+def test_what_is_rounded_twice_reaches_what_the_first_rounding_reaches() -> None:
+    # 1.75 is nearest to 2, which truncation leaves.
+    whole = ParameterQuantization(QFormat(3, 0), Rounding.TRUNCATION)
+    graph = graph_of(Requantization("whole", ("input",), whole, 0, 0), fmt=QFormat(1, 2, signed=False))
+    assert graph.array("whole").interval == (0, 2)
 
 
 def test_charged_membranes_are_as_wide_as_their_terms() -> None:

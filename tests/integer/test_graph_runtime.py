@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import (
@@ -27,7 +28,7 @@ from qspinn_optuna.integer import (
     winner_take_all_runtime,
 )
 from qspinn_optuna.integer.graph_runtime import respond, run
-from qspinn_optuna.integer.operations import IntegrateAndFire, Linear, Operation, Scale
+from qspinn_optuna.integer.operations import IntegrateAndFire, Linear, Operation, Requantization, Scale
 from tests.integer import plain_graph
 from tests.integer.graphs import SLOW, example_graph_model, graph_models, quantizations, random_inputs
 from tests.integer.models import example_model
@@ -41,9 +42,10 @@ def test_every_array_is_that_of_rational_numbers_and_lies_in_its_interval() -> N
     @given(graph_models(), st.integers(0, 2**16))
     def compare(model: IntegerModel, seed: int) -> None:
         nonlocal spikes
-        graph, coding = model.network, model.coding
+        graph, coding, readout = model.network, model.coding, model.readout
         assert isinstance(graph, Graph)
         assert isinstance(coding, ValueCoding)
+        assert isinstance(readout, LargestScore)
         inputs = random_inputs(model, seed, 2)
         numbers = model.first_sample + np.arange(len(inputs))
         steps = list(run(graph, coding, inputs.astype(np.int64), numbers))
@@ -57,7 +59,7 @@ def test_every_array_is_that_of_rational_numbers_and_lies_in_its_interval() -> N
                     assert found[array.name][k].ravel().tolist() == codes, array.name
                     assert array.low <= min(codes) <= max(codes) <= array.high, array.name
             check_accumulators(graph, expected)
-            grid = graph.array(model.readout.source).fraction_bits
+            grid = graph.array(readout.source).fraction_bits
             assert responses.scores[k].tolist() == [
                 score * Fraction(2) ** grid for score in plain_graph.scores(expected)
             ]
@@ -68,13 +70,9 @@ def test_every_array_is_that_of_rational_numbers_and_lies_in_its_interval() -> N
                 spikes += sum(int(found[operation.name].sum()) for found in steps)
 
     compare()
-    assert {kind.__name__ for kind in kinds(Operation)} == seen.keys()
+    assert {kind.__name__ for kind in Operation.__subclasses__()} == seen.keys()
     assert min(seen.values()) >= 3, seen
     assert spikes >= 1000
-
-
-def kinds(parent: type) -> list[type]:
-    return [kind for child in parent.__subclasses__() for kind in ([child, *kinds(child)])]
 
 
 def check_accumulators(graph: Graph, expected: plain_graph.Run) -> None:
@@ -97,7 +95,26 @@ def check_accumulators(graph: Graph, expected: plain_graph.Run) -> None:
 
 
 def fits(ends: Sequence[int | Fraction], width: int) -> bool:
-    return -(2 ** (width - 1)) <= ends[0] and ends[1] < 2 ** (width - 1)
+    return bool(-(2 ** (width - 1)) <= ends[0] and ends[1] < 2 ** (width - 1))
+
+
+@pytest.mark.parametrize("finer_bits", [None, 0, 1, 3])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_tie_of_a_change_of_format_is_broken_as_rational_numbers_are(
+    finer_bits: int | None, rounding: Rounding
+) -> None:
+    fine = QFormat(2, 5)
+    to = ParameterQuantization(QFormat(1, 1), rounding)
+    codes = np.arange(fine.min_code, fine.max_code + 1)
+    model = IntegerModel(
+        ValueCoding(codes.shape, ParameterQuantization(fine, Rounding.NEAREST), 1, True, False, 0),
+        Graph(codes.shape, fine, (), (Requantization("narrow", ("input",), to, finer_bits, 5),)),
+        LargestScore("narrow", Reduction.LAST),
+        0,
+        0,
+    )
+    expected = plain_graph.respond(model, codes, 0).steps[0]["narrow"].codes(1)
+    assert respond(model, codes[None]).scores[0].tolist() == expected
 
 
 def test_spikes_and_membranes_are_recorded_if_asked_for() -> None:
@@ -208,7 +225,7 @@ def test_real_numbers_are_encoded_as_rational_ones(
     quantization: ParameterQuantization, repeated: bool, values: list[float], kind: type
 ) -> None:
     coding = ValueCoding((3,), quantization, 2, repeated, False, 99)
-    array = np.array(values, kind).reshape((4, 3) if repeated else (2, 2, 3))
+    array: NDArray[np.floating] = np.array(values, kind).reshape((4, 3) if repeated else (2, 2, 3))
     codes = encode(coding, array, 7)
     assert codes.shape == array.shape
     for k, sample in enumerate(array):
