@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,16 +84,16 @@ def capture(
         raise ValueError("network must be quantized, see quantize_network; got one that is not.")
     sample = as_inputs(sample, "sample")
     frozen = freeze_network(network).eval().cpu()
-    captured = _captured(frozen, config, sample, scores, input_format, first_sample)
+    captured = _captured(frozen, config, sample, scores, input_format)
     verify(captured.model, captured.observed)
-    turned = _captured(frozen, config, _turned(sample), scores, input_format, first_sample)
+    turned = _captured(frozen, config, _turned(sample), scores, input_format)
     if turned.model != captured.model:
         raise CaptureError(
             "The network does something else with another sample, so that one program is not all of it: numbers that "
             "come from its input are used where they are not seen, such as in a list or in an array of numpy."
         )
     verify(turned.model, turned.observed)
-    return captured.model
+    return replace(captured.model, first_sample=first_sample)
 
 
 def input_codes(
@@ -103,16 +103,23 @@ def input_codes(
     *,
     scores: Scores | None = None,
     input_format: QFormat | None = None,
+    number: int = 0,
 ) -> NDArray[np.int64]:
-    """What the model of :func:`capture` takes of a sample: as a host prepares it.
+    """What the model of :func:`capture` takes of a sample: as a host prepares it. Errors as in :func:`capture`.
 
-    Arguments and errors as in :func:`capture`; where the input is on a grid already, give its ``input_format``.
+    Args:
+        network: As in :func:`capture`.
+        config: As in :func:`capture`.
+        sample: One sample, a batch of 1.
+        scores: As in :func:`capture`.
+        input_format: That of the model's coding, if the input is on a grid already.
+        number: Of the sample, by which stochastic rounding draws.
 
     Returns:
         Codes, [1, steps, ...], or [1, ...] if every step takes the same.
     """
     frozen = freeze_network(network).eval().cpu()
-    return _captured(frozen, config, as_inputs(sample, "sample"), scores, input_format, 0).observed.codes
+    return _captured(frozen, config, as_inputs(sample, "sample"), scores, input_format, number).observed.codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +137,7 @@ def _captured(
     sample: Inputs,
     scores: Scores | None,
     input_format: QFormat | None,
-    first_sample: int,
+    number: int = 0,
 ) -> _Captured:
     network = fresh_copy(frozen)
     reciprocals: dict[int, float] = network.__dict__.get("_reciprocals", {})
@@ -140,7 +147,7 @@ def _captured(
     for name, parameter in synaptic_parameters(network).items():
         recorder.know(parameter, name)
     neurons = prepare(network, recorder)
-    output = _recorded_run(network, recorder, sample, scores)
+    output = _recorded_run(network, recorder, sample, scores, number)
     steps = _steps(neurons)
     terms_of = ScoreTerms(recorder)
     terms = terms_of.of(recorder.origins(output))
@@ -153,7 +160,7 @@ def _captured(
     assembly = Assembly(matching, steps - 1, coding.shape, coding.quantization.format)
     layers = {name: assembly.name_of(Result(unrolling.neurons(name, steps - 1))) for name in neurons}
     readout = LargestScore(assembly.name_of(results[steps - 1]), reduction)
-    model = IntegerModel(coding, assembly.graph(constants), readout, _seed(neurons), first_sample)
+    model = IntegerModel(coding, assembly.graph(constants), readout, _seed(neurons), 0)
     observed = Observed(
         codes(arrivals, coding),
         {layers[name]: _stacked(record) for name, record in neurons.items()},
@@ -163,13 +170,13 @@ def _captured(
     return _Captured(model, observed)
 
 
-def _recorded_run(network: nn.Module, recorder: Recorder, sample: Inputs, scores: Scores | None) -> Tensor:
+def _recorded_run(network: nn.Module, recorder: Recorder, sample: Inputs, scores: Scores | None, number: int) -> Tensor:
     """Run a network; its class scores."""
-    given = [one.clone() for one in tensors(sample)]
+    given = [one.detach().cpu().clone() for one in tensors(sample)]
     functional.reset_net(network)
-    with same_draws(), recorder.inside(network), sample_numbers(network, [0]):
-        for number, one in enumerate(given):
-            where = "input" if len(given) == 1 else f"input {number}"
+    with same_draws(), recorder.inside(network), sample_numbers(network, [number]):
+        for position, one in enumerate(given):
+            where = "input" if len(given) == 1 else f"input {position}"
             recorder.entered(one, Entered(tuple(one.shape), where, one.clone()))
         output = call(network, tuple(given) if isinstance(sample, tuple) else given[0])
         output = output if scores is None else scores(output)

@@ -86,6 +86,23 @@ class HandRecurrence(nn.Module):
         return torch.stack(scores).mean(0)
 
 
+class OwnParameters(nn.Module):
+    """Factors and offsets of channels, weights that are used twice, and a mean over time before a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.head = nn.Linear(7, 9), nn.Linear(9, CLASSES)
+        self.gain, self.shift = nn.Parameter(torch.rand(9)), nn.Parameter(torch.rand(9))
+        self.fire1, self.fire2 = neuron.IFNode(step_mode="m"), neuron.LIFNode(step_mode="m", v_threshold=0.5)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        spikes = self.fire1(self.enter(frames) * self.gain - self.shift)
+        back = nn.functional.linear(spikes, self.enter.weight.t())
+        spikes = self.fire2(1 - self.enter(back))
+        scores: Tensor = self.head(spikes.mean(0))
+        return scores
+
+
 class Later(nn.Module):
     """Something of the step before is added to the currents."""
 

@@ -8,7 +8,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.integer import GraphResponses, encode, respond
 from qspinn_optuna.networks import CaptureError, capture, input_codes
 from qspinn_optuna.networks.capture import input_format_of
@@ -88,15 +88,16 @@ def test_a_comparison_of_pixels_is_left_to_the_host() -> None:
 
 def test_codes_of_a_sample() -> None:
     network = scaled(Standardized(), 0)
-    config = configured(network, extra=LAYER_INPUT)
+    config = configured(network, Rounding.STOCHASTIC, extra=LAYER_INPUT)
     frozen = frozen_copy(network, config)
     x = gaussian(STEPS, 1, 6, seed=4)
-    model, codes = capture(frozen, config, x), input_codes(frozen, config, x)
-    expected = encode(coding_of(model), steps_first((x - 0.1307) / 0.3081), 0)
+    model, codes = capture(frozen, config, x, first_sample=3), input_codes(frozen, config, x, number=7)
+    expected = encode(coding_of(model), steps_first((x - 0.1307) / 0.3081), 7)
     np.testing.assert_array_equal(codes, expected)
-    found = respond(model, codes, 0, membranes=True)
+    assert model.first_sample == 3
+    found = respond(model, codes, 7, membranes=True)
     assert isinstance(found, GraphResponses)
-    np.testing.assert_array_equal(found.spikes["fire"][0], np.concatenate(simulate(frozen, x, 0)[1]["fire"].spikes))
+    np.testing.assert_array_equal(found.spikes["fire"][0], np.concatenate(simulate(frozen, x, 7)[1]["fire"].spikes))
 
 
 @pytest.mark.parametrize(
