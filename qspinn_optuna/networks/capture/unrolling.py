@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.fixed_point.draws import layer_key
 from qspinn_optuna.integer import operations
 from qspinn_optuna.networks.capture.constants import FLOAT32_DIGITS, Constants
 from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.kinds import unnamed
 from qspinn_optuna.networks.capture.modules import NeuronRecord
+from qspinn_optuna.networks.capture.neurons import integrate_and_fire
 from qspinn_optuna.networks.capture.sources import Arrival, Emitted, Result, Source, Zeros
 from qspinn_optuna.networks.capture.symbols import (
     Box,
@@ -39,9 +39,7 @@ from qspinn_optuna.networks.capture.symbols import (
     strides,
     stripped,
 )
-from qspinn_optuna.networks.constants import constant
 from qspinn_optuna.networks.inputs import GRID_BITS
-from qspinn_optuna.networks.integrate_and_fire import never_fires
 from qspinn_optuna.networks.watching import join
 
 
@@ -91,7 +89,7 @@ class Unrolling:
             inputs = record.call_at(step).input_at(step)
             shape = stripped(tuple(inputs.shape))
             source = self.array(inputs, shape)
-            operation = self._integrate_and_fire(name, record.module, shape)
+            operation = integrate_and_fire(name, record.module, shape, self._config[join(name, "v")], self._constants)
             self._fired[name, step] = Emitted(step, operation, (source,), shape, name)
         return self._fired[name, step]
 
@@ -270,36 +268,6 @@ class Unrolling:
             )
         return self._depends[symbol.first]
 
-    def _integrate_and_fire(self, name: str, module: Any, shape: Shape) -> operations.Operation:
-        """The operation of neurons."""
-        quantization = module._quantization
-        state = join(name, "v")
-        fmt = self._config[state].format
-        source = quantization.draws["v"]
-        decay = quantization.decays.get("decay")
-        reset = None if module.v_reset is None else _code(float(module.v_reset), fmt.fraction_bits)
-        values = constant(module.v_threshold)
-        assert values is not None
-        return unnamed(
-            operations.IntegrateAndFire,
-            1,
-            membrane=self._config[state],
-            threshold=None
-            if values.numel() == 1 and never_fires(float(values))
-            else self._coefficient(join(name, "threshold"), values, shape),
-            decay=None if decay is None else self._coefficient(join(name, "decay"), decay, shape),
-            decays_input=decay is not None and bool(getattr(module, "decay_input", False)),
-            reset=reset,
-            start=_code(float(module._memories_rv["v"]), fmt.fraction_bits),
-            key=layer_key(source.seed, source.name),
-            membrane_name=state,
-        )
-
-    def _coefficient(self, name: str, values: Tensor, shape: Shape) -> str:
-        """A threshold or decay of all neurons, or one that broadcasts to them."""
-        own = (1,) if values.numel() == 1 else stripped(tuple(values.shape))[-len(shape) :]
-        return self._constants.parameter(name, values.reshape(own))
-
 
 _LINEAR = (
     operations.Linear, operations.Convolution, operations.Pool, operations.Sum, operations.Scale,
@@ -320,7 +288,3 @@ def _positions(symbol: Symbol, box: Box, origins: Tensor) -> Tensor:
     for part, length, stride, inner in zip(box, symbol.shape, strides(symbol.shape), strides(lengths), strict=True):
         inside += ((positions.div(stride, rounding_mode="floor") % length) - part.start) * inner
     return inside
-
-
-def _code(value: float, fraction_bits: int) -> int:
-    return int(value * 2.0**fraction_bits)

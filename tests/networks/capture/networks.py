@@ -86,6 +86,22 @@ class HandRecurrence(nn.Module):
         return torch.stack(scores).mean(0)
 
 
+class Turned(nn.Module):
+    """Layers over one dimension after the other, which come last in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(2, 3), nn.Linear(5, 4), nn.Linear(3, CLASSES)
+        self.fire1, self.fire2 = neuron.LIFNode(step_mode="m"), neuron.IFNode(step_mode="m")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        # [steps, 1, 2, 5, 3] to [steps, 1, 5, 3, 2]
+        spikes = self.fire1(self.first(frames.permute(0, 1, 3, 4, 2)))
+        spikes = self.fire2(self.second(spikes.movedim(2, -1)))
+        scores: Tensor = self.third(spikes.transpose(2, 4)).sum((2, 3))
+        return scores
+
+
 class OwnParameters(nn.Module):
     """Factors and offsets of channels, weights that are used twice, and a mean over time before a layer."""
 

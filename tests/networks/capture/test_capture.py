@@ -47,6 +47,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolutions and pools": (conv_network, FRAMES),
     "one dimension": (conv1d_network, (STEPS, 1, 2, 8)),
     "shortcuts": (networks.Residual, FRAMES),
+    "dimensions in turn": (networks.Turned, FRAMES),
     "parameters of its own": (networks.OwnParameters, (STEPS, 1, 7)),
     "recurrence with zeros": (lambda: networks.HandRecurrence(zeros=True), (STEPS, 1, 7)),
     "recurrence with nothing": (lambda: networks.HandRecurrence(zeros=False), (STEPS, 1, 7)),
