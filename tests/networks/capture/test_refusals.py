@@ -110,6 +110,23 @@ class OtherLastStep(nn.Module):
         return torch.stack(scores)
 
 
+class Alternating(nn.Module):
+    """What comes back is now of one layer, now of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.back, self.head = nn.Linear(6, 7), nn.Linear(7, 7), nn.Linear(7, CLASSES)
+        self.fire1, self.fire2 = neuron.IFNode(), neuron.IFNode()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        scores, before = [], [torch.zeros(1, 7), torch.zeros(1, 7)]
+        for step, frame in enumerate(frames):
+            spikes = self.fire1(self.hidden(frame) + self.back(before[step % 2]))
+            before = [spikes, self.fire2(spikes)]
+            scores.append(self.head(before[1]))
+        return torch.stack(scores)
+
+
 class SomeSteps(Middle):
     """Scores of the second half."""
 
@@ -138,6 +155,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "parts": (Cut, "fire cannot be captured: its elements are picked, or repeated"),
     "the future": (Reversed, "fire cannot be captured: step 0 of the network needs its spikes of step 3"),
     "another step": (OtherLastStep, "The network does something else at step 0 than at the last"),
+    "another recurrence": (Alternating, "something else at step 2 .* reads something else of an earlier step"),
     "some steps": (SomeSteps, r"The scores are made of steps \[2, 3\] of 4"),
     "hidden values": (Hidden, "The network does something else with another sample"),
 }
