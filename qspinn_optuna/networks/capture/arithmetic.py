@@ -134,6 +134,18 @@ def _linear(call: FunctionCall) -> Any:
     return call.record(Matrix(), array, weight, *([] if bias is None else [bias]))
 
 
+def _matrix_product(call: FunctionCall) -> Any:
+    """``x @ weight``, as a linear layer."""
+    array, other = call.args[:2]
+    if call.varies(other):
+        raise call.refused("it multiplies arrays that both depend on the input, which no operation does")
+    if other.ndim != 2:
+        raise call.refused(f"the weights must have 2 dimensions, got {other.ndim}")
+    weight = other.t()
+    call.recorder.attach(weight, call.recorder.origins(other).t())
+    return call.record(Matrix(), array, weight)
+
+
 def _convolution(call: FunctionCall, dimensions: int) -> Any:
     array, weight, bias = call.args[0], call.argument(1, "weight"), call.argument(2, "bias")
     _check_fixed(call, weight, bias)
@@ -243,6 +255,7 @@ ARITHMETIC: dict[str, Handler] = {
     "mean": _mean,
     "amax": _largest,
     "linear": _linear,
+    **dict.fromkeys(("matmul", "__matmul__", "mm"), _matrix_product),
     "conv1d": partial(_convolution, dimensions=1),
     "conv2d": partial(_convolution, dimensions=2),
     "max_pool1d": partial(_max_pool, dimensions=1),

@@ -256,6 +256,8 @@ def _seed(neurons: dict[str, NeuronRecord]) -> int:
 
 
 def _turned(sample: Inputs) -> Inputs:
-    """A sample with its values in the opposite order."""
+    """A sample with its values in the opposite order, or of zeros if that is the same."""
     turned = tuple(one.flip(tuple(range(one.ndim))) for one in tensors(sample))
+    if all(torch.equal(one, other) for one, other in zip(turned, tensors(sample), strict=True)):
+        turned = tuple(torch.zeros_like(one) for one in turned)
     return turned if isinstance(sample, tuple) else turned[0]

@@ -35,6 +35,7 @@ class Constants:
         self._symbols = symbols
         self._reciprocals = reciprocals
         self._made: dict[str, Constant] = {}
+        self._known: dict[tuple[int, Shape], tuple[Tensor, str]] = {}
 
     def named(self, names: set[str]) -> tuple[Constant, ...]:
         """The constants that have one of these names, in the order in which they were made."""
@@ -42,20 +43,11 @@ class Constants:
 
     def of(self, origins: Tensor, shape: Shape) -> str:
         """Name of the constant of the given elements, in a shape."""
-        values = torch.empty(origins.shape, dtype=torch.float64)
-        parts = list(self._symbols.among(origins))
-        for symbol in parts:
-            if not isinstance(symbol, Known):
-                raise CaptureError(
-                    f"{symbol.where} cannot be captured: what depends on the input is used as a constant."
-                )
-            here = (origins >= symbol.first) & (origins < symbol.first + symbol.elements)
-            values[here] = symbol.values.flatten().double()[origins[here] - symbol.first]
-        only = parts[0] if len(parts) == 1 and isinstance(parts[0], Known) else None
-        if only is not None and only.name is not None and origins.numel() == only.elements:
-            return self.parameter(only.name, values.reshape(shape))
-        where = only.where if only is not None else "a constant"
-        return self._add(_base(only), _codes(where, values.reshape(shape)))
+        # Weights are large, and asked for at every step: by the same tensor, which is kept so that it stays the same.
+        key = id(origins), shape
+        if key not in self._known:
+            self._known[key] = origins, self._of(origins, shape)
+        return self._known[key][1]
 
     def parameter(self, name: str, values: Tensor) -> str:
         """Name of a parameter, in the format that the configuration gives it.
@@ -76,6 +68,22 @@ class Constants:
         if count not in self._reciprocals:
             return None
         return self.parameter(reciprocal_name(count), torch.tensor([self._reciprocals[count]], dtype=torch.float64))
+
+    def _of(self, origins: Tensor, shape: Shape) -> str:
+        values = torch.empty(origins.shape, dtype=torch.float64)
+        parts = list(self._symbols.among(origins))
+        for symbol in parts:
+            if not isinstance(symbol, Known):
+                raise CaptureError(
+                    f"{symbol.where} cannot be captured: what depends on the input is used as a constant."
+                )
+            here = (origins >= symbol.first) & (origins < symbol.first + symbol.elements)
+            values[here] = symbol.values.flatten().double()[origins[here] - symbol.first]
+        only = parts[0] if len(parts) == 1 and isinstance(parts[0], Known) else None
+        if only is not None and only.name is not None and origins.numel() == only.elements:
+            return self.parameter(only.name, values.reshape(shape))
+        where = only.where if only is not None else "a constant"
+        return self._add(_base(only), _codes(where, values.reshape(shape)))
 
     def _add(self, name: str, codes: Codes) -> str:
         """A constant, whose name is made unlike those of others with other values."""

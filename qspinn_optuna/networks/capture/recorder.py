@@ -247,7 +247,7 @@ class Recorder(TorchFunctionMode):
         self._path.pop()
 
 
-_LAYERS = frozenset({"linear", "conv1d", "conv2d"})
+_LAYERS = frozenset({"linear", "conv1d", "conv2d", "matmul", "__matmul__", "mm"})
 
 _COMPARES = frozenset({
     "gt", "ge", "lt", "le", "eq", "ne", "greater", "greater_equal", "less", "less_equal", "not_equal", "where",

@@ -113,7 +113,7 @@ class OwnParameters(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         spikes = self.fire1(self.enter(frames) * self.gain - self.shift)
-        back = nn.functional.linear(spikes, self.enter.weight.t())
+        back = spikes @ self.enter.weight
         spikes = self.fire2(1 - self.enter(back))
         scores: Tensor = self.head(spikes.mean(0))
         return scores

@@ -145,7 +145,7 @@ class Hidden(Middle):
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "softmax": (Softmax, "softmax in the network's forward cannot be captured: it is no operation"),
-    "attention": (Attention, "matmul in the network's forward cannot be captured"),
+    "attention": (Attention, "matmul in the network's forward cannot be captured: it multiplies"),
     "products": (Gate, "mul in the network's forward cannot be captured: it multiplies arrays"),
     "branches": (Branch, "__bool__ in the network's forward cannot be captured: what is done next depends"),
     "comparisons": (Comparison, "in the network's forward cannot be captured: it compares"),
