@@ -106,7 +106,8 @@ class Matching:
             signs, sources = self._terms(template, one.step)
             operation = replace(operation, sources=("?",) * len(signs), signs=signs)
         if one.operation != operation:
-            raise _different(Result(one), one.step, f"is a {_kind(one)}, at the last step a {_kind(template)}")
+            there = f"at the last step {template.where}, a {_kind(template)}"
+            raise _different(Result(one), one.step, f"is a {_kind(one)}, {there} with other arguments")
         if one.shape != template.shape:
             raise _different(Result(one), one.step, f"has the shape {one.shape}, at the last step {template.shape}")
         for mine, others in zip(one.sources, sources, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -43,10 +44,21 @@ def conv1d_network() -> nn.Module:
     )
 
 
+def containers() -> nn.Module:
+    return networks.MultiStep(
+        layer.SeqToANNContainer(nn.Conv2d(2, 3, 3, padding=1), nn.Dropout(0.5), nn.Identity()),
+        layer.MultiStepContainer(neuron.IFNode(v_reset=None), nn.Flatten(), nn.Linear(45, 2 * CLASSES)),
+        layer.Dropout(0.5),
+        neuron.LIFNode(v_threshold=0.5),
+        layer.VotingLayer(2),
+    )
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolutions and pools": (conv_network, FRAMES),
     "one dimension": (conv1d_network, (STEPS, 1, 2, 8)),
     "shortcuts": (networks.Residual, FRAMES),
+    "containers": (containers, FRAMES),
     "dimensions in turn": (networks.Turned, FRAMES),
     "parameters of its own": (networks.OwnParameters, (STEPS, 1, 7)),
     "recurrence with zeros": (lambda: networks.HandRecurrence(zeros=True), (STEPS, 1, 7)),
@@ -68,6 +80,20 @@ def test_model_is_the_network(case: str, rounding: Rounding) -> None:
     for number in range(4):
         x = counts(*shape, seed=number + 10, high=[1, 3, 7, 7][number])
         compare(model, frozen, x, steps_first(x), number=number)
+
+
+@pytest.mark.parametrize("step_mode", "sm")
+@pytest.mark.parametrize(
+    "kind", [neuron.SimpleIFNode, neuron.SimpleLIFNode, neuron.HalfThresholdIFNode], ids=lambda kind: kind.__name__
+)
+def test_twins_of_neurons(kind: Any, step_mode: str) -> None:
+    arguments = {"tau": 3.0, "decay_input": False} if kind is neuron.SimpleLIFNode else {}
+    layers = layer.Linear(7, 9), kind(**arguments), layer.Linear(9, CLASSES)
+    network = scaled(networks.Steps(*layers, step_mode=step_mode), 1)
+    model, frozen = captured(network, configured(network), counts(STEPS, 1, 7, high=1))
+    for number in range(3):
+        x = counts(STEPS, 1, 7, seed=number, high=1)
+        compare(model, frozen, x, steps_first(x))
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -110,6 +110,19 @@ class OtherLastStep(nn.Module):
         return torch.stack(scores)
 
 
+class OtherFirstLayer(nn.Module):
+    """Other weights at the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.hidden = nn.Linear(6, 7), nn.Linear(6, 7)
+        self.fire, self.head = neuron.IFNode(), nn.Linear(7, CLASSES)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        layers = [self.first, *[self.hidden] * (STEPS - 1)]
+        return torch.stack([self.head(self.fire(each(frame))) for each, frame in zip(layers, frames, strict=True)])
+
+
 class Alternating(nn.Module):
     """What comes back is now of one layer, now of another."""
 
@@ -155,6 +168,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "parts": (Cut, "fire cannot be captured: its elements are picked, or repeated"),
     "the future": (Reversed, "fire cannot be captured: step 0 of the network needs its spikes of step 3"),
     "another step": (OtherLastStep, "The network does something else at step 0 than at the last"),
+    "another layer": (
+        OtherFirstLayer,
+        "something else at step 0 than at the last: linear in first is a Linear, at the last step linear in hidden",
+    ),
     "another recurrence": (Alternating, "something else at step 2 .* reads something else of an earlier step"),
     "some steps": (SomeSteps, r"The scores are made of steps \[2, 3\] of 4"),
     "hidden values": (Hidden, "The network does something else with another sample"),
