@@ -191,6 +191,34 @@ class Steps(nn.Module):
         return total
 
 
+class Collected(nn.Module):
+    """Scores are collected as people write it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.hidden, self.fire, self.head = nn.Linear(7, 9), neuron.LIFNode(v_threshold=0.5), nn.Linear(9, CLASSES)
+        if way == "counts":
+            self.last = neuron.IFNode()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        functional.reset_net(self)
+        spikes = [self.fire(self.hidden(frame)) for frame in frames]
+        if self.way == "slots":
+            slots = torch.zeros(*frames.shape[:2], CLASSES)
+            for step, each in enumerate(spikes):
+                slots[step] = self.head(each)
+            return slots.mean(0)
+        if self.way == "rates":
+            return self.head(torch.stack(spikes, 1).mean(1))  # type: ignore[no-any-return]
+        if self.way == "potential":
+            return self.head(self.fire.v)  # type: ignore[no-any-return]
+        counts: Any = 0
+        for each in spikes:
+            counts = counts + self.last(self.head(each))
+        return counts / len(frames)  # type: ignore[no-any-return]
+
+
 class MembraneReadout(nn.Module):
     """Scores are membranes of neurons that never fire."""
 

@@ -159,6 +159,17 @@ def test_delays(step_mode: str) -> None:
         compare(model, frozen, x, steps_first(x))
 
 
+@pytest.mark.parametrize("way", ["slots", "rates", "potential", "counts"])
+def test_scores_that_are_collected(way: str) -> None:
+    network = scaled(networks.Collected(way), 1)
+    model, frozen = captured(
+        network, configured(network), counts(STEPS, 1, 7), input_format=QFormat(3, 0, signed=False)
+    )
+    for number in range(3):
+        x = counts(STEPS, 1, 7, seed=number)
+        compare(model, frozen, x, steps_first(x))
+
+
 @pytest.mark.parametrize("what", ["input", "currents", "membranes"])
 def test_what_else_is_read_a_step_later(what: str) -> None:
     network = scaled(networks.Later(what), 1)

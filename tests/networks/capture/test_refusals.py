@@ -123,6 +123,22 @@ class OtherFirstLayer(nn.Module):
         return torch.stack([self.head(self.fire(each(frame))) for each, frame in zip(layers, frames, strict=True)])
 
 
+class FirstFrame(nn.Module):
+    """What comes back first is a frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.back, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, CLASSES)
+        self.fire = neuron.IFNode()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        scores, before = [], frames[0]
+        for frame in frames:
+            before = self.fire(self.hidden(frame) + self.back(before))
+            scores.append(self.head(before))
+        return torch.stack(scores)
+
+
 class Alternating(nn.Module):
     """What comes back is now of one layer, now of another."""
 
@@ -172,6 +188,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         OtherFirstLayer,
         "something else at step 0 than at the last: linear in first is a Linear, at the last step linear in hidden",
     ),
+    "another beginning": (FirstFrame, "something else at step 0 .* input begins with something else than zeros"),
     "another recurrence": (Alternating, "something else at step 2 .* reads something else of an earlier step"),
     "some steps": (SomeSteps, r"The scores are made of steps \[2, 3\] of 4"),
     "hidden values": (Hidden, "The network does something else with another sample"),
