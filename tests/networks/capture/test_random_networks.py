@@ -9,7 +9,7 @@ from qspinn_optuna.integer import ValueCoding
 from tests.networks.capture.comparison import captured, compare, static, steps_first
 from tests.networks.capture.random_networks import random_case
 
-CASES = 16
+CASES = 12
 
 
 @pytest.mark.parametrize("seed", range(CASES))
