@@ -118,6 +118,8 @@ class Recorder(TorchFunctionMode):
         given = [] if self._paused else [one for one in tensors_in((args, kwargs)) if self.tracks(one)]
         if not given:
             return func(*args, **kwargs)
+        if not args and "input" in kwargs:
+            args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
         call = FunctionCall(self, function_name(func), func, args, kwargs)
         handler = self.movements.get(call.name) or self.arithmetic.get(call.name)
         if not any(map(self.varies, given)):

@@ -210,7 +210,7 @@ class Collected(nn.Module):
                 slots[step] = self.head(each)
             return slots.mean(0)
         if self.way == "rates":
-            return self.head(torch.stack(spikes, 1).mean(1))  # type: ignore[no-any-return]
+            return self.head(torch.mean(input=torch.stack(spikes, 1), dim=1))  # type: ignore[no-any-return]
         if self.way == "potential":
             return self.head(self.fire.v)  # type: ignore[no-any-return]
         counts: Any = 0
