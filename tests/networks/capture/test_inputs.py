@@ -12,6 +12,7 @@ from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.integer import GraphResponses, encode, respond
 from qspinn_optuna.networks import CaptureError, capture, input_codes
 from qspinn_optuna.networks.capture import input_format_of
+from tests.networks.capture import networks
 from tests.networks.capture.comparison import (
     captured,
     coding_of,
@@ -69,6 +70,23 @@ def test_what_the_host_prepares_is_no_part_of_the_model() -> None:
     for number in range(3):
         x = gaussian(STEPS, 1, 6, seed=number)
         compare(model, frozen, x, steps_first((x - 0.1307) / 0.3081), number=number)
+
+
+def test_what_a_layer_makes_of_the_input_is_no_preparation() -> None:
+    network = scaled(
+        networks.MultiStep(
+            layer.Linear(6, 7),
+            layer.Linear(7, 7, bias=False),
+            neuron.LIFNode(v_threshold=0.25),
+            layer.Linear(7, CLASSES),
+        ),
+        0,
+    )
+    config = configured(network, extra={"1.input": QFormat(2, 2)})
+    model, frozen = captured(network, config, counts(STEPS, 1, 6), input_format=QFormat(3, 0, signed=False))
+    assert coding_of(model).quantization.format == QFormat(3, 0, signed=False)
+    x = counts(STEPS, 1, 6, seed=1)
+    compare(model, frozen, x, steps_first(x))
 
 
 def test_an_input_that_is_read_in_two_ways_is_refused() -> None:

@@ -10,7 +10,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import CaptureError, capture, freeze_network, quantize_network
 from tests.networks.capture import networks
 from tests.networks.capture.comparison import captured, configured
@@ -220,6 +220,13 @@ def test_input_on_no_grid() -> None:
     network = networks.MultiStep(layer.Linear(6, 7), neuron.IFNode(), layer.Linear(7, CLASSES))
     with pytest.raises(CaptureError, match=r"input cannot be captured: .* on no grid"):
         captured(network, configured(network), gaussian(*FRAMES))
+
+
+def test_a_factor_of_scores_that_is_rounded_to_zero() -> None:
+    network = networks.MeanOverTime(layer.Linear(6, 7), neuron.IFNode(), layer.Linear(7, CLASSES))
+    config = configured(network, Rounding.TRUNCATION, extra={"reciprocal.3": QFormat(0, 1, signed=False)})
+    with pytest.raises(CaptureError, match="mean in the network's forward cannot be captured: its factor is rounded"):
+        captured(network, config, spikes(3, 1, 6))
 
 
 def test_two_inputs() -> None:
