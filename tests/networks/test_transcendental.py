@@ -62,7 +62,8 @@ def test_a_layer_that_no_width_makes_exact_is_refused_by_the_name_of_the_functio
     class Layers(Tokens):
         def forward(self, x: Tensor) -> Tensor:
             functional.reset_net(self)
-            return self.scores(self.taking(self.second(torch.tanh(self.first(self.spiking(x)))))).mean(1)
+            total: Tensor = self.scores(self.taking(self.second(torch.tanh(self.first(self.spiking(x)))))).mean(1)
+            return total
 
     with pytest.raises(UnsupportedNetworkError, match="second takes a tanh of what the network has computed"):
         calibrate(Layers(torch.tanh), [SPIKES])
