@@ -157,6 +157,19 @@ def test_no_circle() -> None:
         pytest.fail(f"a circle of imports: {error.args[1]}")
 
 
+def test_the_folders_of_networks_form_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module in MODULES.values():
+        if module.room == "networks" and module.name != "networks":
+            inner = {other for other, checked in inner_imports(module) if other.startswith("networks.") and not checked}
+            folder = module.name.split(".")[1]
+            graph.setdefault(folder, set()).update({other.split(".")[1] for other in inner} - {folder})
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of folders: {error.args[1]}")
+
+
 def test_optuna_begins_with_the_space() -> None:
     assert {m.name for m in MODULES.values() if m.room in WITHOUT_OPTUNA and "optuna" in outer_imports(m)} == set()
 

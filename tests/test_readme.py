@@ -11,8 +11,8 @@ from spikingjelly.activation_based import layer, learning, neuron, rnn
 from torch import nn
 
 from qspinn_optuna import QuantizationObjective, open_study
-from qspinn_optuna.networks.fixed_point_classes import FIXED_POINT_CLASSES, takes_fixed_point_step
-from qspinn_optuna.networks.support import reason_against
+from qspinn_optuna.networks.modules.fixed_point_classes import FIXED_POINT_CLASSES, takes_fixed_point_step
+from qspinn_optuna.networks.modules.support import reason_against
 from tests.fake_workload import FakeWorkload, fake_space
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

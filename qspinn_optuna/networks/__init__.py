@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qspinn_optuna.networks.batch_norm import fold_batch_norm
-from qspinn_optuna.networks.calibration import calibrate
+from qspinn_optuna.networks.calibration.calibration import calibrate
+from qspinn_optuna.networks.calibration.fidelity import check_fidelity
 from qspinn_optuna.networks.capture import CaptureError, capture, input_codes
-from qspinn_optuna.networks.discovery import NetworkParameter, find_parameters
+from qspinn_optuna.networks.discovery.discovery import NetworkParameter, find_parameters
 from qspinn_optuna.networks.exactness import check_exact, exact_sums
-from qspinn_optuna.networks.fidelity import check_fidelity
-from qspinn_optuna.networks.presentation import sample_numbers
+from qspinn_optuna.networks.modules.presentation import sample_numbers
+from qspinn_optuna.networks.normalization.batch_norm import fold_batch_norm
 from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.ranges import RangeMethod
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Inputs, as_inputs
-from qspinn_optuna.networks.reach import reach_of
-from qspinn_optuna.networks.states import transform_states
-from qspinn_optuna.networks.support import check_supported, has_states
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.modules.states import transform_states
+from qspinn_optuna.networks.modules.support import check_supported, has_states
+from qspinn_optuna.networks.running.batches import Inputs, as_inputs
+from qspinn_optuna.networks.running.reach import reach_of
+from qspinn_optuna.networks.running.watching import fresh_copy
 
 
 class _Reset:

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
-from qspinn_optuna.networks.agreement import Agreement
-from qspinn_optuna.networks.batches import as_inputs
-from qspinn_optuna.networks.channel_affine import ChannelAffine
-from qspinn_optuna.networks.nested import is_of_vmap, tensors_in
-from qspinn_optuna.networks.precision import run_in_double
-from qspinn_optuna.networks.randomness import check_repeatable, copied, same_draws
-from qspinn_optuna.networks.rounded_inputs import agree
-from qspinn_optuna.networks.support import SYNAPSES
-from qspinn_optuna.networks.watching import run, watched
+from qspinn_optuna.networks.entry.agreement import Agreement
+from qspinn_optuna.networks.entry.rounded_inputs import agree
+from qspinn_optuna.networks.modules.channel_affine import ChannelAffine
+from qspinn_optuna.networks.modules.support import SYNAPSES
+from qspinn_optuna.networks.running.batches import as_inputs
+from qspinn_optuna.networks.running.nested import is_of_vmap, tensors_in
+from qspinn_optuna.networks.running.precision import run_in_double
+from qspinn_optuna.networks.running.randomness import check_repeatable, copied, same_draws
+from qspinn_optuna.networks.running.watching import run, watched
 
 _OUTPUT_TOLERANCE = 1e-5
 """Relative difference of scores, which are compared with each other only."""

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qspinn_optuna.networks.batches import Inputs, as_inputs
-from qspinn_optuna.networks.reach import reach_of
-from qspinn_optuna.networks.support import check_supported
-from qspinn_optuna.networks.watching import run, watched
+from qspinn_optuna.networks.modules.support import check_supported
+from qspinn_optuna.networks.running.batches import Inputs, as_inputs
+from qspinn_optuna.networks.running.reach import reach_of
+from qspinn_optuna.networks.running.watching import run, watched
 
 _MEMBRANE = "v"
 """SpikingJelly's name of the potential among the states of a neuron."""

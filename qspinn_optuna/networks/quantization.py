@@ -12,32 +12,33 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import ParameterQuantization
-from qspinn_optuna.networks.assignment import store_assigned
-from qspinn_optuna.networks.channel_affine import ChannelAffine
-from qspinn_optuna.networks.coefficients import coefficients
-from qspinn_optuna.networks.derivation import Derived, derive, derive_on_grid
-from qspinn_optuna.networks.discovery import (
+from qspinn_optuna.networks.discovery.discovery import (
     listed_parameters,
     optional_coefficients,
     synaptic_parameters,
 )
+from qspinn_optuna.networks.discovery.unreached import guard, missing_names
+from qspinn_optuna.networks.entry.inputs import INPUT, is_input
+from qspinn_optuna.networks.entry.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
+from qspinn_optuna.networks.entry.rounded_inputs import InputQuantization, QuantizedInput, takes_rounded_input
 from qspinn_optuna.networks.exactness import exact_sums
-from qspinn_optuna.networks.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
-from qspinn_optuna.networks.half_precision import cast_inputs
-from qspinn_optuna.networks.inputs import INPUT, is_input
-from qspinn_optuna.networks.keyed_draws import DrawSource
-from qspinn_optuna.networks.neurons import NeuronQuantization, quantize_neuron, store_state
-from qspinn_optuna.networks.passes import mark_passes, unmark_passes
-from qspinn_optuna.networks.presentation import Presentation
-from qspinn_optuna.networks.quantizer import ParameterQuantizer
-from qspinn_optuna.networks.reach import is_layer
-from qspinn_optuna.networks.reciprocals import FixedPointDivisions, is_reciprocal, reciprocal_counts
-from qspinn_optuna.networks.reparametrization import settle_pruned, with_plain_parameters
-from qspinn_optuna.networks.rounded_inputs import InputQuantization, QuantizedInput, takes_rounded_input
-from qspinn_optuna.networks.states import transform_states
-from qspinn_optuna.networks.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
-from qspinn_optuna.networks.unreached import guard, missing_names
-from qspinn_optuna.networks.watching import fresh_copy, join
+from qspinn_optuna.networks.modules.assignment import store_assigned
+from qspinn_optuna.networks.modules.channel_affine import ChannelAffine
+from qspinn_optuna.networks.modules.coefficients import coefficients
+from qspinn_optuna.networks.modules.derivation import Derived, derive, derive_on_grid
+from qspinn_optuna.networks.modules.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
+from qspinn_optuna.networks.modules.keyed_draws import DrawSource
+from qspinn_optuna.networks.modules.neurons import NeuronQuantization, quantize_neuron, store_state
+from qspinn_optuna.networks.modules.passes import mark_passes, unmark_passes
+from qspinn_optuna.networks.modules.presentation import Presentation
+from qspinn_optuna.networks.modules.quantizer import ParameterQuantizer
+from qspinn_optuna.networks.modules.states import transform_states
+from qspinn_optuna.networks.modules.support import SYNAPSES, check_supported, has_parameters, has_states, reason_against
+from qspinn_optuna.networks.names import join
+from qspinn_optuna.networks.running.half_precision import cast_inputs
+from qspinn_optuna.networks.running.reach import is_layer
+from qspinn_optuna.networks.running.reparametrization import settle_pruned, with_plain_parameters
+from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.parameters import Family
 
 _ABOVE_GRID = 2.0**-22
@@ -53,9 +54,9 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     the next one.
 
     States are rounded and saturated after every step, fresh and reset ones too, and where code outside of the step
-    assigns them (``lif.v = lif.v * 0.5``). Neurons that are linear between spikes
-    (IF, LIF, parametric, ternary and current-based LIF neurons, synapse filters) compute the whole step in fixed point,
-    see :mod:`~qspinn_optuna.networks.integrate_and_fire`; others run their own float code, and only the results are
+    assigns them (``lif.v = lif.v * 0.5``). Neurons that are linear between spikes (IF, LIF, parametric, ternary and
+    current-based LIF neurons, synapse filters) compute the whole step in fixed point, see
+    :mod:`~qspinn_optuna.networks.modules.integrate_and_fire`; others run their own float code, and only the results are
     rounded. The input is rounded where it enters, and averages are sums times a factor, if ``config`` names them; see
     :func:`calibrate`. :func:`freeze_network` ends the training: it puts grid values into the parameters, which are then
     read as they are.

@@ -14,7 +14,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks import find_parameters, fold_batch_norm, quantize_network
-from qspinn_optuna.networks.channel_affine import ChannelAffine
+from qspinn_optuna.networks.modules.channel_affine import ChannelAffine
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import config_of
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import check_exact, find_parameters, fold_batch_norm, freeze_network, quantize_network
-from qspinn_optuna.networks.channel_affine import (
+from qspinn_optuna.networks.modules.channel_affine import (
     ChannelAffine,
     SteppedChannelAffine,
     TemporalChannelAffine,

@@ -8,7 +8,7 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 
 from qspinn_optuna.networks import find_parameters, quantize_network
-from qspinn_optuna.networks.compiled import as_python, initialize
+from qspinn_optuna.networks.running.compiled import as_python, initialize
 from tests.networks.builders import config_of, eighths
 
 INPUTS = eighths(4, 6)

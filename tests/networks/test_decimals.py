@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from qspinn_optuna.config import InexactError, QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.agreement import Agreement
-from qspinn_optuna.networks.inputs import digits
-from qspinn_optuna.networks.layer_inputs import even_levels
+from qspinn_optuna.networks.entry.agreement import Agreement
+from qspinn_optuna.networks.entry.inputs import digits
+from qspinn_optuna.networks.entry.layer_inputs import even_levels
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import config_of, eighths, run_single

@@ -14,8 +14,8 @@ from torch.nn.utils import parametrize
 from qspinn_optuna.config import InexactError, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.contributions import contributions
-from qspinn_optuna.networks.limits import Limit, told
+from qspinn_optuna.networks.calibration.limits import Limit, told
+from qspinn_optuna.networks.entry.contributions import contributions
 from qspinn_optuna.parameters import ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import eighths

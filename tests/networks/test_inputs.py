@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
 from qspinn_optuna.networks import RangeMethod, calibrate, check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.inputs import on_grid
+from qspinn_optuna.networks.entry.inputs import on_grid
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import config_of, eighths

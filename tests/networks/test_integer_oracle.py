@@ -21,7 +21,7 @@ from qspinn_optuna.fixed_point.draws import layer_key
 from qspinn_optuna.fixed_point.keyed_rounding import KeyedDraws
 from qspinn_optuna.fixed_point.simulated_rounding import Draws
 from qspinn_optuna.networks import check_exact, find_parameters, freeze_network, quantize_network
-from qspinn_optuna.networks.integrate_and_fire import IntegrateAndFire, integrate_and_fire
+from qspinn_optuna.networks.modules.integrate_and_fire import IntegrateAndFire, integrate_and_fire
 from qspinn_optuna.parameters import Family
 from tests.networks.integer_lif import Fixed, IntegerNeurons, conv2d, fixed, generated, keyed, linear
 

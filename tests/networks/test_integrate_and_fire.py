@@ -18,7 +18,7 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.networks import quantize_network
-from qspinn_optuna.networks.integrate_and_fire import (
+from qspinn_optuna.networks.modules.integrate_and_fire import (
     IntegrateAndFire,
     integrate_and_fire,
 )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import check_exact, freeze_network, quantize_network, sample_numbers
-from qspinn_optuna.networks.watching import fresh_copy, watched
+from qspinn_optuna.networks.running.watching import fresh_copy, watched
 from tests.networks.builders import config_of, eighths, first_output, fresh, states_of
 from tests.networks.integer_lif import keyed
 from tests.networks.test_support import QUANTIZED

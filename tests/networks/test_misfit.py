@@ -13,7 +13,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks import calibrate, find_parameters, fold_batch_norm
-from qspinn_optuna.networks.batches import call
+from qspinn_optuna.networks.running.batches import call
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit
 
 

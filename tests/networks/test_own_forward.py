@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.networks import calibrate, find_parameters, freeze_network, quantize_network
-from qspinn_optuna.networks.neurons import has_fixed_point_step
-from qspinn_optuna.networks.reads import check_reads
+from qspinn_optuna.networks.discovery.reads import check_reads
+from qspinn_optuna.networks.modules.neurons import has_fixed_point_step
 from tests.networks.builders import config_of, eighths, run_single
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.networks import check_exact, fold_batch_norm, freeze_network, quantize_network
-from qspinn_optuna.networks.precision import DeclaredSingle, DoublePrecision, run_in_double
+from qspinn_optuna.networks.running.precision import DeclaredSingle, DoublePrecision, run_in_double
 from tests.networks.builders import config_of, eighths
 
 

@@ -18,7 +18,7 @@ from qspinn_optuna.networks import calibrate, check_exact, find_parameters, fold
 from qspinn_optuna.networks import quantize_network as quantized_by
 from qspinn_optuna.networks.deletion import delete_states
 from qspinn_optuna.networks.membranes import membrane_values
-from qspinn_optuna.networks.watching import run
+from qspinn_optuna.networks.running.watching import run
 from tests.networks.builders import FORMATS, eighths
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.networks import calibrate, check_exact, find_parameters, freeze_network, quantize_network
-from qspinn_optuna.networks.neurons import has_fixed_point_step
+from qspinn_optuna.networks.modules.neurons import has_fixed_point_step
 from qspinn_optuna.parameters import Family
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import FORMATS, config_of, eighths

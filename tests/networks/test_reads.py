@@ -13,8 +13,9 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding, quantize
-from qspinn_optuna.networks import freeze_network, quantize_network, quantizer
-from qspinn_optuna.networks.weight_kernel import put_on_grid
+from qspinn_optuna.networks import freeze_network, quantize_network
+from qspinn_optuna.networks.modules import quantizer
+from qspinn_optuna.networks.modules.weight_kernel import put_on_grid
 from qspinn_optuna.parameters import Family
 from tests.networks.builders import FORMATS, config_of, eighths, on_grid
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.reciprocals import FoundReciprocals, StoredReciprocals
+from qspinn_optuna.networks.entry.reciprocals import FoundReciprocals, StoredReciprocals
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import config_of, eighths

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.networks import RangeMethod, calibrate, freeze_network, quantize_network
-from qspinn_optuna.networks.fidelity import check_fidelity, widest_config
-from qspinn_optuna.networks.similarity import OUTPUT_LIMIT, STATE_LIMIT, check_similar, deviations
+from qspinn_optuna.networks.calibration.fidelity import check_fidelity, widest_config
+from qspinn_optuna.networks.calibration.similarity import OUTPUT_LIMIT, STATE_LIMIT, check_similar, deviations
 from qspinn_optuna.parameters import ParameterSpec
 from tests.networks.builders import Maker, eighths
 from tests.networks.test_own_forward import OwnForward

@@ -13,7 +13,7 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 
 from qspinn_optuna.networks import calibrate
-from qspinn_optuna.networks.slow_decays import coarse_decays
+from qspinn_optuna.networks.calibration.slow_decays import coarse_decays
 from qspinn_optuna.parameters import Family, ParameterSpec
 from tests.networks.builders import eighths
 

@@ -11,7 +11,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from qspinn_optuna.networks import calibrate, find_parameters
-from qspinn_optuna.networks.state_sizes import state_sizes
+from qspinn_optuna.networks.running.state_sizes import state_sizes
 from tests.networks.builders import eighths
 
 

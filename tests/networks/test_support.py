@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.networks import check_exact, find_parameters, fold_batch_norm, freeze_network, quantize_network
-from qspinn_optuna.networks.watching import watched
+from qspinn_optuna.networks.running.watching import watched
 from tests.networks.builders import (
     FORMATS,
     Maker,

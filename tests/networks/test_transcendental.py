@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from qspinn_optuna.networks import calibrate
-from qspinn_optuna.networks.support import UnsupportedNetworkError
+from qspinn_optuna.networks.modules.support import UnsupportedNetworkError
 
 Function = Callable[[Tensor], Tensor]
 SPIKES = (torch.rand((4, 5, 8), generator=torch.Generator().manual_seed(0)) < 0.5).float()

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from qspinn_optuna import Family, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.activity import computes_in_fixed_point
-from qspinn_optuna.networks.watching import run, watched
+from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
+from qspinn_optuna.networks.running.watching import run, watched
 from qspinn_optuna.workloads.supervised import ConvBlock, ConvSNN, LocalLearningSNN, local_loss
 
 SHAPE = (2, 12, 10)

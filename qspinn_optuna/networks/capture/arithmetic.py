@@ -19,7 +19,7 @@ from qspinn_optuna.networks.capture.elementwise import (
 )
 from qspinn_optuna.networks.capture.layers import Correlation, Matrix, Reduction, Windows
 from qspinn_optuna.networks.capture.recorder import FunctionCall, Handler
-from qspinn_optuna.networks.reciprocals import StoredReciprocals, quotient_of
+from qspinn_optuna.networks.entry.reciprocals import StoredReciprocals, quotient_of
 
 
 def _sum_of_two(call: FunctionCall, signs: tuple[int, int] = (1, 1)) -> Any:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import IntegerModel, LargestScore, Reduction
-from qspinn_optuna.networks.batches import Inputs, as_inputs, call, tensors
 from qspinn_optuna.networks.capture.arithmetic import ARITHMETIC
 from qspinn_optuna.networks.capture.assembly import Assembly
 from qspinn_optuna.networks.capture.constants import Constants
@@ -30,11 +29,12 @@ from qspinn_optuna.networks.capture.sources import Result, Source
 from qspinn_optuna.networks.capture.symbols import Entered
 from qspinn_optuna.networks.capture.unrolling import Unrolling
 from qspinn_optuna.networks.capture.verification import Observed, verify
-from qspinn_optuna.networks.discovery import synaptic_parameters
-from qspinn_optuna.networks.presentation import sample_numbers
+from qspinn_optuna.networks.discovery.discovery import synaptic_parameters
+from qspinn_optuna.networks.modules.presentation import sample_numbers
 from qspinn_optuna.networks.quantization import freeze_network, is_quantized
-from qspinn_optuna.networks.randomness import same_draws
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.running.batches import Inputs, as_inputs, call, tensors
+from qspinn_optuna.networks.running.randomness import same_draws
+from qspinn_optuna.networks.running.watching import fresh_copy
 
 Scores = Callable[[Any], Any]
 """Takes class scores out of what a network puts out."""

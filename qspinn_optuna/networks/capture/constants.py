@@ -14,8 +14,8 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import Codes, Constant
 from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.symbols import Known, Shape, Symbols
-from qspinn_optuna.networks.inputs import GRID_BITS
-from qspinn_optuna.networks.reciprocals import reciprocal_name
+from qspinn_optuna.networks.entry.inputs import GRID_BITS
+from qspinn_optuna.networks.entry.reciprocals import reciprocal_name
 
 FLOAT32_DIGITS = 24
 """Binary digits of a number of float32."""

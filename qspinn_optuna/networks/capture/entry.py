@@ -15,7 +15,7 @@ from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.matching import Arrivals
 from qspinn_optuna.networks.capture.sources import Arrival
 from qspinn_optuna.networks.capture.symbols import Entered, Prepared
-from qspinn_optuna.networks.inputs import GRID_BITS
+from qspinn_optuna.networks.entry.inputs import GRID_BITS
 
 _WIDTHS = (1, 8, GRID_BITS)
 """Of inputs that nothing rounds: wide enough for what other samples hold."""

@@ -17,12 +17,12 @@ from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.layers import ChannelStep
 from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.symbols import Entered, Stepped
-from qspinn_optuna.networks.channel_affine import ChannelAffine, TemporalChannelAffine, channel_dimension
-from qspinn_optuna.networks.keyed_draws import DrawSource
-from qspinn_optuna.networks.neurons import REPEATING, computes_integrate_and_fire
-from qspinn_optuna.networks.rounded_inputs import InputQuantization, QuantizedInput
-from qspinn_optuna.networks.support import has_states
-from qspinn_optuna.networks.watching import join
+from qspinn_optuna.networks.entry.rounded_inputs import InputQuantization, QuantizedInput
+from qspinn_optuna.networks.modules.channel_affine import ChannelAffine, TemporalChannelAffine, channel_dimension
+from qspinn_optuna.networks.modules.keyed_draws import DrawSource
+from qspinn_optuna.networks.modules.neurons import REPEATING, computes_integrate_and_fire
+from qspinn_optuna.networks.modules.support import has_states
+from qspinn_optuna.networks.names import join
 
 
 @dataclass(eq=False)

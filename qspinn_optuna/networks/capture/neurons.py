@@ -12,9 +12,9 @@ from qspinn_optuna.integer import operations
 from qspinn_optuna.networks.capture.constants import Constants
 from qspinn_optuna.networks.capture.kinds import unnamed
 from qspinn_optuna.networks.capture.symbols import Shape, stripped
-from qspinn_optuna.networks.constants import constant
-from qspinn_optuna.networks.integrate_and_fire import never_fires
-from qspinn_optuna.networks.watching import join
+from qspinn_optuna.networks.modules.constants import constant
+from qspinn_optuna.networks.modules.integrate_and_fire import never_fires
+from qspinn_optuna.networks.names import join
 
 
 def integrate_and_fire(

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.kinds import Kind
 from qspinn_optuna.networks.capture.symbols import Computed, Entered, Known, Prepared, Symbol, Symbols
-from qspinn_optuna.networks.nested import map_leaves, tensors_in
+from qspinn_optuna.networks.running.nested import map_leaves, tensors_in
 
 
 @dataclass(frozen=True, eq=False)

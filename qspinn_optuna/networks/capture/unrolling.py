@@ -39,8 +39,8 @@ from qspinn_optuna.networks.capture.symbols import (
     strides,
     stripped,
 )
-from qspinn_optuna.networks.inputs import GRID_BITS
-from qspinn_optuna.networks.watching import join
+from qspinn_optuna.networks.entry.inputs import GRID_BITS
+from qspinn_optuna.networks.names import join
 
 
 class Unrolling:

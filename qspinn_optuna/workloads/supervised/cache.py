@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.running.watching import fresh_copy
 
 
 class NetworkCache:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks import freeze_network, sample_numbers
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.training import Batches, Scores, check_batch, class_scores, labeled
 

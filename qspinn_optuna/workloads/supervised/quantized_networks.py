@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import check_exact, freeze_network, quantize_network
-from qspinn_optuna.networks.activity import computes_in_fixed_point
-from qspinn_optuna.networks.batches import Inputs, tensors
+from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
+from qspinn_optuna.networks.running.batches import Inputs, tensors
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, evaluate_at_rungs

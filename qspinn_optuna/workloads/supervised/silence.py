@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.networks.activity import silent_layers
+from qspinn_optuna.networks.calibration.activity import silent_layers
 
 
 def warn_of_silence(

@@ -11,12 +11,12 @@ from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.networks import calibrate, fold_batch_norm, freeze_network, quantize_network
-from qspinn_optuna.networks.activity import silent_layers
-from qspinn_optuna.networks.batches import Inputs
+from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.deletion import delete_states
+from qspinn_optuna.networks.modules.support import SYNAPSES, UnsupportedNetworkError
 from qspinn_optuna.networks.quantization import is_quantized
-from qspinn_optuna.networks.support import SYNAPSES, UnsupportedNetworkError
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.running.batches import Inputs
+from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.training import Train, TrainInParts, finish, run_training

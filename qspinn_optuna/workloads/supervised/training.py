@@ -12,7 +12,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from qspinn_optuna.networks.batches import Inputs, as_inputs, call, split
+from qspinn_optuna.networks.running.batches import Inputs, as_inputs, call, split
 from qspinn_optuna.workloads.supervised.turns import Draws, in_turns, seeded
 
 Batches = Iterable[tuple[Any, ...] | list[Any]]

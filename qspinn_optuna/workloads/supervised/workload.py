@@ -14,13 +14,13 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import IntegerModel
 from qspinn_optuna.networks import RangeMethod, calibrate, capture
-from qspinn_optuna.networks.activity import silent_layers
-from qspinn_optuna.networks.batches import Inputs, inputs_of, labeled_inputs_of, tensors
+from qspinn_optuna.networks.calibration.activity import silent_layers
+from qspinn_optuna.networks.calibration.fidelity import check_fidelity
 from qspinn_optuna.networks.capture import input_format_of
-from qspinn_optuna.networks.compiled import check_readable, initialize
-from qspinn_optuna.networks.fidelity import check_fidelity
-from qspinn_optuna.networks.state_sizes import state_sizes
-from qspinn_optuna.networks.watching import fresh_copy
+from qspinn_optuna.networks.running.batches import Inputs, inputs_of, labeled_inputs_of, tensors
+from qspinn_optuna.networks.running.compiled import check_readable, initialize
+from qspinn_optuna.networks.running.state_sizes import state_sizes
+from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING

@@ -1,0 +1,1 @@
+"""Ranges, and widths that are simulated exactly, measured on batches."""

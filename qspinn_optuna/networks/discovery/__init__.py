@@ -1,0 +1,1 @@
+"""What a network has: the parameters and states that a sample reaches."""

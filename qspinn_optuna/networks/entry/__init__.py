@@ -1,0 +1,1 @@
+"""What enters a network, its layers and its neurons from outside of fixed point."""
