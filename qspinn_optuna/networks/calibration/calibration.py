@@ -138,7 +138,7 @@ def calibrate(
     exact = computes_in_fixed_point(network)
     sources = contributions(network, watch.few_samples) if exact else {}
     sensor = _input_spec(network, watch, sources, method, percentile) if exact and not watch.inputs_on_grid else None
-    entry = entry_parameters(network, sources, sensor)
+    entry = entry_parameters(sources, sensor)
     coded = {name: _largest_code(sensor) for name, names in sources.items() if sensor and names == {INPUT}}
     unread = unread_coefficients(network, watch.first)
     specs = [*entry.needed]
@@ -187,7 +187,7 @@ def _exactly_simulated(
         network: The network.
         watch: What was seen of it.
         specs: Its parameters.
-        optional: Factors of averages, which may be needed.
+        optional: An input, which may be needed.
         sources: What is added up where.
         measured: Gives the inputs of layers as parameters.
 
@@ -206,8 +206,8 @@ def _exactly_simulated(
         specs, sources = _entered(specs, sources, watch.layer_inputs.entering(sources), measured)
         widths = ExactWidths(network, watch.few_samples, sources)
     listed = {spec.name for spec in specs}
-    averages = [spec for spec in optional if spec.name not in listed]
-    neurons = neurons_that_take_decimals(network, [*specs, *averages], watch.samples(_MORE))
+    left_out = [spec for spec in optional if spec.name not in listed]
+    neurons = neurons_that_take_decimals(network, [*specs, *left_out], watch.samples(_MORE))
     check_without_transcendental(network, watch.few_samples, {*chained, *neurons})
     if neurons:
         specs, sources = _entered(specs, sources, watch.layer_inputs.entering_neurons(neurons, sources), measured)

@@ -58,7 +58,10 @@ def _average_of_three(*before: nn.Module) -> nn.Module:
     )
 
 
-AVERAGE_OF_THREE = conv(1, 8, 3) + lif(8 * 4**2) + linear(8 * 4**2, CLASSES)
+_FACTOR = 1
+"""1 / k, of an average of k values."""
+
+AVERAGE_OF_THREE = conv(1, 8, 3) + _FACTOR + lif(8 * 4**2) + linear(8 * 4**2, CLASSES)
 
 
 class TokenAverage(nn.Module):
@@ -564,7 +567,7 @@ STRUCTURES = [
         "mean over 6 tokens",
         TokenAverage,
         spikes_over_time(STEPS, 6, 8),
-        linear(8, 16) + lif(6 * 16) + linear(16, 16) + lif(16) + linear(16, CLASSES),
+        linear(8, 16) + lif(6 * 16) + linear(16, 16) + _FACTOR + lif(16) + linear(16, CLASSES),
         quick=True,
     ),
     Architecture(
