@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from qspinn_optuna.networks.entry.contributions import OUTPUT
-from qspinn_optuna.networks.entry.inputs import INPUT
 from qspinn_optuna.networks.entry.reciprocals import is_reciprocal, reciprocal_counts, reciprocal_name
 from qspinn_optuna.parameters import Family, ParameterSpec
 

@@ -58,10 +58,7 @@ def _average_of_three(*before: nn.Module) -> nn.Module:
     )
 
 
-_FACTOR = 1
-"""1 / k, of an average of k values."""
-
-AVERAGE_OF_THREE = conv(1, 8, 3) + _FACTOR + lif(8 * 4**2) + linear(8 * 4**2, CLASSES)
+AVERAGE_OF_THREE = conv(1, 8, 3) + lif(8 * 4**2) + linear(8 * 4**2, CLASSES)
 
 
 class TokenAverage(nn.Module):
@@ -555,8 +552,12 @@ FRAMES = spikes_over_time(STEPS, 64)
 IMAGES_OVER_TIME = spikes_over_time(STEPS, 1, 8, 8)
 
 STRUCTURES = [
-    Architecture("pixels / 255, average of 3", _average_of_three, pixels(1, 12, 12), AVERAGE_OF_THREE, quick=True),
-    Architecture("standardised pixels, average of 3", _average_of_three, standardised(1, 12, 12), AVERAGE_OF_THREE),
+    Architecture(
+        "pixels / 255, average of 3", _average_of_three, pixels(1, 12, 12), AVERAGE_OF_THREE, quick=True, averages=1
+    ),
+    Architecture(
+        "standardised pixels, average of 3", _average_of_three, standardised(1, 12, 12), AVERAGE_OF_THREE, averages=1
+    ),
     Architecture(
         "Gaussian features",
         lambda: Repeat(layer.Linear(64, 32), neuron.LIFNode(), layer.Linear(32, CLASSES)),
@@ -567,8 +568,9 @@ STRUCTURES = [
         "mean over 6 tokens",
         TokenAverage,
         spikes_over_time(STEPS, 6, 8),
-        linear(8, 16) + lif(6 * 16) + linear(16, 16) + _FACTOR + lif(16) + linear(16, CLASSES),
+        linear(8, 16) + lif(6 * 16) + linear(16, 16) + lif(16) + linear(16, CLASSES),
         quick=True,
+        averages=1,
     ),
     Architecture(
         "membrane shortcuts",
