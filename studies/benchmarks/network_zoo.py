@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
+import optuna
 import torch
 
 from qspinn_optuna.cli.argument_types import output_file, positive
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--json", type=output_file, help="file for the table with the whole reasons")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # Spaces tell in a line each what limits their widths.
     chosen = [
         architecture
         for architecture in ARCHITECTURES
