@@ -1,15 +1,24 @@
-"""From pixels to input spikes."""
+"""From pixels to input spikes, or from values to codes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer.codes import Codes
-from qspinn_optuna.integer.node import Node, check_integers, check_whole, frozen_array
+from qspinn_optuna.integer.node import (
+    Node,
+    check_integers,
+    check_key,
+    check_type,
+    check_whole,
+    check_wholes,
+    frozen_array,
+)
 
 VALUES = 256
 """Values of a pixel."""
@@ -70,8 +79,56 @@ class RateCoding(Node):
         """Memory of the mask of kept pixels, if any is dropped. The table of chances is part of the program."""
         return self.pixels if self.inputs < self.pixels else 0
 
+    @property
+    def state_bits(self) -> int:
+        """Spikes are drawn anew at every step: nothing is kept."""
+        return 0
+
 
 def linear_chances(rate: float) -> Codes:
     """Chances that grow with the pixel up to ``rate``, as far as 16 bits go."""
     chances = [min(round(rate * 65536 / 255 * pixel), CHANCE.max_code) for pixel in range(VALUES)]
     return Codes(np.array(chances), CHANCE)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueCoding(Node):
+    """Values as they are: codes of a format, given anew at every step, or once for all steps.
+
+    Args:
+        shape: Of the values of one sample at one step.
+        quantization: Their format, and how real numbers are rounded to it before they are given to the network.
+        steps: Time steps of a sample.
+        repeated: Whether every step takes the same values.
+        held: Whether a device keeps the values of a step, rather than read them where they arrive.
+        key: Of the draws of stochastic rounding.
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ValueError: If a number is outside its range.
+    """
+
+    shape: tuple[int, ...]
+    quantization: ParameterQuantization
+    steps: int
+    repeated: bool
+    held: bool
+    key: int
+
+    def __post_init__(self) -> None:
+        check_wholes("shape", self.shape, 1)
+        check_type("quantization", self.quantization, ParameterQuantization)
+        check_whole("steps", self.steps, 1)
+        check_type("repeated", self.repeated, bool)
+        check_type("held", self.held, bool)
+        check_key(self.key)
+
+    @property
+    def constant_bits(self) -> int:
+        """Nothing is looked up."""
+        return 0
+
+    @property
+    def state_bits(self) -> int:
+        """Memory of the values of a step, if they are held."""
+        return prod(self.shape) * self.quantization.format.bits if self.held else 0

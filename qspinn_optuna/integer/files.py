@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -185,5 +186,13 @@ def _decode(content: Any, arrays: Arrays, types: Mapping[str, type]) -> Any:
     node = kind(**values)
     for name, value in derived.items():
         if getattr(node, name) != value:
-            raise ValueError(f"{name} of {content['type']} is {value}, and {getattr(node, name)} is needed")
+            given, needed = _first_difference(value, getattr(node, name))
+            raise ValueError(f"{name} of {content['type']} is {given}, and {needed} is needed")
     return node
+
+
+def _first_difference(one: object, other: object) -> tuple[object, object]:
+    """Two values that differ; of tuples, the first of their parts that do."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return next(((a, b) for a, b in zip_longest(one, other) if a != b), (one, other))
+    return one, other

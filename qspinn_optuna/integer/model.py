@@ -4,59 +4,80 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer import files
 from qspinn_optuna.integer.accumulators import Accumulators
+from qspinn_optuna.integer.arrays import Accumulator, Array
 from qspinn_optuna.integer.codes import Codes
-from qspinn_optuna.integer.coding import RateCoding
-from qspinn_optuna.integer.node import Node, check_whole
-from qspinn_optuna.integer.readout import MeanResponse
+from qspinn_optuna.integer.coding import RateCoding, ValueCoding
+from qspinn_optuna.integer.graph import Constant, Graph
+from qspinn_optuna.integer.node import Node, check_type, check_whole
+from qspinn_optuna.integer.operations import (
+    Affine,
+    Concatenation,
+    Convolution,
+    Delay,
+    IntegrateAndFire,
+    Linear,
+    Offset,
+    Permutation,
+    Pool,
+    PowerOfTwo,
+    Requantization,
+    Reshape,
+    Scale,
+    Sum,
+)
+from qspinn_optuna.integer.readout import LargestScore, MeanResponse
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
+
 
 @dataclass(frozen=True, eq=False)
 class IntegerModel(Node):
-    """A network that classifies images, whole: from pixels to classes.
+    """A network that classifies samples, whole: from pixels, or values, to classes.
 
-    Draws of an image are keyed by ``seed`` and the number of its sample. With the numbers from ``first_sample``, the
-    test set is classified as it was when the network was measured.
+    Draws of a sample are keyed by its number. With the numbers from ``first_sample``, the test set is classified as it
+    was when the network was measured.
 
     Args:
-        coding: From pixels to input spikes.
+        coding: From a sample to the input of the network: a :class:`~.coding.RateCoding` of a layer of neurons that
+            compete, a :class:`~.coding.ValueCoding` of a graph.
         network: The layers.
-        readout: From spikes of the last layer to classes.
-        seed: Of all draws.
-        first_sample: Number of the first image of the test set.
+        readout: From the network's results to classes: a :class:`~.readout.MeanResponse` of a layer of neurons that
+            compete, a :class:`~.readout.LargestScore` of a graph.
+        seed: Of all draws; those of graphs have keys of their own, which were made from it.
+        first_sample: Number of the first sample of the test set.
 
     Raises:
-        TypeError: If an argument is of another type.
+        TypeError: If an argument is of another type, or of one that does not go with the network.
         ValueError: If sizes of neighbours differ, or a number is negative.
     """
 
-    coding: RateCoding
-    network: WinnerTakeAll
-    readout: MeanResponse
+    coding: RateCoding | ValueCoding
+    network: WinnerTakeAll | Graph
+    readout: MeanResponse | LargestScore
     seed: int
     first_sample: int
 
     def __post_init__(self) -> None:
-        kinds = {"coding": RateCoding, "network": WinnerTakeAll, "readout": MeanResponse}
-        for name, kind in kinds.items():
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}.")
-        if self.coding.inputs != self.network.inputs:
-            raise ValueError(f"coding must give {self.network.inputs} inputs, got {self.coding.inputs}.")
-        if len(self.readout.labels) != self.network.neurons:
-            raise ValueError(
-                f"readout must have a label for each of {self.network.neurons} neurons, got {len(self.readout.labels)}."
-            )
+        match self.coding, self.network, self.readout:
+            case RateCoding(), WinnerTakeAll(), MeanResponse():
+                _check_layer(self.coding, self.network, self.readout)
+            case ValueCoding(), Graph(), LargestScore():
+                _check_graph(self.coding, self.network, self.readout)
+            case _:
+                self._check_kinds()
         check_whole("seed", self.seed, 0)
         check_whole("first_sample", self.first_sample, 0)
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return self.readout.classes
+        if isinstance(self.network, Graph) and isinstance(self.readout, LargestScore):
+            return self.network.array(self.readout.source).elements
+        return cast(MeanResponse, self.readout).classes
 
     @property
     def constant_bits(self) -> int:
@@ -66,7 +87,7 @@ class IntegerModel(Node):
     @property
     def state_bits(self) -> int:
         """Memory of what changes (RAM), in bits, without accumulators and buffers."""
-        return self.network.state_bits
+        return self.coding.state_bits + self.network.state_bits
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder of files with checksums, whole or not at all.
@@ -92,10 +113,39 @@ class IntegerModel(Node):
             raise ValueError(f"{folder} must hold an IntegerModel, got a {type(model).__name__}.")
         return model
 
+    def _check_kinds(self) -> None:
+        """Say which part does not go with the network."""
+        if isinstance(self.network, Graph):
+            check_type("coding", self.coding, ValueCoding)
+            check_type("readout", self.readout, LargestScore)
+        check_type("network", self.network, WinnerTakeAll)
+        check_type("coding", self.coding, RateCoding)
+        check_type("readout", self.readout, MeanResponse)
 
-_NODES = {
+
+def _check_layer(coding: RateCoding, layer: WinnerTakeAll, readout: MeanResponse) -> None:
+    if coding.inputs != layer.inputs:
+        raise ValueError(f"coding must give {layer.inputs} inputs, got {coding.inputs}.")
+    if len(readout.labels) != layer.neurons:
+        raise ValueError(f"readout must have a label for each of {layer.neurons} neurons, got {len(readout.labels)}.")
+
+
+def _check_graph(coding: ValueCoding, graph: Graph, readout: LargestScore) -> None:
+    fmt = coding.quantization.format
+    if (coding.shape, fmt) != (graph.input_shape, graph.input_format):
+        raise ValueError(
+            f"coding must give {graph.input_format} of shape {graph.input_shape}, got {fmt} of {coding.shape}."
+        )
+    if graph.steps not in (None, coding.steps):
+        raise ValueError(f"coding must have {graph.steps} steps, as the network's constants have, got {coding.steps}.")
+    readout.scores(graph, coding.steps)
+
+
+_NODES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Accumulators, Codes, IntegerModel, MeanResponse, ParameterQuantization, QFormat, RateCoding, WinnerTakeAll,
+        Accumulator, Accumulators, Affine, Array, Codes, Concatenation, Constant, Convolution, Delay, Graph,
+        IntegerModel, IntegrateAndFire, LargestScore, Linear, MeanResponse, Offset, ParameterQuantization, Permutation,
+        Pool, PowerOfTwo, QFormat, RateCoding, Requantization, Reshape, Scale, Sum, ValueCoding, WinnerTakeAll,
     )
 }  # fmt: skip

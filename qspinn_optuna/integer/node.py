@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+_LARGEST_KEY = 2**64 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
@@ -49,6 +51,11 @@ def check_whole(name: str, value: object, low: int, high: int | None = None) -> 
         raise ValueError(f"{name} must be {limit}, got {value}.")
 
 
+def check_key(key: object) -> None:
+    """Refuse what is no key of draws, 0 to 2**64 - 1; errors as in :func:`check_whole`."""
+    check_whole("key", key, 0, _LARGEST_KEY)
+
+
 def check_integers(name: str, values: object, dimensions: int) -> None:
     """Refuse what is no array of integers with a number of dimensions, of which none is empty.
 
@@ -60,3 +67,46 @@ def check_integers(name: str, values: object, dimensions: int) -> None:
         raise TypeError(f"{name} must be an array of integers, got {getattr(values, 'dtype', type(values).__name__)}.")
     if values.ndim != dimensions or values.size == 0:
         raise ValueError(f"{name} must have {dimensions} dimensions and be not empty, got shape {values.shape}.")
+
+
+def check_name(name: str, value: object) -> None:
+    """Refuse what is no text, or an empty one.
+
+    Raises:
+        TypeError: If ``value`` is no str.
+        ValueError: If it is empty.
+    """
+    check_type(name, value, str)
+    if not value:
+        raise ValueError(f"{name} must be a name, got an empty text.")
+
+
+def check_type(name: str, value: object, kind: type) -> None:
+    """Refuse what is not of a type.
+
+    Raises:
+        TypeError: If ``value`` is of another.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}.")
+
+
+def check_wholes(name: str, values: object, low: int, length: int | None = None) -> None:
+    """Refuse what is no tuple of integers that are at least ``low``.
+
+    Args:
+        name: Of the argument.
+        values: What was given.
+        low: The smallest integer that would do.
+        length: How many there must be; None if any number of them would do.
+
+    Raises:
+        TypeError: If ``values`` is no tuple, or one of them no int.
+        ValueError: If one of them is below ``low``, or there are too many or too few.
+    """
+    if not isinstance(values, tuple):
+        raise TypeError(f"{name} must be a tuple of integers, got {values!r}.")
+    if length is not None and len(values) != length:
+        raise ValueError(f"{name} must be {length} integers, got {values}.")
+    for value in values:
+        check_whole(name, value, low)

@@ -1,13 +1,17 @@
-"""From spike counts to classes."""
+"""From spike counts, or scores, to classes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.integer.node import Node, check_integers, check_whole, frozen_array
+from qspinn_optuna.integer.accumulators import Interval
+from qspinn_optuna.integer.arrays import Array, array_of
+from qspinn_optuna.integer.graph import Graph
+from qspinn_optuna.integer.node import Node, check_integers, check_name, check_whole, frozen_array
 
 _MOST_CLASSES = 256
 
@@ -61,3 +65,60 @@ class MeanResponse(Node):
             better = total * best_neurons > best_total * neurons
             best[better], best_total[better], best_neurons[better] = label, total[better], neurons
         return best.astype(np.uint8)
+
+
+class Reduction(StrEnum):
+    """What is kept of an array over the time steps."""
+
+    SUM = "sum"
+    LAST = "last"
+
+
+@dataclass(frozen=True, eq=False)
+class LargestScore(Node):
+    """The class with the largest score is the answer, the first of equals.
+
+    Args:
+        source: Name of the array of scores, [classes].
+        reduction: Over the time steps.
+    """
+
+    source: str
+    reduction: Reduction
+
+    def __post_init__(self) -> None:
+        check_name("source", self.source)
+        object.__setattr__(self, "reduction", Reduction(self.reduction))
+
+    @property
+    def constant_bits(self) -> int:
+        """Nothing is looked up."""
+        return 0
+
+    def scores(self, graph: Graph, steps: int) -> Array:
+        """What is known of the scores, which this array names.
+
+        Args:
+            graph: The network.
+            steps: Time steps of a sample.
+
+        Raises:
+            ValueError: If the network has no such array, it is not [classes], or no accumulator is wide enough.
+        """
+        source = graph.array(self.source)
+        if len(source.shape) != 1:
+            raise ValueError(f"source must have the shape [classes], got {self.source!r} of shape {source.shape}.")
+        codes = source.interval.times(Interval(1, steps)) if self.reduction is Reduction.SUM else source.interval
+        return array_of("scores", source.shape, source.fraction_bits, codes)
+
+    def classify(self, scores: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The class with the largest score.
+
+        Args:
+            scores: Of every class, [samples, classes].
+
+        Returns:
+            A class for each sample, int64 [samples].
+        """
+        best: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
+        return best

@@ -1,158 +1,52 @@
-"""A plain interpreter of integer models: what a device computes, in numpy."""
+"""A plain interpreter of integer models, whatever their network is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws, streams
-from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, STOCHASTIC, CodeRounding, round_codes
-from qspinn_optuna.integer.accumulators import range_of_sums
-from qspinn_optuna.integer.coding import LANES, RateCoding
+from qspinn_optuna.integer import graph_runtime, winner_take_all_runtime
+from qspinn_optuna.integer.graph import Graph
+from qspinn_optuna.integer.graph_runtime import GraphResponses
 from qspinn_optuna.integer.model import IntegerModel
-from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
-
-_BATCH = 64
-"""Images whose input currents are held at a time."""
-
-_FLOAT32_INTEGERS = 2**24
-"""Up to here, float32 holds every integer."""
-
-_UPPER_HALF = np.uint64(64 - DRAW_BITS)
-_NO_BITS = np.zeros(1, np.uint64)
-
-
-@dataclass(frozen=True)
-class Responses:
-    """What the neurons of the last layer did.
-
-    Args:
-        winners: The neuron that spiked at each step of each image, or -1, int32 [images, steps].
-        counts: Spikes of each neuron in response to each image, int32 [images, neurons].
-        membranes: Codes of the membranes after each step, int32 [images, steps, neurons], if they were asked for.
-    """
-
-    winners: NDArray[np.int32]
-    counts: NDArray[np.int32]
-    membranes: NDArray[np.int32] | None
-
-
-def classify(model: IntegerModel, images: NDArray[np.uint8], first_sample: int | None = None) -> NDArray[np.uint8]:
-    """The class of each image.
-
-    Args:
-        model: The network.
-        images: uint8 [images, pixels], all pixels: the model drops those that it does not use.
-        first_sample: Number of the first image, which keys the draws; that of the model's test set if not given.
-
-    Returns:
-        Classes, uint8 [images].
-
-    Raises:
-        TypeError: If the images are not uint8.
-        ValueError: If they are not [images, pixels] with the model's number of pixels, or ``first_sample`` is negative.
-    """
-    return model.readout.classify(respond(model, images, first_sample).counts)
+from qspinn_optuna.integer.readout import MeanResponse
+from qspinn_optuna.integer.winner_take_all_runtime import Responses
 
 
 def respond(
-    model: IntegerModel, images: NDArray[np.uint8], first_sample: int | None = None, *, membranes: bool = False
-) -> Responses:
-    """Spikes and, if asked for, membranes at every step; arguments and errors as in :func:`classify`.
+    model: IntegerModel, inputs: NDArray[np.integer], first_sample: int | None = None, *, membranes: bool = False
+) -> Responses | GraphResponses:
+    """What the network does, and, if asked for, its membranes at every step.
 
     Args:
         model: The network.
-        images: The images.
-        first_sample: Number of the first image.
-        membranes: Whether to record the membranes, which takes 4 bytes a neuron and step.
+        inputs: Images or codes, see :func:`~.winner_take_all_runtime.respond` and :func:`~.graph_runtime.respond`.
+        first_sample: Number of the first sample, which keys the draws; that of the model's test set if not given.
+        membranes: Whether to record the membranes; of a graph, the spikes too.
+
+    Raises:
+        TypeError: If the inputs are of another type than the network takes.
+        ValueError: If they have another shape, or ``first_sample`` is negative.
     """
-    first = model.first_sample if first_sample is None else first_sample
-    _check_images(images, model.coding)
-    if first < 0:
-        raise ValueError(f"first_sample must not be negative, got {first}.")
-    layer = model.network
-    steps = model.coding.steps
-    winners = np.empty((len(images), steps), np.int32)
-    recorded = np.empty((len(images), steps, layer.neurons), np.int32) if membranes else None
-    for start in range(0, len(images), _BATCH):
-        part = slice(start, start + _BATCH)
-        samples = first + np.arange(len(images))[part]
-        spikes = encode(model.coding, images[part], model.seed, samples)
-        for t, (winner, u) in enumerate(_run(layer, spikes, model.seed, samples)):
-            winners[part, t] = winner
-            if recorded is not None:
-                recorded[part, t] = u
-    counts = np.zeros((len(images), layer.neurons), np.int32)
-    image, step = np.nonzero(winners >= 0)
-    np.add.at(counts, (image, winners[image, step]), 1)
-    return Responses(winners, counts, recorded)
+    if isinstance(model.network, Graph):
+        return graph_runtime.respond(model, inputs, first_sample, membranes=membranes)
+    return winner_take_all_runtime.respond(model, inputs, first_sample, membranes=membranes)
 
 
-def encode(coding: RateCoding, images: NDArray[np.uint8], seed: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Input spikes of images with their numbers, bool [images, steps, inputs]."""
-    spikes = np.zeros((len(images), coding.steps, coding.inputs), np.bool_)
-    for image, sample, out in zip(images[:, coding.kept], samples, spikes, strict=True):
-        lit = np.flatnonzero(image)
-        groups = np.arange(0, len(lit), LANES)
-        table = draws(streams(seed, INPUT, sample, np.arange(coding.steps))[:, None], groups)
-        # A draw of 64 bits as four of 16 bits, the lowest first.
-        lanes = table.astype("<u8").view("<u2")[:, : len(lit)]
-        out[:, lit] = lanes < coding.chances.array[image[lit]]
-    return spikes
+def classify(model: IntegerModel, inputs: NDArray[np.integer], first_sample: int | None = None) -> NDArray[np.integer]:
+    """The class of each sample; arguments and errors as in :func:`respond`.
 
+    Args:
+        model: The network.
+        inputs: Images or codes.
+        first_sample: Number of the first sample.
 
-def _run(
-    layer: WinnerTakeAll, spikes: NDArray[np.bool_], seed: int, samples: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The neuron that spikes, or -1, [images], and the membranes afterwards, [images, neurons], at each step."""
-    constants = layer.constants
-    scale, theta = layer.scale_codes.array.astype(np.int64), layer.theta.array.astype(np.int64)
-    currents = _matrix_product(spikes, layer)
-    rows = np.arange(len(spikes))
-    u = np.zeros((len(spikes), layer.neurons), np.int64)
-    ready = np.zeros_like(u)
-    for t in range(spikes.shape[1]):
-        charged = (constants.decay * u << constants.decay_shift) + (scale * currents[:, t] << constants.current_shift)
-        free = ready <= t
-        bits = _rounding_bits(constants.rounding, seed, samples, t, layer.neurons)
-        u = np.where(free, round_codes(charged, constants.rounding, bits), u)
-        margin = (u - constants.threshold << constants.membrane_shift) - (theta << constants.theta_shift)
-        margin = np.where(free, margin, -1)
-        # The first of equals.
-        winner = margin.argmax(axis=1)
-        fired = margin[rows, winner] >= 0
-        u[fired] = np.maximum(u[fired] - constants.inhibition, constants.rounding.lowest)
-        u[rows[fired], winner[fired]] = constants.reset
-        ready[rows[fired], winner[fired]] = t + 1 + constants.refractory_steps
-        yield np.where(fired, winner, -1), u
-
-
-def _rounding_bits(to: CodeRounding, seed: int, samples: NDArray[np.int64], t: int, neurons: int) -> NDArray[np.uint64]:
-    """Draws of stochastic rounding, uint64 [images, neurons], of which 32 bits are used."""
-    if to.rounding != STOCHASTIC:
-        return _NO_BITS
-    keys = streams(seed, MEMBRANE, samples, t)
-    return draws(keys[:, None], np.arange(neurons)) >> _UPPER_HALF
-
-
-def _matrix_product(spikes: NDArray[np.bool_], layer: WinnerTakeAll) -> NDArray[np.int64]:
-    """Input currents, int64 [images, steps, neurons], by way of the narrowest floats that hold every sum exactly.
-
-    Those of float64 do so for any network: codes have at most 24 bits, and half a billion of them sum to 53.
+    Returns:
+        Classes, [samples]: uint8 of a layer of neurons that compete, int64 of a graph.
     """
-    sums = range_of_sums(layer.weight.array)
-    kind = np.float32 if max(-sums.low, sums.high) <= _FLOAT32_INTEGERS else np.float64
-    images, steps, inputs = spikes.shape
-    product = spikes.reshape(images * steps, inputs).astype(kind) @ layer.weight.array.astype(kind)
-    currents: NDArray[np.int64] = product.reshape(images, steps, -1).astype(np.int64)
-    return currents
-
-
-def _check_images(images: NDArray[np.uint8], coding: RateCoding) -> None:
-    if images.dtype != np.uint8:
-        raise TypeError(f"images must be uint8, got {images.dtype}.")
-    if images.ndim != 2 or images.shape[1] != coding.pixels:
-        raise ValueError(f"images must be [images, {coding.pixels} pixels], got {images.shape}.")
+    responses = respond(model, inputs, first_sample)
+    if isinstance(responses, GraphResponses):
+        return responses.classes
+    return cast(MeanResponse, model.readout).classify(responses.counts)

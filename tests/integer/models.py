@@ -64,6 +64,21 @@ def random_images(seed: int, count: int) -> NDArray[np.uint8]:
     return (generator.integers(0, 256, (count, PIXELS)) * lit).astype(np.uint8)
 
 
+def coding_of(model: IntegerModel) -> RateCoding:
+    assert isinstance(model.coding, RateCoding)
+    return model.coding
+
+
+def layer_of(model: IntegerModel) -> WinnerTakeAll:
+    assert isinstance(model.network, WinnerTakeAll)
+    return model.network
+
+
+def readout_of(model: IntegerModel) -> MeanResponse:
+    assert isinstance(model.readout, MeanResponse)
+    return model.readout
+
+
 def example_model() -> IntegerModel:
     """One model of everyday formats."""
     generator = np.random.default_rng(5)

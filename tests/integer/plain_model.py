@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.integer import Codes, IntegerModel, WinnerTakeAll
+from tests.integer.models import coding_of, layer_of, readout_of
 from tests.stdp.numpy_network import Purpose, draw, stream
 
 
@@ -34,10 +35,11 @@ class PlainResponse:
 
 def encode(model: IntegerModel, image: list[int], sample: int) -> list[list[bool]]:
     """Input spikes, [steps][inputs]."""
-    kept = [image[pixel] for pixel in model.coding.kept.tolist()]
-    chances = model.coding.chances.array.tolist()
+    coding = coding_of(model)
+    kept = [image[pixel] for pixel in coding.kept.tolist()]
+    chances = coding.chances.array.tolist()
     spikes = []
-    for t in range(model.coding.steps):
+    for t in range(coding.steps):
         key = stream(model.seed, Purpose.INPUT, sample, t)
         row, number = [], 0
         for pixel in kept:
@@ -60,7 +62,7 @@ def store(layer: WinnerTakeAll, charged: Fraction, key: int, j: int) -> int:
 
 
 def respond(model: IntegerModel, image: list[int], sample: int) -> PlainResponse:
-    layer = model.network
+    layer = layer_of(model)
     fmt = layer.membrane.format
     neurons = range(layer.neurons)
     weights = layer.weight.array.tolist()
@@ -93,7 +95,7 @@ def respond(model: IntegerModel, image: list[int], sample: int) -> PlainResponse
 
 def answer(model: IntegerModel, winners: list[int]) -> int:
     """The first class of those with the largest mean response."""
-    labels = model.readout.labels.tolist()
+    labels = readout_of(model).labels.tolist()
     means = []
     for label in range(model.classes):
         counts = [winners.count(j) for j, own in enumerate(labels) if own == label]

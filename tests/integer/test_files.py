@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from qspinn_optuna.integer import IntegerModel, files
-from tests.integer.models import example_model, models
+from tests.integer.models import example_model, layer_of, models
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_folder_holds_a_document_and_plain_arrays(folder: Path) -> None:
     assert layer["type"] == "WinnerTakeAll"
     assert layer["accumulators"] == {"type": "Accumulators", "current": 8, "charged": 32, "margin": 16}
     weights = np.load(folder / layer["weight"]["array"]["file"], allow_pickle=False)
-    np.testing.assert_array_equal(weights, example_model().network.weight.array)
+    np.testing.assert_array_equal(weights, layer_of(example_model()).weight.array)
     assert not [path for path in folder.parent.iterdir() if path != folder]
 
 

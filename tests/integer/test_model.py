@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, linear_chances
 from tests.fixed_point.test_imports import modules_after
-from tests.integer.models import example_model, models
+from tests.integer.models import example_model, layer_of, models
 
 
 def test_it_needs_neither_torch_nor_optuna() -> None:
@@ -23,7 +23,7 @@ def test_it_needs_neither_torch_nor_optuna() -> None:
 def test_models_are_equal_if_all_their_parts_are() -> None:
     model = example_model()
     assert model == example_model()
-    layer = model.network
+    layer = layer_of(model)
     codes = layer.weight.array.copy()
     codes[0, 0] ^= 1
     changes: list[dict[str, Any]] = [
@@ -72,7 +72,7 @@ def needed(low: int, high: int) -> int:
 @given(models())
 def test_accumulators_hold_the_extremes_of_every_neuron(model: IntegerModel) -> None:
     """By the corners: all inputs with weights of one sign spike, and the membrane is at either end."""
-    layer = model.network
+    layer = layer_of(model)
     c = layer.constants
     columns = layer.weight.array.astype(object).T.tolist()
     currents = [sum(w for w in column if w > 0) for column in columns] + [
@@ -97,7 +97,7 @@ def test_accumulators_hold_the_extremes_of_every_neuron(model: IntegerModel) -> 
 
 
 def test_accumulators_are_as_narrow_as_the_codes_allow() -> None:
-    layer = example_model().network
+    layer = layer_of(example_model())
     # 6 inputs with codes up to 7; 31 * 42 / 2**7 and 230 * 512 / 2**12, both at 2**-12; margins in quarters.
     assert layer.accumulators.current == 8
     assert layer.accumulators.charged == 32
@@ -112,7 +112,7 @@ def changed(**changes: Any) -> IntegerModel:
 
 def changed_layer(**changes: Any) -> IntegerModel:
     model = example_model()
-    return replace(model, network=replace(model.network, **changes))
+    return replace(model, network=replace(layer_of(model), **changes))
 
 
 @pytest.mark.parametrize(

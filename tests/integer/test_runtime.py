@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
-from qspinn_optuna.integer import Codes, IntegerModel, classify, respond, runtime
+from qspinn_optuna.integer import Codes, IntegerModel, classify, winner_take_all_runtime
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 from tests.integer import plain_model
-from tests.integer.models import PIXELS, example_model, models, random_images
+from tests.integer.models import PIXELS, example_model, layer_of, models, random_images
 
 
 def test_every_spike_and_membrane_is_that_of_rational_numbers() -> None:
@@ -31,9 +32,9 @@ def test_every_spike_and_membrane_is_that_of_rational_numbers() -> None:
             assert responses.winners[k].tolist() == expected.winners
             assert responses.membranes[k].tolist() == expected.membranes
             assert answers[k] == plain_model.answer(model, expected.winners)
-            counts = [expected.winners.count(j) for j in range(model.network.neurons)]
+            counts = [expected.winners.count(j) for j in range(layer_of(model).neurons)]
             assert responses.counts[k].tolist() == counts
-            limit = 2 ** (model.network.accumulators.current - 1)
+            limit = 2 ** (layer_of(model).accumulators.current - 1)
             assert all(-limit <= current < limit for current in expected.currents)
             spikes += sum(counts)
 
@@ -45,7 +46,7 @@ def test_sums_that_float32_cannot_hold_are_exact() -> None:
     """Odd weights of 23 bits: of three of them, float32 would lose the last bit."""
     model = example_model()
     layer = replace(
-        model.network,
+        layer_of(model),
         weight=Codes(2**23 - 1 - 2 * np.arange(24).reshape(6, 4), QFormat(14, 10, signed=False)),
         scale=Codes(np.ones(4, np.int64), QFormat(0, 3, signed=False)),
         decay=Codes(np.zeros(1, np.int64), QFormat(0, 3, signed=False)),
@@ -67,7 +68,7 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = respond(model, images)
     assert (whole.winners >= 0).sum() >= len(images)
     assert whole.membranes is None
-    monkeypatch.setattr(runtime, "_BATCH", 2)
+    monkeypatch.setattr(winner_take_all_runtime, "_BATCH", 2)
     np.testing.assert_array_equal(respond(model, images).winners, whole.winners)
 
 

@@ -20,13 +20,15 @@ from qspinn_optuna import (
     Rounding,
     Scheme,
 )
-from qspinn_optuna.integer import IntegerModel, classify, respond
+from qspinn_optuna.integer import IntegerModel, classify
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload, encode_images
 from qspinn_optuna.workloads.stdp import workload as workload_module
 from qspinn_optuna.workloads.stdp.measurement import Measurement
 from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
 from qspinn_optuna.workloads.stdp.responses import record_spikes
 from tests.counts import counts_of
+from tests.integer.models import layer_of, readout_of
 from tests.stdp.test_readout import plain_labels
 from tests.stdp.test_workload import CLASSES, DATA, SMALL, TEST, mixed, workload
 
@@ -59,7 +61,7 @@ def test_it_classifies_the_test_set_as_the_workload_does(
     # An evaluation of its own, in another workload, gives the same network.
     assert workload(settings).integer_model(config, seed=3) == model
     trains = encode_images(DATA.test.images[:, of.kept_inputs], SMALL.steps, SMALL.input_rate, 3, TEST_SAMPLES)
-    winners = record_spikes(model.network, trains, 3)
+    winners = record_spikes(layer_of(model), trains, 3)
     np.testing.assert_array_equal(respond(model, DATA.test.images).winners, winners)
     assert (winners >= 0).sum() > TEST
 
@@ -86,8 +88,8 @@ def test_neurons_have_the_class_to_which_they_respond_most() -> None:
     model = of.integer_model(mixed(of, Scheme.PTQ, Rounding.NEAREST))
     split = DATA.train[-SMALL.label_images :]
     counts = respond(model, split.images, LABELS).counts
-    assert model.readout.labels.tolist() == plain_labels(counts, split.labels, CLASSES)
-    assert len(set(model.readout.labels.tolist())) == CLASSES
+    assert readout_of(model).labels.tolist() == plain_labels(counts, split.labels, CLASSES)
+    assert len(set(readout_of(model).labels.tolist())) == CLASSES
 
 
 @pytest.mark.parametrize("settings", NETWORKS.values(), ids=NETWORKS.keys())
@@ -127,7 +129,7 @@ def test_only_the_networks_used_last_are_remembered(monkeypatch: pytest.MonkeyPa
     of = workload()
     config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
     model = of.integer_model(config)
-    network = LabeledLayer(model.network, model.readout)
+    network = LabeledLayer(layer_of(model), readout_of(model))
     monkeypatch.setattr("qspinn_optuna.workloads.stdp.recent._MOST_BYTES", 2 * network.layer.weight.array.nbytes)
     recent = RecentNetworks()
     for seed in (0, 1):

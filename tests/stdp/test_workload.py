@@ -26,6 +26,7 @@ from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
 from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload, measurement
 from qspinn_optuna.workloads.stdp.network import train, train_in_parts
 from tests.counts import counts_of
+from tests.integer.models import layer_of
 
 CLASSES, SIDE = 3, 6
 TRAIN, VALIDATION, TEST = 60, 30, 30
@@ -114,7 +115,7 @@ def test_the_same_seed_gives_the_same_result(scheme: Scheme, rounding: Rounding)
 def test_the_seed_changes_what_is_random(scheme: Scheme, rounding: Rounding) -> None:
     of = workload()
     config = mixed(of, scheme, rounding)
-    one, other = (of.integer_model(config, seed).network for seed in (5, 6))
+    one, other = (layer_of(of.integer_model(config, seed)) for seed in (5, 6))
     assert one.theta != other.theta
     weights_are_random = scheme is Scheme.ITQ or rounding is Rounding.STOCHASTIC
     assert (one.weight != other.weight) == weights_are_random
@@ -208,7 +209,7 @@ def test_a_neuron_that_only_knew_dropped_inputs_keeps_silent() -> None:
     of.network.weights[of.kept_inputs, 0] = 0.0
     of.network.weights[[i for i in range(SIDE * SIDE) if i not in of.kept_inputs], 0] = 1.0
     assert sum(1 for _ in of.evaluate(uniform(of, 8, Scheme.PTQ), seed=0)) > 0
-    assert not of.integer_model(uniform(of, 8, Scheme.PTQ)).network.weight.array[:, 0].any()
+    assert not layer_of(of.integer_model(uniform(of, 8, Scheme.PTQ))).weight.array[:, 0].any()
 
 
 def test_a_device_that_learns_is_not_quantized_after_training() -> None:

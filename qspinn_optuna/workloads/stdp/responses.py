@@ -1,4 +1,4 @@
-"""Responses of the integer layer, fast: what :mod:`qspinn_optuna.integer.runtime` computes, as a kernel."""
+"""Responses of the integer layer, fast: as of :mod:`qspinn_optuna.integer.winner_take_all_runtime`, as a kernel."""
 
 from __future__ import annotations
 
