@@ -46,6 +46,7 @@ def program_of(model: IntegerModel) -> Program:
         stride=0,
         input_type="uint8_t",
         input_dtype=np.uint8,
+        input_range=(0, 255),
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),

@@ -1,0 +1,34 @@
+/* Add up what the values of some channels, [channels, height, width], give for one filter, from a value and a weight on:
+ *
+ *     sums[oy][ox] += weight[channel][ky][kx] * x[channel][oy * @stride_y@ + ky * @dilation_y@ - @padding_y@]
+ *                                                         [ox * @stride_x@ + kx * @dilation_x@ - @padding_x@]
+ */
+static void snn_@name@(const @source_type@ *source, uint32_t value, uint32_t channels, uint32_t height, uint32_t width,
+    const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns)
+{
+    @weight_type@ kernel[@taps@];
+    for (; channels != 0; channels--, value += height * width) {
+        uint32_t k, oy, ox, ky, kx;
+        @sum_type@ *to = sums;
+        for (k = 0; k < @taps@u; k++, weight++) {
+            kernel[k] = (@weight_type@)(@weight@);
+        }
+        for (oy = 0; oy < rows; oy++) {
+            for (ox = 0; ox < columns; ox++) {
+                @type@ sum = *to;
+                for (ky = 0; ky < @kernel_height@u; ky++) {
+                    /* What is beyond the border has wrapped around, to more than there are rows. */
+                    uint32_t y = oy * @stride_y@u + ky * @dilation_y@u - @padding_y@u;
+                    for (kx = 0; y < height && kx < @kernel_width@u; kx++) {
+                        uint32_t x = ox * @stride_x@u + kx * @dilation_x@u - @padding_x@u;
+                        if (x < width) {
+                            uint32_t i = value + y * width + x;
+                            sum += @product@;
+                        }
+                    }
+                }
+                *to++ = (@sum_type@)sum;
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+"""Where each array of a graph lies while a step runs, and in which order what is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from qspinn_optuna.export.buffers import Buffer, Lifetime, share
+from qspinn_optuna.export.places import SIGNED, Place, words
+from qspinn_optuna.export.program import Member
+from qspinn_optuna.integer import INPUT, Array, IntegerModel
+from qspinn_optuna.integer.codes import narrowest_type
+from qspinn_optuna.integer.operations import (
+    Convolution,
+    Delay,
+    IntegrateAndFire,
+    Linear,
+    Operation,
+    Pool,
+    PoolKind,
+    PowerOfTwo,
+    Requantization,
+    Reshape,
+)
+
+_WORD_BYTES = 4
+_END = 2**31
+"""Later than any operation."""
+
+
+class Names:
+    """Identifiers of C for any names, each its own."""
+
+    def __init__(self, reserved: Iterable[str]) -> None:
+        self._taken = set(reserved)
+        self._found: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """The identifier of a name, the same every time."""
+        if name not in self._found:
+            # Capitals are left to macros.
+            base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "array"
+            base = base if base[0].isalpha() else f"n{base}"
+            found, number = base, 2
+            while found in self._taken:
+                found, number = f"{base}_{number}", number + 1
+            self._taken.add(found)
+            self._found[name] = found
+        return self._found[name]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A packed array that lives from step to step, or in which spikes are kept to be shown.
+
+    Args:
+        name: Of the member in C.
+        place: Where it lies.
+        count: Codes.
+        start: Code before the first step.
+        member: As the report names it.
+    """
+
+    name: str
+    place: Place
+    count: int
+    start: int
+    member: Member
+
+    @property
+    def resets(self) -> bool:
+        """Whether the code before the first step is of any account."""
+        return self.start != _UNSET
+
+
+_UNSET = _END
+"""No code."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The memory of a graph.
+
+    Args:
+        model: The graph.
+    """
+
+    model: IntegerModel
+    names: Names = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", Names(_RESERVED))
+
+    @property
+    def input_type(self) -> str:
+        """Type of an input's code in C."""
+        return f"{narrowest_type(self.model.network.input_format).__name__}_t"
+
+    def root(self, name: str) -> str:
+        """The array whose codes an array has: a change of shape, or of the grid, is none of codes."""
+        while name in self._aliases:
+            name = self._aliases[name]
+        return name
+
+    def array(self, name: str) -> Array:
+        """What is known of an array."""
+        return self.model.network.array(name)
+
+    def place(self, name: str) -> Place:
+        """Where an array lies."""
+        return self._places[self.root(name)]
+
+    def elements(self, name: str) -> int:
+        """Number of codes of an array."""
+        return self.array(name).elements
+
+    @cached_property
+    def order(self) -> tuple[Operation, ...]:
+        """The operations that a step computes, in turn. A convolution that neurons alone take is left to them."""
+        fused = {convolution.name for convolution in self.convolutions.values()}
+        return tuple(
+            operation
+            for operation in self.model.network.operations
+            if operation.name in self._needed and operation.name not in fused and operation.name not in self._aliases
+        )
+
+    @cached_property
+    def convolutions(self) -> dict[str, Convolution]:
+        """Convolutions that neurons alone take, by the name of the neurons: computed filter by filter, with them."""
+        found = {}
+        for operation in self._operations.values():
+            readers = self._readers.get(operation.name, [])
+            if isinstance(operation, Convolution) and len(readers) == 1 and operation.name != self._scores:
+                (reader,) = readers
+                if isinstance(reader, IntegrateAndFire):
+                    found[reader.name] = operation
+        return found
+
+    @property
+    def delays(self) -> list[Delay]:
+        """Arrays that are kept until the next step, in the order in which they may be overwritten."""
+        left = {operation.name: operation for operation in self.order if isinstance(operation, Delay)}
+        ordered: list[Delay] = []
+        while left:
+            # One that another takes must be taken first. Those that take each other in turn are 0 for ever.
+            taken = {self.root(delay.sources[0]) for delay in left.values()}
+            free = [name for name in left if name not in taken] or list(left)[:1]
+            ordered += [left.pop(name) for name in free]
+        return ordered
+
+    @cached_property
+    def held(self) -> dict[str, Held]:
+        """Packed arrays, by the name of the array."""
+        found: dict[str, Held] = {}
+        if self._input_is_packed:
+            bits = self.model.coding.state_bits
+            found[INPUT] = self._hold(INPUT, Place("", "uint32_t", 1), _UNSET, "input, a bit each", bits)
+        for operation in self.order:
+            if isinstance(operation, IntegrateAndFire):
+                fmt, name = operation.membrane.format, operation.membrane_name
+                place = Place("", "uint32_t", fmt.bits, fmt.min_code)
+                bits = fmt.bits * self.elements(name)
+                found[name] = self._hold(name, place, operation.start, f"membranes, {fmt}", bits)
+                if operation.threshold is not None or operation.name in self._readers:
+                    start = 0 if operation.threshold is None else _UNSET
+                    place = Place("", "uint32_t", 1)
+                    found[operation.name] = self._hold(operation.name, place, start, "spikes of a step", 0)
+            elif isinstance(operation, Delay):
+                fmt = operation.format
+                place = Place("", "uint32_t", fmt.bits, fmt.min_code)
+                bits = fmt.bits * self.elements(operation.name)
+                found[operation.name] = self._hold(operation.name, place, 0, f"kept from the step before, {fmt}", bits)
+            elif isinstance(operation, Requantization):
+                fmt = operation.to.format
+                place = Place("", "uint32_t", fmt.bits, fmt.min_code)
+                bits = fmt.bits * self.elements(operation.name)
+                found[operation.name] = self._hold(operation.name, place, _UNSET, f"what a layer takes, {fmt}", bits)
+        return found
+
+    @cached_property
+    def buffers(self) -> list[Buffer]:
+        """Arrays that live for a part of a step."""
+        return share(self._lifetimes)
+
+    def filter_sums(self, convolution: Convolution) -> str:
+        """Where the sums of one filter lie, of a convolution that neurons alone take."""
+        return self._buffered[convolution.name].pointer
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _scores(self) -> str:
+        return self.root(self.model.readout.source)
+
+    @cached_property
+    def _operations(self) -> dict[str, Operation]:
+        return {name: operation for name, operation in self._all.items() if name in self._needed}
+
+    @cached_property
+    def _all(self) -> dict[str, Operation]:
+        return {operation.name: operation for operation in self.model.network.operations}
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        return {
+            operation.name: operation.sources[0]
+            for operation in self.model.network.operations
+            if isinstance(operation, Reshape | PowerOfTwo)
+        }
+
+    @cached_property
+    def _needed(self) -> set[str]:
+        """Operations that neurons or the readout depend on: nobody sees the others."""
+        makers = dict(self._all)
+        makers |= {
+            operation.membrane_name: operation
+            for operation in self._all.values()
+            if isinstance(operation, IntegrateAndFire)
+        }
+        found: set[str] = set()
+        pending = [operation.name for operation in self._all.values() if isinstance(operation, IntegrateAndFire)]
+        pending.append(self.model.readout.source)
+        while pending:
+            name = pending.pop()
+            if name in makers and makers[name].name not in found:
+                found.add(makers[name].name)
+                pending += makers[name].sources
+        return found
+
+    @cached_property
+    def _readers(self) -> dict[str, list[Operation]]:
+        """The operations that read each array, or one with its codes."""
+        found: dict[str, list[Operation]] = {}
+        for operation in self._operations.values():
+            if operation.name not in self._aliases:
+                for source in {self.root(source) for source in operation.sources}:
+                    found.setdefault(source, []).append(operation)
+        return found
+
+    @cached_property
+    def _input_is_packed(self) -> bool:
+        """Whether the input is spikes, and a layer takes them: it goes from spike to spike."""
+        fmt = self.model.network.input_format
+        layers = any(isinstance(reader, Convolution | Linear) for reader in self._readers.get(INPUT, []))
+        return fmt.bits == 1 and not fmt.signed and layers
+
+    @cached_property
+    def _places(self) -> dict[str, Place]:
+        places = {INPUT: Place("input", self.input_type)}
+        places |= {name: held.place for name, held in self.held.items()}
+        return places | {name: place for name, place in self._buffered.items() if name not in self._fused}
+
+    @property
+    def _fused(self) -> set[str]:
+        return {convolution.name for convolution in self.convolutions.values()}
+
+    @cached_property
+    def _buffered(self) -> dict[str, Place]:
+        """Places in buffers, by the name of the array."""
+        where = {array.name: buffer.name for buffer in self.buffers for array in buffer.arrays}
+        found = {}
+        for name in self._unpacked:
+            member = self.names.of(name)
+            element, bits = self._element(name)
+            found[name] = Place(f"state->{where[member]}.{member}", element, bits)
+        return found
+
+    @property
+    def _unpacked(self) -> list[str]:
+        """Arrays that live for a part of a step."""
+        return [
+            name
+            for name, operation in self._operations.items()
+            if not isinstance(operation, IntegrateAndFire) and name not in self._aliases and name not in self.held
+        ]
+
+    def _element(self, name: str) -> tuple[str, int]:
+        """Type of an element, and the bits of a packed code."""
+        array, operation = self.array(name), self._all[name]
+        adds_up = isinstance(operation, Convolution | Linear) or (
+            isinstance(operation, Pool) and operation.kind is PoolKind.SUM
+        )
+        if not adds_up and 0 <= array.low and array.high <= 1:
+            return "uint32_t", 1
+        return SIGNED[array.width], 0
+
+    @property
+    def _lifetimes(self) -> list[Lifetime]:
+        found = []
+        moments = {operation.name: number for number, operation in enumerate(self.order)}
+        owners = {convolution.name: neurons for neurons, convolution in self.convolutions.items()}
+        for name in self._unpacked:
+            element, bits = self._element(name)
+            born = moments[owners.get(name, name)]
+            count = self.elements(name)
+            dies = born
+            if name in owners:
+                count //= self.array(name).shape[0]
+            else:
+                for reader in self._readers.get(name, []):
+                    moment = moments[owners.get(reader.name, reader.name)]
+                    dies = max(dies, _END if isinstance(reader, Delay) else moment)
+                if name == self._scores:
+                    dies = _END
+            count = words(count) if bits else count
+            size = count * (_WORD_BYTES if bits else self.array(name).width // 8)
+            found.append(Lifetime(self.names.of(name), element, count, size, born, dies))
+        return found
+
+    def _hold(self, name: str, place: Place, start: int, purpose: str, bits: int) -> Held:
+        member = self.names.of(name)
+        there = Place(f"state->{member}", place.element, place.bits, place.lowest)
+        return Held(member, there, self.elements(name), start, Member(member, purpose, bits))
+
+
+_RESERVED = (
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    "bool true false linux unix sample step scores"
+).split()
+"""Keywords of C, what some compilers define, and members that every state has."""
