@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from qspinn_optuna.export.buffers import Buffer, Lifetime, share
+from qspinn_optuna.export.packing import WORD
 from qspinn_optuna.export.places import SIGNED, Place, words
 from qspinn_optuna.export.program import Member
 from qspinn_optuna.integer import INPUT, Array, IntegerModel
@@ -184,9 +185,17 @@ class Layout:
         """Arrays that live for a part of a step."""
         return share(self._lifetimes)
 
-    def filter_sums(self, convolution: Convolution) -> str:
-        """Where the sums of one filter lie, of a convolution that neurons alone take."""
-        return self._buffered[convolution.name].pointer
+    def filter_sums(self, convolution: Convolution) -> Place:
+        """Where the sums of a filter lie, of a convolution that neurons alone take."""
+        return self._buffered[convolution.name]
+
+    def lanes(self, convolution: Convolution) -> int:
+        """How many filters are computed at a time: as many as words have room for sums, if neurons take them at once."""
+        if convolution.name not in self._fused:
+            return 1
+        most = max(WORD // self.array(convolution.name).width, 1)
+        same_channels = len(self.model.network.codes[convolution.weight].array) // convolution.groups
+        return max(lanes for lanes in (1, 2, 4) if lanes <= most and same_channels % lanes == 0)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -284,6 +293,8 @@ class Layout:
         )
         if not adds_up and 0 <= array.low and array.high <= 1:
             return "uint32_t", 1
+        if isinstance(operation, Convolution) and self.lanes(operation) > 1:
+            return "uint32_t", 0
         return SIGNED[array.width], 0
 
     @property
@@ -305,7 +316,7 @@ class Layout:
                 if name == self._scores:
                     dies = _END
             count = words(count) if bits else count
-            size = count * (_WORD_BYTES if bits else self.array(name).width // 8)
+            size = count * (_WORD_BYTES if element == "uint32_t" else self.array(name).width // 8)
             found.append(Lifetime(self.names.of(name), element, count, size, born, dies))
         return found
 

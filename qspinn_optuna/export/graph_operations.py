@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.export.graph_layout import Layout, Names
-from qspinn_optuna.export.packing import PackedArray, c_integer, c_unsigned, pack
+from qspinn_optuna.export.packing import WORD, PackedArray, c_integer, c_unsigned, pack
 from qspinn_optuna.export.places import SIGNED, Place, computing, in_reach, times, unit
 from qspinn_optuna.export.templates import fill
 from qspinn_optuna.fixed_point import QFormat
@@ -128,29 +128,31 @@ class Writer:
 
     @_write.register
     def _(self, operation: Convolution) -> str:
-        return self._convolve(operation, self.layout.place(operation.name), "sums += %AREA%u;", "")
+        _, rows, columns = self.layout.array(operation.name).shape
+        return self._convolve(operation, self.layout.place(operation.name), [f"sums += {rows * columns}u;"], "")
 
-    def _convolve(self, operation: Convolution, sums: Place, then: str, key: str) -> str:
-        """All filters, and what is to be done with the sums of each."""
+    def _convolve(self, operation: Convolution, sums: Place, then: Sequence[str], key: str) -> str:
+        """All filters, and what is to be done with the sums of each, or of those that share words."""
         layout, (name,) = self.layout, operation.sources
-        source = layout.place(name)
+        source, lanes = layout.place(name), layout.lanes(operation)
         filters, channels, *_ = self.graph.codes[operation.weight].shape
         _, height, width = layout.array(name).shape
         _, rows, columns = layout.array(operation.name).shape
         area = height * width
-        _, _, bias = self._sums(operation, "filter")
+        biases = [self._sums(operation, f"(filter + {lane}u)" if lane else "filter")[2] for lane in range(lanes)]
         group = "0" if operation.groups == 1 else f"filter / {filters // operation.groups}u * {channels * area}u"
         return self._own(
             "convolution.c",
             operation,
             {
-                "comment": f"A convolution, [{filters} filters, {rows}, {columns}], one filter after the other.",
+                "comment": f"A convolution, [{filters} filters, {rows}, {columns}], {_together(lanes)}.",
                 "input": _TAKES_INPUT if source.needs_input else "",
                 "sum_type": sums.element,
                 "sums": sums.pointer,
                 "key": key,
                 "filters": filters,
-                "bias": bias,
+                "lanes": lanes,
+                "bias": biases[0] if lanes == 1 else _side_by_side(biases, zero=1 << WORD // lanes - 1),
                 "area": rows * columns,
                 "kernel": self._kernel(operation, source, sums),
                 "source": source.pointer,
@@ -162,35 +164,58 @@ class Writer:
                 "taps": prod(self.graph.codes[operation.weight].shape[1:]),
                 "rows": rows,
                 "columns": columns,
-                "then": then.replace("%AREA%", str(rows * columns)),
+                "then": "\n".join(f"        {line}" for line in then),
             },
             source,
         )
 
     def _kernel(self, operation: Convolution, source: Place, sums: Place) -> str:
-        """The function that adds up what one filter makes of its channels."""
-        codes = self.graph.codes[operation.weight]
+        """The function that adds up what one filter, or several side by side, make of their channels."""
+        codes, lanes = self.graph.codes[operation.weight], self.layout.lanes(operation)
         kind, factor, _ = self._sums(operation, "filter")
-        narrow = SIGNED[8 if _fits(codes.format, 8) else 16 if _fits(codes.format, 16) else 32]
-        tap = f"({kind})kernel[ky * {codes.shape[3]}u + kx]"
+        weights = [
+            self._weight(operation.weight).load(
+                "int32_t", f"(weight + {lane * prod(codes.shape[1:])}u)" if lane else "weight", "weights"
+            )
+            for lane in range(lanes)
+        ]
+        height, width = codes.shape[2:]
         values: dict[str, object] = {
             "sum_type": sums.element,
-            "weight_type": narrow,
-            "taps": prod(codes.shape[2:]),
-            "weight": self._weight(operation.weight).load("int32_t", "weight", "weights"),
-            "kernel_height": codes.shape[2],
-            "kernel_width": codes.shape[3],
+            "weight_type": "uint32_t" if lanes > 1 else _narrowest(codes.format),
+            "taps": height * width,
+            "weight": weights[0] if lanes == 1 else _side_by_side(weights),
             "stride_y": operation.stride[0],
             "stride_x": operation.stride[1],
             "padding_y": operation.padding[0],
             "padding_x": operation.padding[1],
+            "lanes": f"Here {_together(lanes)}.",
+        }
+        cast = "" if lanes > 1 else f"({kind})"
+        if source.holds_spikes:
+            down, across = operation.dilation
+            dilated = (down, across) != (1, 1)
+            span = across * (width - 1) + 1
+            more = {
+                "span_y": down * (height - 1) + 1,
+                "span_x": span,
+                "cleared": " = {0}" if dilated else "",
+                "tap": f"k / {width}u * {down * span}u + k % {width}u * {across}u" if dilated else "k",
+                "product": _aligned(f"{cast}row[kx]", factor, lanes),
+            }
+            return self._share("convolution_of_spikes.c", "convolve_spikes", {**values, **more})
+        x = source.load("uint32_t" if lanes > 1 else kind, "i", "source")
+        if lanes > 1:
+            x = f"(uint32_t){source.load('int32_t', 'i', 'source')}"
+        more = {
+            "kernel_height": height,
+            "kernel_width": width,
             "dilation_y": operation.dilation[0],
             "dilation_x": operation.dilation[1],
+            "source_type": source.element,
+            "type": "uint32_t" if lanes > 1 else kind,
+            "product": _aligned(f"{x} * {cast}*tap", factor, lanes),
         }
-        if source.holds_spikes:
-            return self._share("convolution_of_spikes.c", "convolve_spikes", {**values, "product": times(tap, factor)})
-        x = source.load(kind, "i", "source")
-        more = {"source_type": source.element, "type": kind, "product": times(f"{x} * {tap}", factor)}
         return self._share("convolution_of_values.c", "convolve_values", {**values, **more})
 
     def _sums(self, operation: Linear | Convolution, index: str) -> tuple[str, int, str]:
@@ -215,19 +240,27 @@ class Writer:
         (name,) = operation.sources
         source, target, before = self.layout.place(name), self.layout.place(operation.name), self.layout.array(name)
         channels, height, width = before.shape
+        _, rows, columns = self.layout.array(operation.name).shape
+        sizes = f"{channels}u, {height}u, {width}u, {target.pointer}, {rows}u, {columns}u"
+        windows = {
+            "kernel_y": operation.kernel[0],
+            "kernel_x": operation.kernel[1],
+            "stride_y": operation.stride[0],
+            "stride_x": operation.stride[1],
+            "padding_y": operation.padding[0],
+            "padding_x": operation.padding[1],
+        }
         largest = operation.kind is PoolKind.MAX
+        if largest and source.holds_spikes and target.holds_spikes:
+            function = self._share("pool_of_spikes.c", "pool_spikes", windows)
+            return f"    snn_{function}({source.pointer}, {sizes});"
         kind = computing(self.layout.array(operation.name).width, before.low)
         function = self._share(
             "pool.c",
             "pool",
             {
+                **windows,
                 "what": "largest" if largest else "sum",
-                "kernel_y": operation.kernel[0],
-                "kernel_x": operation.kernel[1],
-                "stride_y": operation.stride[0],
-                "stride_x": operation.stride[1],
-                "padding_y": operation.padding[0],
-                "padding_x": operation.padding[1],
                 "source_type": source.element,
                 "target_type": target.element,
                 "type": kind,
@@ -237,9 +270,7 @@ class Writer:
                 "store": target.store("o", "result", "target"),
             },
         )
-        _, rows, columns = self.layout.array(operation.name).shape
-        sizes = f"{channels}u, {height}u, {width}u"
-        return f"    snn_{function}({source.pointer}, {sizes}, {target.pointer}, {rows}u, {columns}u);"
+        return f"    snn_{function}({source.pointer}, {sizes});"
 
     @_write.register
     def _(self, operation: IntegrateAndFire) -> str:
@@ -255,11 +286,18 @@ class Writer:
             function = self._fire(operation, source)
             key = f", {stream}" if draws else ""
             return f"    snn_{function}({source.pointer}, 0, {count}u, {membranes}{spikes}{key});"
-        sums = Place(layout.filter_sums(convolution), SIGNED[layout.array(convolution.name).width])
-        function = self._fire(operation, sums)
+        lanes = layout.lanes(convolution)
+        element = "uint32_t" if lanes > 1 else SIGNED[layout.array(convolution.name).width]
+        function = self._fire(operation, Place("", element), lanes)
         area = count // layout.array(convolution.name).shape[0]
-        then = f"snn_{function}(sums, filter * {area}u, {area}u, {membranes}{spikes}{', key' if draws else ''});"
-        return self._convolve(convolution, sums, then, f"    uint64_t key = {stream};\n" if draws else "")
+        end = f"{area}u, {membranes}{spikes}{', key' if draws else ''});"
+        then = [
+            f"snn_{function}(sums, {f'{lane * WORD // lanes}u, ' if lanes > 1 else ''}"
+            f"{f'(filter + {lane}u)' if lane else 'filter'} * {area}u, {end}"
+            for lane in range(lanes)
+        ]
+        key = f"    uint64_t key = {stream};\n" if draws else ""
+        return self._convolve(convolution, layout.filter_sums(convolution), then, key)
 
     def _neurons(self, operation: IntegrateAndFire) -> alignment.NeuronAlignment:
         codes = self.graph.codes
@@ -270,8 +308,8 @@ class Writer:
             threshold=None if operation.threshold is None else codes[operation.threshold].format.fraction_bits,
         )
 
-    def _fire(self, operation: IntegrateAndFire, source: Place) -> str:
-        """The function of neurons."""
+    def _fire(self, operation: IntegrateAndFire, source: Place, lanes: int = 1) -> str:
+        """The function of neurons, whose source may have several sums in a word."""
         aligned, fmt = self._neurons(operation), operation.membrane.format
         to = aligned.rounding
         shape = self.layout.array(operation.name).shape
@@ -286,42 +324,43 @@ class Writer:
                 need = -(-(int(threshold.array.flat[0]) << aligned.threshold_shift) >> aligned.compare_shift)
         charged, constants = self._charged(operation, aligned, shape)
         kind = computing(width, need, *constants, *_rounding_constants(to))
-        spike = ""
-        stored, after = "u", "u"
+        fires = operation.threshold is not None
+        level, fired = "", ""
         if operation.threshold is not None and threshold is not None:
             if threshold.array.size == 1:
                 self._scalar(operation.threshold)
-                lines = kind, c_integer(need), "u >= threshold"
+                compared, level, fired = kind, c_integer(need), "u >= threshold"
             else:
-                if compared == "int64_t" or kind == "int64_t":
-                    compared = "int64_t"
-                value = times(
-                    self._element(operation.threshold, shape, compared), unit(aligned.threshold_shift)
-                )
-                lines = compared, value, f"{times(f'({compared})u', unit(aligned.compare_shift))} >= threshold"
-            spike = fill("spike.c", {"compared_type": lines[0], "threshold": lines[1], "fires": lines[2]})
-            if operation.reset is None:
-                after = f"u - (spike != 0 ? ({kind})threshold : 0)"
-            else:
-                stored = f"spike != 0 ? {c_integer(operation.reset)} : u"
-        lowest = f"({stored}) - {c_integer(fmt.min_code)}" if fmt.min_code else stored
+                compared = "int64_t" if kind == "int64_t" else compared
+                level = times(self._element(operation.threshold, shape, compared), unit(aligned.threshold_shift))
+                fired = f"{times(f'({compared})u', unit(aligned.compare_shift))} >= threshold"
         place = self.layout.place(operation.membrane_name)
-        parameters = "" if operation.threshold is None else ", uint32_t *spikes"
         return self._share(
             "neurons.c",
             "fire",
             {
                 "comment": _equations(operation),
                 "source_type": source.element,
-                "parameters": parameters + (", uint64_t key" if _draws(to) else ""),
+                "shift": lanes > 1,
+                "fires": fires,
+                "draws": _draws(to),
+                "turns": WORD % fmt.bits == 0,
                 "type": kind,
+                "value": _lane(kind, lanes) if lanes > 1 else source.load(kind, "(i - first)", "source"),
+                "compared_type": compared,
+                "threshold": level,
+                "fired": fired,
+                "mask": (1 << fmt.bits) - 1,
                 "membrane": place.load(kind, "i", "membranes"),
-                "value": source.load(kind, "(i - first)", "source"),
+                "raised": f" + {c_integer(fmt.min_code)}" if fmt.min_code else "",
+                "lowered": f" - {c_integer(fmt.min_code)}" if fmt.min_code else "",
                 "charged": charged.replace(_UNSEEN, kind),
-                "spike": spike,
-                "rounding": "".join(f"        {line}\n" for line in _rounded(after, to, kind)),
+                "subtracts": fires and operation.reset is None,
+                "rounding": "\n        ".join(_rounded("u", to, kind)),
+                "resets": fires and operation.reset is not None,
+                "reset": c_integer(operation.reset or 0),
                 "bits": fmt.bits,
-                "stored": lowest,
+                "rest": WORD - fmt.bits,
             },
         )
 
@@ -584,8 +623,36 @@ def _divided(index: str, by: int) -> str:
     return index if by == 1 else f"{index} / {by}u"
 
 
-def _fits(fmt: QFormat, bits: int) -> bool:
-    return -(1 << bits - 1) <= fmt.min_code and fmt.max_code < 1 << bits - 1
+def _narrowest(fmt: QFormat) -> str:
+    """The narrowest signed type that holds the codes of a format."""
+    bits = fmt.bits + (not fmt.signed)
+    return SIGNED[next(width for width in SIGNED if bits <= width)]
+
+
+def _together(lanes: int) -> str:
+    return "one filter at a time" if lanes == 1 else f"{lanes} filters at a time, whose sums share words"
+
+
+def _lane(kind: str, lanes: int) -> str:
+    """A sum of a word that several share; each is stored with half of its range added, so that none is negative."""
+    bits = WORD // lanes
+    return f"({kind})(source[i - first] >> shift & 0x{(1 << bits) - 1:X}u) - {c_integer(1 << bits - 1)}"
+
+
+def _side_by_side(numbers: Sequence[str], zero: int = 0) -> str:
+    """Numbers of a word, each with ``zero`` added: those that are negative borrow from the next, to give it back."""
+    bits = WORD // len(numbers)
+    parts = [
+        f"(uint32_t)({number}{f' + {c_integer(zero)}' if zero else ''})" + (f" << {bits * lane}" if lane else "")
+        for lane, number in enumerate(numbers)
+    ]
+    return " + ".join(f"({part})" for part in parts)
+
+
+def _aligned(product: str, factor: int, lanes: int) -> str:
+    if lanes == 1 or factor == 1:
+        return times(product, factor)
+    return f"{product} * {factor}u"
 
 
 def _draws(to: CodeRounding) -> bool:

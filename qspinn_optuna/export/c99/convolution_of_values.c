@@ -1,8 +1,8 @@
-/* Add up what the values of some channels, [channels, height, width], give for one filter, from a value and a weight on:
+/* Add up what the values of some channels, [channels, height, width], give, from a value and a weight on:
  *
- *     sums[oy][ox] += weight[channel][ky][kx] * x[channel][oy * @stride_y@ + ky * @dilation_y@ - @padding_y@]
- *                                                         [ox * @stride_x@ + kx * @dilation_x@ - @padding_x@]
- */
+ *     sums[oy][ox] += weight[channel][ky][kx] * x[channel][@stride_y@ * oy + @dilation_y@ * ky - @padding_y@][@stride_x@ * ox + @dilation_x@ * kx - @padding_x@]
+ *
+ * @lanes@ */
 static void snn_@name@(const @source_type@ *source, uint32_t value, uint32_t channels, uint32_t height, uint32_t width,
     const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns)
 {
@@ -19,7 +19,8 @@ static void snn_@name@(const @source_type@ *source, uint32_t value, uint32_t cha
                 for (ky = 0; ky < @kernel_height@u; ky++) {
                     /* What is beyond the border has wrapped around, to more than there are rows. */
                     uint32_t y = oy * @stride_y@u + ky * @dilation_y@u - @padding_y@u;
-                    for (kx = 0; y < height && kx < @kernel_width@u; kx++) {
+                    const @weight_type@ *tap = kernel + ky * @kernel_width@u;
+                    for (kx = 0; y < height && kx < @kernel_width@u; kx++, tap++) {
                         uint32_t x = ox * @stride_x@u + kx * @dilation_x@u - @padding_x@u;
                         if (x < width) {
                             uint32_t i = value + y * width + x;
