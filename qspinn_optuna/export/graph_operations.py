@@ -36,7 +36,6 @@ from qspinn_optuna.integer.operations import (
     Sum,
 )
 
-_TAKES_INPUT = ", const snn_input *input"
 _UNSEEN = "UNNAMED"
 _DRAW = "(uint32_t)(snn_mix(key + i * SNN_GOLDEN) >> 32)"
 
@@ -111,7 +110,7 @@ class Writer:
             operation,
             {
                 "comment": f"Sums of products, [{outputs} outputs].",
-                "input": _TAKES_INPUT if source.needs_input else "",
+                "takes_input": source.needs_input,
                 "sum_type": sums.element,
                 "sums": sums.pointer,
                 "count": layout.elements(operation.name),
@@ -129,9 +128,9 @@ class Writer:
     @_write.register
     def _(self, operation: Convolution) -> str:
         _, rows, columns = self.layout.array(operation.name).shape
-        return self._convolve(operation, self.layout.place(operation.name), [f"sums += {rows * columns}u;"], "")
+        return self._convolve(operation, self.layout.place(operation.name), f"sums += {rows * columns}u;", "")
 
-    def _convolve(self, operation: Convolution, sums: Place, then: Sequence[str], key: str) -> str:
+    def _convolve(self, operation: Convolution, sums: Place, then: str, key: str) -> str:
         """All filters, and what is to be done with the sums of each, or of those that share words."""
         layout, (name,) = self.layout, operation.sources
         source, lanes = layout.place(name), layout.lanes(operation)
@@ -139,20 +138,26 @@ class Writer:
         _, height, width = layout.array(name).shape
         _, rows, columns = layout.array(operation.name).shape
         area = height * width
-        biases = [self._sums(operation, f"(filter + {lane}u)" if lane else "filter")[2] for lane in range(lanes)]
+        # Bits of a sum.
+        bits = WORD // lanes
+        bias = self._sums(operation, "filter" if lanes == 1 else f"(filter + shift / {bits}u)")[2]
         group = "0" if operation.groups == 1 else f"filter / {filters // operation.groups}u * {channels * area}u"
         return self._own(
             "convolution.c",
             operation,
             {
-                "comment": f"A convolution, [{filters} filters, {rows}, {columns}], {_together(lanes)}.",
-                "input": _TAKES_INPUT if source.needs_input else "",
+                "comment": f"A convolution, [{filters} filters, {rows}, {columns}], {lanes} at a time.",
+                "takes_input": source.needs_input,
                 "sum_type": sums.element,
                 "sums": sums.pointer,
+                "draws": bool(key),
                 "key": key,
                 "filters": filters,
                 "lanes": lanes,
-                "bias": biases[0] if lanes == 1 else _side_by_side(biases, zero=1 << WORD // lanes - 1),
+                "shared": lanes > 1,
+                "bits": bits,
+                "zero": c_integer(1 << bits - 1),
+                "bias": bias,
                 "area": rows * columns,
                 "kernel": self._kernel(operation, source, sums),
                 "source": source.pointer,
@@ -164,7 +169,7 @@ class Writer:
                 "taps": prod(self.graph.codes[operation.weight].shape[1:]),
                 "rows": rows,
                 "columns": columns,
-                "then": "\n".join(f"        {line}" for line in then),
+                "then": then,
             },
             source,
         )
@@ -173,23 +178,17 @@ class Writer:
         """The function that adds up what one filter, or several side by side, make of their channels."""
         codes, lanes = self.graph.codes[operation.weight], self.layout.lanes(operation)
         kind, factor, _ = self._sums(operation, "filter")
-        weights = [
-            self._weight(operation.weight).load(
-                "int32_t", f"(weight + {lane * prod(codes.shape[1:])}u)" if lane else "weight", "weights"
-            )
-            for lane in range(lanes)
-        ]
         height, width = codes.shape[2:]
         values: dict[str, object] = {
             "sum_type": sums.element,
             "weight_type": "uint32_t" if lanes > 1 else _narrowest(codes.format),
             "taps": height * width,
-            "weight": weights[0] if lanes == 1 else _side_by_side(weights),
+            "shared": lanes > 1,
+            "weight": self._weight(operation.weight).load("int32_t", "at" if lanes > 1 else "weight", "weights"),
             "stride_y": operation.stride[0],
             "stride_x": operation.stride[1],
             "padding_y": operation.padding[0],
             "padding_x": operation.padding[1],
-            "lanes": f"Here {_together(lanes)}.",
         }
         cast = "" if lanes > 1 else f"({kind})"
         if source.holds_spikes:
@@ -252,7 +251,8 @@ class Writer:
         }
         largest = operation.kind is PoolKind.MAX
         if largest and source.holds_spikes and target.holds_spikes:
-            function = self._share("pool_of_spikes.c", "pool_spikes", windows)
+            overlap = operation.kernel[0] > operation.stride[0] or operation.kernel[1] > operation.stride[1]
+            function = self._share("pool_of_spikes.c", "pool_spikes", {**windows, "overlap": overlap})
             return f"    snn_{function}({source.pointer}, {sizes});"
         kind = computing(self.layout.array(operation.name).width, before.low)
         function = self._share(
@@ -277,27 +277,22 @@ class Writer:
         layout = self.layout
         membranes = layout.place(operation.membrane_name).pointer
         spikes = "" if operation.threshold is None else f", {layout.place(operation.name).pointer}"
-        draws = _draws(self._neurons(operation).rounding)
         stream = f"snn_stream({c_unsigned(operation.key)}, state->sample, state->step)"
+        draws = _draws(self._neurons(operation).rounding)
         convolution = layout.convolutions.get(operation.name)
         count = layout.elements(operation.name)
         if convolution is None:
             source = layout.place(operation.sources[0])
-            function = self._fire(operation, source)
+            function, numbers = self._fire(operation, source)
             key = f", {stream}" if draws else ""
-            return f"    snn_{function}({source.pointer}, 0, {count}u, {membranes}{spikes}{key});"
-        lanes = layout.lanes(convolution)
-        element = "uint32_t" if lanes > 1 else SIGNED[layout.array(convolution.name).width]
-        function = self._fire(operation, Place("", element), lanes)
+            return f"    snn_{function}({source.pointer}, 0, {count}u, {membranes}{spikes}{key}{numbers});"
+        lanes, sums = layout.lanes(convolution), layout.filter_sums(convolution)
+        function, numbers = self._fire(operation, sums, lanes)
         area = count // layout.array(convolution.name).shape[0]
-        end = f"{area}u, {membranes}{spikes}{', key' if draws else ''});"
-        then = [
-            f"snn_{function}(sums, {f'{lane * WORD // lanes}u, ' if lanes > 1 else ''}"
-            f"{f'(filter + {lane}u)' if lane else 'filter'} * {area}u, {end}"
-            for lane in range(lanes)
-        ]
-        key = f"    uint64_t key = {stream};\n" if draws else ""
-        return self._convolve(convolution, layout.filter_sums(convolution), then, key)
+        first = f"shift, {WORD // lanes}u, k * {area}u" if lanes > 1 else f"filter * {area}u"
+        key = ", key" if draws else ""
+        then = f"snn_{function}(sums, {first}, {area}u, {membranes}{spikes}{key}{numbers});"
+        return self._convolve(convolution, sums, then, stream if draws else "")
 
     def _neurons(self, operation: IntegrateAndFire) -> alignment.NeuronAlignment:
         codes = self.graph.codes
@@ -308,8 +303,8 @@ class Writer:
             threshold=None if operation.threshold is None else codes[operation.threshold].format.fraction_bits,
         )
 
-    def _fire(self, operation: IntegrateAndFire, source: Place, lanes: int = 1) -> str:
-        """The function of neurons, whose source may have several sums in a word."""
+    def _fire(self, operation: IntegrateAndFire, source: Place, lanes: int = 1) -> tuple[str, str]:
+        """The function of neurons, whose source may have several sums in a word; and numbers that it takes."""
         aligned, fmt = self._neurons(operation), operation.membrane.format
         to = aligned.rounding
         shape = self.layout.array(operation.name).shape
@@ -322,31 +317,42 @@ class Writer:
             if threshold.array.size == 1:
                 # u << a >= t if and only if u is at least t >> a, rounded up.
                 need = -(-(int(threshold.array.flat[0]) << aligned.threshold_shift) >> aligned.compare_shift)
-        charged, constants = self._charged(operation, aligned, shape)
-        kind = computing(width, need, *constants, *_rounding_constants(to))
+        charged, numbers = self._charged(operation, aligned, shape)
+        kind = computing(width, need, aligned.one, *numbers.values(), *_rounding_constants(to))
         fires = operation.threshold is not None
+        rounding = _rounded("u", to, kind)
+        if to.drop and not _draws(to):
+            numbers["drop"] = to.drop
+            rounding[0] = "u = (u + half) >> drop;" if to.rounding == NEAREST else "u >>= drop;"
         level, fired = "", ""
         if operation.threshold is not None and threshold is not None:
             if threshold.array.size == 1:
                 self._scalar(operation.threshold)
-                compared, level, fired = kind, c_integer(need), "u >= threshold"
+                numbers["threshold"] = need
+                fired = "u >= threshold"
             else:
                 compared = "int64_t" if kind == "int64_t" else compared
                 level = times(self._element(operation.threshold, shape, compared), unit(aligned.threshold_shift))
                 fired = f"{times(f'({compared})u', unit(aligned.compare_shift))} >= threshold"
         place = self.layout.place(operation.membrane_name)
-        return self._share(
+        types = {"drop": "uint32_t"}
+        name = self._share(
             "neurons.c",
             "fire",
             {
                 "comment": _equations(operation),
                 "source_type": source.element,
-                "shift": lanes > 1,
+                "shared": lanes > 1,
+                "parameters": "".join(f", {types.get(name, kind)} {name}" for name in numbers),
+                "rounds": "drop" in numbers and to.rounding == NEAREST,
                 "fires": fires,
+                "levels": bool(level),
                 "draws": _draws(to),
                 "turns": WORD % fmt.bits == 0,
                 "type": kind,
-                "value": _lane(kind, lanes) if lanes > 1 else source.load(kind, "(i - first)", "source"),
+                "value": f"({kind})(source[i - first] >> shift & mask) - zero"
+                if lanes > 1
+                else source.load(kind, "(i - first)", "source"),
                 "compared_type": compared,
                 "threshold": level,
                 "fired": fired,
@@ -356,37 +362,36 @@ class Writer:
                 "lowered": f" - {c_integer(fmt.min_code)}" if fmt.min_code else "",
                 "charged": charged.replace(_UNSEEN, kind),
                 "subtracts": fires and operation.reset is None,
-                "rounding": "\n        ".join(_rounded("u", to, kind)),
+                "rounding": "\n        ".join(rounding),
                 "resets": fires and operation.reset is not None,
                 "reset": c_integer(operation.reset or 0),
                 "bits": fmt.bits,
                 "rest": WORD - fmt.bits,
             },
         )
+        return name, "".join(f", {c_integer(number)}" for number in numbers.values())
 
     def _charged(
         self, operation: IntegrateAndFire, aligned: alignment.NeuronAlignment, shape: tuple[int, ...]
-    ) -> tuple[str, list[int]]:
-        """A charged membrane of v and x in C, its type left open; and its constants."""
+    ) -> tuple[str, dict[str, int]]:
+        """A charged membrane of v and x in C, its type left open; and the numbers in it, by name."""
         one, reset = aligned.one, operation.reset or 0
         decay = None if operation.decay is None else self.graph.codes[operation.decay]
-        down, across = unit(aligned.decay_shift), unit(aligned.input_shift)
-        if decay is None or decay.array.size == 1:
+        if operation.decay is None or decay is None or decay.array.size == 1:
             kept = one if operation.decay is None else self._scalar(operation.decay)
             driven = one - kept if operation.decays_input else 1
-            factors = [
-                in_reach(kept << aligned.decay_shift),
-                in_reach(driven << aligned.input_shift),
-                (one - kept) * reset << aligned.decay_shift,
-            ]
-            leak = f" + {c_integer(factors[2])}" if factors[2] else ""
-            return f"{times('v', factors[0])} + {times('x', factors[1])}{leak}", factors
-        assert operation.decay is not None
-        kept_text = self._element(operation.decay, shape, _UNSEEN)
-        lost = f"({c_integer(one)} - {kept_text})"
-        decayed = f"{kept_text} * v" + (f" + {lost} * {c_integer(reset)}" if reset else "")
-        driven_text = f"{lost} * x" if operation.decays_input else "x"
-        return f"{times(f'({decayed})', down)} + {times(driven_text, across)}", [down, across, one]
+            numbers = {
+                "kept": in_reach(kept << aligned.decay_shift),
+                "gain": in_reach(driven << aligned.input_shift),
+            }
+            if reset and one != kept:
+                numbers["leak"] = (one - kept) * reset << aligned.decay_shift
+            return "kept * v + gain * x" + (" + leak" if "leak" in numbers else ""), numbers
+        numbers = {"kept": unit(aligned.decay_shift), "gain": unit(aligned.input_shift)}
+        own = self._element(operation.decay, shape, _UNSEEN)
+        lost = f"({c_integer(one)} - {own})"
+        decayed = f"{own} * v" + (f" + {lost} * {c_integer(reset)}" if reset else "")
+        return f"kept * ({decayed}) + gain * ({f'{lost} * x' if operation.decays_input else 'x'})", numbers
 
     # -----------------------------------------------------------------------------------------------------------------
     # One value at a time
@@ -454,7 +459,7 @@ class Writer:
         body += _rounded(times("u", unit(aligned.shift)), to, kind)
         key = ""
         if _draws(to):
-            key = f"    uint64_t key = snn_stream({c_unsigned(operation.key)}, state->sample, state->step);\n"
+            key = f"snn_stream({c_unsigned(operation.key)}, state->sample, state->step)"
         comment = f"In the format of the layer that takes it, {operation.to.format}."
         return self._elementwise(operation, comment, kind, "u", body, key)
 
@@ -494,7 +499,8 @@ class Writer:
                     operation,
                     {
                         "comment": "Arrays one behind the other.",
-                        "input": _TAKES_INPUT if self.layout.place(name).needs_input else "",
+                        "takes_input": self.layout.place(name).needs_input,
+                        "draws": False,
                         "key": "",
                         "count": source.elements,
                         "body": "\n        ".join(body),
@@ -519,7 +525,8 @@ class Writer:
             operation,
             {
                 "comment": comment,
-                "input": _TAKES_INPUT if inputs.needs_input else "",
+                "takes_input": inputs.needs_input,
+                "draws": bool(key),
                 "key": key,
                 "count": self.layout.elements(operation.name),
                 "body": "\n        ".join(lines),
@@ -627,26 +634,6 @@ def _narrowest(fmt: QFormat) -> str:
     """The narrowest signed type that holds the codes of a format."""
     bits = fmt.bits + (not fmt.signed)
     return SIGNED[next(width for width in SIGNED if bits <= width)]
-
-
-def _together(lanes: int) -> str:
-    return "one filter at a time" if lanes == 1 else f"{lanes} filters at a time, whose sums share words"
-
-
-def _lane(kind: str, lanes: int) -> str:
-    """A sum of a word that several share; each is stored with half of its range added, so that none is negative."""
-    bits = WORD // lanes
-    return f"({kind})(source[i - first] >> shift & 0x{(1 << bits) - 1:X}u) - {c_integer(1 << bits - 1)}"
-
-
-def _side_by_side(numbers: Sequence[str], zero: int = 0) -> str:
-    """Numbers of a word, each with ``zero`` added: those that are negative borrow from the next, to give it back."""
-    bits = WORD // len(numbers)
-    parts = [
-        f"(uint32_t)({number}{f' + {c_integer(zero)}' if zero else ''})" + (f" << {bits * lane}" if lane else "")
-        for lane, number in enumerate(numbers)
-    ]
-    return " + ".join(f"({part})" for part in parts)
 
 
 def _aligned(product: str, factor: int, lanes: int) -> str:

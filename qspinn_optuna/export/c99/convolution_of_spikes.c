@@ -2,16 +2,32 @@
  *
  *     sums[oy][ox] += weight[channel][ky][kx]   where @stride_y@ * oy + ky == y + @padding_y@,
  *                                               and @stride_x@ * ox + kx == x + @padding_x@
+@if shared@
  *
- * @lanes@ */
+ * Several filters are computed at a time: their sums share words, `bits` bits each.
+@end@
+ */
 static void snn_@name@(const uint32_t *spikes, uint32_t spike, uint32_t channels, uint32_t height, uint32_t width,
-    const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns)
+    const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns@if shared@, uint32_t bits@end@)
 {
     @weight_type@ kernel[@span_y@ * @span_x@]@cleared@;
+@if shared@
+    uint32_t filter = channels * @taps@u;
+@end@
     for (; channels != 0; channels--) {
         uint32_t k, y, first, size;
         for (k = 0; k < @taps@u; k++, weight++) {
+@if !shared@
             kernel[@tap@] = (@weight_type@)(@weight@);
+@end@
+@if shared@
+            uint32_t shift, at = weight, tap = 0;
+            /* A weight that is negative borrows from the next, to give it back when sums are taken apart. */
+            for (shift = 0; shift < 32u; shift += bits, at += filter) {
+                tap += (uint32_t)(@weight@) << shift;
+            }
+            kernel[@tap@] = tap;
+@end@
         }
         for (y = 0; y < height; y++) {
             /* The first ky whose row there is, and below the next @stride_y@. */

@@ -1,5 +1,5 @@
 /* @comment@ */
-static void snn_@name@(snn_state *state@input@)
+static void snn_@name@(snn_state *state@if takes_input@, const snn_input *input@end@)
 {
     @sum_type@ *sums = @sums@;
     uint32_t i;

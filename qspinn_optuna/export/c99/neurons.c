@@ -1,8 +1,16 @@
 /* @comment@
  * Membranes have @bits@ bits each, less the smallest code; `first` is the number of the first neuron. */
-static void snn_@name@(const @source_type@ *source, @if shift@ uint32_t shift,@end@ uint32_t first, uint32_t count,
-    uint32_t *membranes@if fires@, uint32_t *spikes@end@@if draws@, uint64_t key@end@)
+static void snn_@name@(const @source_type@ *source, @if shared@uint32_t shift, uint32_t shared, @end@uint32_t first, uint32_t count,
+    uint32_t *membranes@if fires@, uint32_t *spikes@end@@if draws@, uint64_t key@end@@parameters@)
 {
+@if shared@
+    /* Sums share words, and have half of their range added. */
+    uint32_t mask = UINT32_MAX >> (32u - shared);
+    @type@ zero = (@type@)(mask / 2u + 1u);
+@end@
+@if rounds@
+    @type@ half = (@type@)1 << drop >> 1;
+@end@
     uint32_t i = first;
 @if turns@
     /* A word of membranes turns while they are taken from its lower end and put in at its upper. */
@@ -17,8 +25,10 @@ static void snn_@name@(const @source_type@ *source, @if shift@ uint32_t shift,@e
     for (; count != 0; count--, i++) {
         @type@ v, x = @value@, u;
 @if fires@
-        @compared_type@ threshold = @threshold@;
         uint32_t spike;
+@end@
+@if levels@
+        @compared_type@ threshold = @threshold@;
 @end@
 @if turns@
         if (turned == 32u) {

@@ -10,17 +10,25 @@ static void snn_@name@(const uint32_t *source, uint32_t channels, uint32_t heigh
                 uint32_t word;
                 size = width - first < 32u ? width - first : 32u;
                 for (word = snn_read(source, spike, size); word != 0; word &= word - 1u) {
-                    /* The windows that the spike lies in begin at most @kernel_y@ - 1 above it. */
                     uint32_t down = y + @padding_y@u, across = first + snn_lowest_bit(word) + @padding_x@u;
-                    uint32_t oy = down / @stride_y@u + 1u, ox;
-                    for (; oy > 0 && (oy - 1u) * @stride_y@u + @kernel_y@u > down; oy--) {
-                        for (ox = across / @stride_x@u + 1u; ox > 0 && (ox - 1u) * @stride_x@u + @kernel_x@u > across; ox--) {
-                            uint32_t o = window + (oy - 1u) * columns + ox - 1u;
-                            if (oy <= rows && ox <= columns) {
+@if !overlap@
+                    uint32_t oy = down / @stride_y@u, ox = across / @stride_x@u, o = window + oy * columns + ox;
+                    if (oy < rows && ox < columns && down % @stride_y@u < @kernel_y@u && across % @stride_x@u < @kernel_x@u) {
+                        target[o / 32u] |= UINT32_C(1) << o % 32u;
+                    }
+@end@
+@if overlap@
+                    uint32_t top = down / @stride_y@u + 1u, left = across / @stride_x@u + 1u, oy, ox;
+                    /* Windows that begin too early do not reach the spike. */
+                    for (oy = top; oy-- > 0 && oy * @stride_y@u + @kernel_y@u > down;) {
+                        for (ox = left; ox-- > 0 && ox * @stride_x@u + @kernel_x@u > across;) {
+                            uint32_t o = window + oy * columns + ox;
+                            if (oy < rows && ox < columns) {
                                 target[o / 32u] |= UINT32_C(1) << o % 32u;
                             }
                         }
                     }
+@end@
                 }
             }
         }
