@@ -15,7 +15,7 @@ _OPTION = re.compile(r"@if (!?)(\w+)@\n?(.*?)@end@\n?", re.DOTALL)
 _NAMED = re.compile(r"@(?!end@)(\w+)@|@if !?(\w+)@")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
     "_Bool _Complex _Imaginary".split()
@@ -54,6 +54,6 @@ def check_prefix(prefix: object) -> str:
         raise TypeError(f"prefix must be a str, got {prefix!r}.")
     if _IDENTIFIER.fullmatch(prefix) is None:
         raise ValueError(f'prefix must be an identifier of C such as "snn", got {prefix!r}.')
-    if prefix in _KEYWORDS:
+    if prefix in KEYWORDS:
         raise ValueError(f'prefix must be no keyword of C, got "{prefix}": take "my_{prefix}".')
     return prefix

@@ -8,9 +8,6 @@ static void snn_@name@(const @source_type@ *source, @if shared@uint32_t shift, u
     uint32_t mask = UINT32_MAX >> (32u - shared);
     @type@ zero = (@type@)(mask / 2u + 1u);
 @end@
-@if rounds@
-    @type@ half = (@type@)1 << drop >> 1;
-@end@
     uint32_t i = first;
 @if turns@
     /* A word of membranes turns while they are taken from its lower end and put in at its upper. */

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.graph_layout import Layout
-from qspinn_optuna.export.graph_operations import Writer
+from qspinn_optuna.export.graph import convolution, elementwise, linear, neurons, pool
+from qspinn_optuna.export.graph.layout import Layout
+from qspinn_optuna.export.graph.places import SIGNED, words
+from qspinn_optuna.export.graph.writer import Writer
 from qspinn_optuna.export.packing import WORD
-from qspinn_optuna.export.places import SIGNED, words
 from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill
 from qspinn_optuna.integer import INPUT, IntegerModel, Reduction, graph_runtime
 from qspinn_optuna.integer.codes import narrowest_type
-from qspinn_optuna.integer.operations import IntegrateAndFire
+from qspinn_optuna.integer.operations import (
+    Affine,
+    Concatenation,
+    Convolution,
+    Delay,
+    IntegrateAndFire,
+    Linear,
+    Offset,
+    Permutation,
+    Pool,
+    Requantization,
+    Scale,
+    Sum,
+)
+
+_CALLS: dict[type, Callable[[Writer, Any], str]] = {
+    Affine: elementwise.affine,
+    Concatenation: elementwise.concatenation,
+    Convolution: convolution.convolution,
+    IntegrateAndFire: neurons.neurons,
+    Linear: linear.linear,
+    Offset: elementwise.offset,
+    Permutation: elementwise.permutation,
+    Pool: pool.pool,
+    Requantization: elementwise.requantization,
+    Scale: elementwise.scale,
+    Sum: elementwise.sum_of,
+}
+"""What a step runs for an operation, by its kind: statements of C. What has the codes of another array needs none."""
 
 _MOST_CLASSES = 256
 _LOWER_HALF = 2**32 - 1
@@ -60,8 +90,10 @@ def program_of(model: IntegerModel) -> Program:
 
 def _source(layout: Layout, writer: Writer) -> str:
     """model.c without what all kinds of networks share."""
-    step = [writer.calls(operation) for operation in layout.order]
-    delays = [writer.copy_delayed(delay) for delay in layout.delays]
+    step = [
+        _CALLS[type(operation)](writer, operation) for operation in layout.order if not isinstance(operation, Delay)
+    ]
+    delays = [elementwise.delay(writer, delay) for delay in layout.delays]
     readout = layout.model.readout
     place, kind = layout.place(readout.source), SIGNED[_scores_width(layout)]
     score = place.load(kind, "k")

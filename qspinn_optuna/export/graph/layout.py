@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from qspinn_optuna.export.buffers import Buffer, Lifetime, share
+from qspinn_optuna.export.graph.buffers import Buffer, Lifetime, share
+from qspinn_optuna.export.graph.places import SIGNED, Place, words
 from qspinn_optuna.export.packing import WORD
-from qspinn_optuna.export.places import SIGNED, Place, words
 from qspinn_optuna.export.program import Member
+from qspinn_optuna.export.templates import KEYWORDS
 from qspinn_optuna.integer import INPUT, Array, IntegerModel
 from qspinn_optuna.integer.codes import narrowest_type
 from qspinn_optuna.integer.operations import (
@@ -190,7 +191,7 @@ class Layout:
         return self._buffered[convolution.name]
 
     def lanes(self, convolution: Convolution) -> int:
-        """How many filters are computed at a time: as many as words have room for sums, if neurons take them at once."""
+        """How many filters are computed at a time: as many sums as a word has room for, if neurons take them."""
         if convolution.name not in self._fused:
             return 1
         most = max(WORD // self.array(convolution.name).width, 1)
@@ -291,7 +292,7 @@ class Layout:
         adds_up = isinstance(operation, Convolution | Linear) or (
             isinstance(operation, Pool) and operation.kind is PoolKind.SUM
         )
-        if not adds_up and 0 <= array.low and array.high <= 1:
+        if not adds_up and array.low >= 0 and array.high <= 1:
             return "uint32_t", 1
         if isinstance(operation, Convolution) and self.lanes(operation) > 1:
             return "uint32_t", 0
@@ -326,9 +327,5 @@ class Layout:
         return Held(member, there, self.elements(name), start, Member(member, purpose, bits))
 
 
-_RESERVED = (
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "bool true false linux unix sample step scores"
-).split()
+_RESERVED = (*KEYWORDS, "bool", "true", "false", "linux", "unix", "sample", "step", "scores")
 """Keywords of C, what some compilers define, and members that every state has."""
