@@ -165,7 +165,7 @@ class Layout:
                 place = Place("", "uint32_t", fmt.bits, fmt.min_code)
                 bits = fmt.bits * self.elements(name)
                 found[name] = self._hold(name, place, operation.start, f"membranes, {fmt}", bits)
-                if operation.threshold is not None or operation.name in self._readers:
+                if operation.threshold is not None or operation.name in {*self._readers, self._scores}:
                     start = 0 if operation.threshold is None else _UNSET
                     place = Place("", "uint32_t", 1)
                     found[operation.name] = self._hold(operation.name, place, start, "spikes of a step", 0)
