@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.export.graph import convolution, elementwise, linear, neurons, pool
 from qspinn_optuna.export.graph.layout import Layout
-from qspinn_optuna.export.graph.places import SIGNED, words
+from qspinn_optuna.export.graph.places import SIGNED, computing, words
 from qspinn_optuna.export.graph.writer import Writer
 from qspinn_optuna.export.packing import WORD
 from qspinn_optuna.export.program import Member, Program, Trace
@@ -96,9 +96,9 @@ def _source(layout: Layout, writer: Writer) -> str:
     delays = [elementwise.delay(writer, delay) for delay in layout.delays]
     readout = layout.model.readout
     place, kind = layout.place(readout.source), SIGNED[_scores_width(layout)]
-    score = place.load(kind, "k")
-    if readout.reduction is Reduction.SUM:
-        score = f"({kind})(state->scores[k] + {score})"
+    # A packed code is not as narrow as what it stands for.
+    score = place.load(computing(_scores_width(layout)), "k")
+    score = f"({kind})({f'state->scores[k] + {score}' if readout.reduction is Reduction.SUM else score})"
     if INPUT in layout.held:
         step.insert(0, _pack_input(layout))
     statements = [line for line in step if line]

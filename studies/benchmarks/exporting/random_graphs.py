@@ -111,7 +111,7 @@ class _GraphBuilder:
             x = self.add(Permutation(self.name(), (x,), tuple(self.generator.permutation(3).tolist())))
         return self.pool(x) if self.chance(0.5) else x
 
-    def between(self, x: str) -> str:
+    def between(self, x: str) -> str:  # noqa: PLR0911
         """Mostly nothing."""
         shape = self.array(x).shape
         match self.number(0, 11):
