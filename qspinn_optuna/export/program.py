@@ -49,6 +49,7 @@ class Program:
         input_type: Type of the values in C.
         input_dtype: The same in numpy.
         input_range: Smallest and largest value that the network takes.
+        input_bits: Bits of the input that the footprint counts, and that are not in the state.
         steps: Steps of a sample.
         classes: Classes.
         declarations: For model.h: the struct ``snn_state``, and constants.
@@ -67,6 +68,7 @@ class Program:
     input_type: str
     input_dtype: type[np.integer]
     input_range: tuple[int, int]
+    input_bits: int
     steps: int
     classes: int
     declarations: str

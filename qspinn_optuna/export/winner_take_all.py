@@ -47,6 +47,7 @@ def program_of(model: IntegerModel) -> Program:
         input_type="uint8_t",
         input_dtype=np.uint8,
         input_range=(0, 255),
+        input_bits=0,
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),

@@ -183,8 +183,10 @@ def test_a_program_that_does_not_compile_says_why(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_no_report")
 def test_samples_must_fit(tmp_path: Path) -> None:
     export = export_c(example_model(), tmp_path)
-    with pytest.raises(TypeError, match="samples must be an array of uint8, got int64"):
-        export.verify(np.zeros((2, PIXELS), np.int64))
+    with pytest.raises(TypeError, match="samples must be an array of integers, got float32"):
+        export.verify(np.zeros((2, PIXELS), np.float32))
+    with pytest.raises(ValueError, match="samples must be 0 to 255, got 0 to 256"):
+        export.verify(np.arange(PIXELS)[None] * 32)
     for shape in ((2, PIXELS + 1), (0, PIXELS), (PIXELS,)):
         with pytest.raises(ValueError, match=f"samples must be .samples, {PIXELS} values."):
             export.verify(np.zeros(shape, np.uint8))

@@ -4,8 +4,9 @@ static void snn_write(uint32_t *words, uint32_t position, uint32_t width, uint32
     uint32_t *word = words + position / 32u;
     uint32_t shift = position % 32u;
     uint32_t mask = UINT32_MAX >> (32u - width);
-    word[0] = (word[0] & ~(mask << shift)) | value << shift;
+    *word = (*word & ~(mask << shift)) | value << shift;
     if (shift + width > 32u) {
-        word[1] = (word[1] & ~(mask >> (32u - shift))) | value >> (32u - shift);
+        word = words + (position + width - 1u) / 32u;
+        *word = (*word & ~(mask >> (32u - shift))) | value >> (32u - shift);
     }
 }

@@ -323,8 +323,9 @@ class Layout:
 
     def _hold(self, name: str, place: Place, start: int, purpose: str, bits: int) -> Held:
         member = self.names.of(name)
-        there = Place(f"state->{member}", place.element, place.bits, place.lowest)
-        return Held(member, there, self.elements(name), start, Member(member, purpose, bits))
+        count = self.elements(name)
+        there = Place(f"state->{member}", place.element, place.bits, place.lowest, count)
+        return Held(member, there, count, start, Member(member, purpose, bits))
 
 
 _RESERVED = (*KEYWORDS, "bool", "true", "false", "linux", "unix", "sample", "step", "scores")

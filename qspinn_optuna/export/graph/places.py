@@ -25,12 +25,14 @@ class Place:
         element: Type of an element in C: a word of codes where they are packed.
         bits: Of a packed code; 0 if each has an element.
         lowest: Code that a packed 0 stands for.
+        count: Codes; 0 if there may be any number.
     """
 
     pointer: str
     element: str
     bits: int = 0
     lowest: int = 0
+    count: int = 0
 
     @property
     def holds_spikes(self) -> bool:
@@ -53,9 +55,13 @@ class Place:
         base = pointer or self.pointer
         if not self.bits:
             return f"({kind}){base}[{index}]"
-        if self.holds_spikes:
-            return f"({kind})({base}[{index} / 32u] >> {index} % 32u & 1u)"
-        code = f"({kind})snn_read({base}, {index} * {self.bits}u, {self.bits}u)"
+        mask, in_word = (1 << self.bits) - 1, WORD // self.bits
+        if 0 < self.count <= in_word:
+            code = f"({kind})({base}[0] >> {index} * {self.bits}u & {mask}u)"
+        elif WORD % self.bits == 0:
+            code = f"({kind})({base}[{index} / {in_word}u] >> {index} % {in_word}u * {self.bits}u & {mask}u)"
+        else:
+            code = f"({kind})snn_read({base}, {index} * {self.bits}u, {self.bits}u)"
         return f"({code} + {c_integer(self.lowest)})" if self.lowest else code
 
     def store(self, index: str, value: str, pointer: str | None = None) -> str:

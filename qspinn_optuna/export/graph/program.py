@@ -75,6 +75,7 @@ def program_of(model: IntegerModel) -> Program:
         input_type=layout.input_type,
         input_dtype=narrowest_type(fmt),
         input_range=(fmt.min_code, fmt.max_code),
+        input_bits=0 if INPUT in layout.held else coding.state_bits,
         steps=coding.steps,
         classes=model.classes,
         declarations=fill("graph.h", {"members": "\n".join(_declarations(layout))}).rstrip(),

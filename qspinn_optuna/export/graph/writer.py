@@ -70,8 +70,9 @@ class Writer:
 
     def place_of(self, name: str) -> Place:
         """Where a constant array lies."""
-        fmt = self.graph.codes[name].format
-        return Place(f"snn_{self.array(name).name}", "uint32_t", fmt.bits, fmt.min_code)
+        codes = self.graph.codes[name]
+        count = codes.array.size
+        return Place(f"snn_{self.array(name).name}", "uint32_t", codes.format.bits, codes.format.min_code, count)
 
     def element(self, name: str, shape: tuple[int, ...], kind: str) -> str:
         """The code that goes with value i of an array to whose shape a constant broadcasts."""

@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant("packing across words loses bits", "word = code >> (32u - used);", "word = 0;"),
     Mutant("unpacking across words loses bits", "(rest | word << left)", "(rest)"),
     Mutant("writing across words loses bits", "| value >> (32u - shift)", "| value >> (31u - shift)"),
-    Mutant("reading across words loses bits", "value |= word[1] << (32u - shift);", "value |= word[1] << (31u - shift);"),
+    Mutant("reading across words loses bits", "width - 1u) / 32u] << (32u - shift);", "width - 1u) / 32u] << (31u - shift);"),
     Mutant("a carry is lost", "carry &= digit;", "carry = 0;"),
     Mutant("a full adder forgets a carry", "(*a & b) | (half & c)", "(*a & b)"),
     Mutant("rows that are left over are not added", "for (first = 0; first < count; first++) {", "for (first = 1; first < count; first++) {"),
