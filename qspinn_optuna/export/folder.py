@@ -57,8 +57,8 @@ def write_export(folder: Path, model: IntegerModel, sources: Mapping[str, str]) 
         written = sorted(saved.iterdir())
         for path in written:
             path.replace(folder / path.name)
-    for path in old - {path.name for path in written}:
-        (folder / path).unlink(missing_ok=True)
+    for name in old - {path.name for path in written}:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _array_files(folder: Path) -> set[str]:

@@ -16,7 +16,7 @@ _NAMED = re.compile(r"@(?!end@)(\w+)@|@if !?(\w+)@")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "  # noqa: SIM905
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
     "_Bool _Complex _Imaginary".split()
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, NEAREST, STOCHASTIC, CodeRounding
-from qspinn_optuna.integer import Codes, IntegerModel, WinnerTakeAll, respond
+from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 
 _SMALL = 2**31
 """Numbers below, and above its negative, are computed with in 32 bits."""
@@ -34,7 +35,7 @@ class _Sums(NamedTuple):
 
 def program_of(model: IntegerModel) -> Program:
     """The C of an STDP network."""
-    layer, coding = model.network, model.coding
+    layer, coding = _layer(model), _coding(model)
     sums = _sums(layer)
     arrays = _arrays(model)
     return Program(
@@ -51,7 +52,7 @@ def program_of(model: IntegerModel) -> Program:
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),
-        source=fill("winner_take_all.c", {**_types(model, sums), **_constants(model, sums, arrays)}),
+        source=fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays)}),
         arrays=arrays,
         inline_bits=layer.decay.bits,
         members=_members(model),
@@ -71,10 +72,10 @@ def _sums(layer: WinnerTakeAll) -> _Sums:
 
 
 def _declarations(model: IntegerModel, sums: _Sums) -> str:
-    layer = model.network
+    layer = _layer(model)
     held_bits = layer.refractory_steps * layer.neurons.bit_length()
     held = (
-        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps, SNN_NEURONS if none did. */\n"
+        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps, SNN_NEURONS if none. */\n"
         f"    uint32_t held[{_words(held_bits)}];"
     )
     values = {
@@ -85,14 +86,14 @@ def _declarations(model: IntegerModel, sums: _Sums) -> str:
         "membrane_bits": layer.membrane.format.bits,
         "membrane_words": _words(layer.neurons * layer.membrane.format.bits),
         "held": held if held_bits else "    /* No neuron is held after a spike. */",
-        "total_type": "uint16_t" if model.coding.steps < 2**16 else "uint32_t",
+        "total_type": "uint16_t" if _coding(model).steps < 2**16 else "uint32_t",
     }
     return fill("winner_take_all.h", values).rstrip()
 
 
 def _types(model: IntegerModel, sums: _Sums) -> dict[str, str]:
     """Types of 32 bits where they hold all that is computed, else of 64."""
-    layer = model.network
+    layer = _layer(model)
     widths = layer.accumulators
     units = _units(layer)
     charging = max(units["DECAY"], units["CURRENT_UNIT"], sums.reach)
@@ -116,9 +117,9 @@ def _units(layer: WinnerTakeAll) -> dict[str, int]:
     }
 
 
-def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]) -> dict[str, str]:
+def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str, str]:
     """The constants of model.c as C, and its arrays."""
-    layer, constants = model.network, model.network.constants
+    layer, constants = _layer(model), _layer(model).constants
     to = constants.rounding
     numbers = {
         "WEIGHT_BITS": layer.weight.format.bits,
@@ -129,7 +130,7 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
         "REFRACTORY_STEPS": layer.refractory_steps,
     }
     switches = {
-        "DROPS_PIXELS": int(model.coding.inputs < model.coding.pixels),
+        "DROPS_PIXELS": int(_coding(model).inputs < _coding(model).pixels),
         "SCALES": int(layer.scale is not None),
         "STOCHASTIC": int(_draws(to)),
     }
@@ -152,7 +153,7 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
         **{name: f"{value}u" for name, value in numbers.items()},
         **{name: str(value) for name, value in switches.items()},
         **{name: c_integer(value) for name, value in codes.items()},
-        "CHANCE(value)": chances.expression(model.coding.chances),
+        "CHANCE(value)": chances.expression(_coding(model).chances),
         "DECAYED(code)": _decayed(layer),
         "INPUT_KEY": _purpose(model.seed, INPUT),
     }
@@ -162,26 +163,26 @@ def _constants(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]
     return {
         "constants": "".join(f"#define SNN_{name} {text}\n" for name, text in lines.items()),
         "arrays": "\n".join(array.definition() for array in arrays),
-        "product_type": "uint32_t" if model.coding.steps * layer.neurons < 2**32 else "uint64_t",
+        "product_type": "uint32_t" if _coding(model).steps * layer.neurons < 2**32 else "uint64_t",
     }
 
 
 def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
-    layer = model.network
+    layer = _layer(model)
     theta = f"Adapted thresholds, {layer.theta.format}."
     arrays = [
         *_weights(layer),
         pack("theta", theta, _offset(layer.theta), layer.theta.format.bits),
-        pack("labels", "Class of each neuron.", model.readout.labels, _label_bits(model)),
+        pack("labels", "Class of each neuron.", _readout(model).labels, _label_bits(model)),
     ]
     if layer.scale is not None:
         comment = f"Factors of the neurons' weights, {layer.scale.format}."
         arrays.append(pack("scale", comment, _offset(layer.scale), layer.scale.format.bits))
-    if model.coding.inputs < model.coding.pixels:
-        kept = np.zeros(model.coding.pixels, np.bool_)
-        kept[model.coding.kept] = True
+    if _coding(model).inputs < _coding(model).pixels:
+        kept = np.zeros(_coding(model).pixels, np.bool_)
+        kept[_coding(model).kept] = True
         arrays.insert(0, pack_bits("kept", "Whether a pixel is an input.", kept))
-    table = chances.table(model.coding.chances)
+    table = chances.table(_coding(model).chances)
     if table is not None:
         arrays.append(table)
     return tuple(arrays)
@@ -207,7 +208,7 @@ def _offset(codes: Codes) -> NDArray[np.int64]:
 
 
 def _members(model: IntegerModel) -> tuple[Member, ...]:
-    layer = model.network
+    layer = _layer(model)
     held = layer.refractory_steps * layer.neurons.bit_length()
     return (
         Member("sample", "number of the sample, which keys the draws", 0),
@@ -223,7 +224,7 @@ def _members(model: IntegerModel) -> tuple[Member, ...]:
 def _traces(model: IntegerModel, samples: NDArray[np.integer], first: int) -> Iterator[Trace]:
     responses = respond(model, samples.astype(np.uint8), first, membranes=True)
     assert responses.membranes is not None
-    answers = model.readout.classify(responses.counts)
+    answers = _readout(model).classify(responses.counts)
     for winners, membranes, answer in zip(responses.winners, responses.membranes, answers, strict=True):
         yield Trace(np.concatenate([winners[:, None], membranes], axis=1), int(answer))
 
@@ -236,6 +237,18 @@ def _decayed(layer: WinnerTakeAll) -> str:
     if max((to.highest - to.lowest) * decay, abs(bias)) < _SMALL:
         return f"((snn_charged)(code) * SNN_DECAY + {c_integer(bias)})"
     return f"(((snn_charged)(code) + SNN_LOWEST) * SNN_DECAY + {c_integer(half)})"
+
+
+def _layer(model: IntegerModel) -> WinnerTakeAll:
+    return cast(WinnerTakeAll, model.network)
+
+
+def _coding(model: IntegerModel) -> RateCoding:
+    return cast(RateCoding, model.coding)
+
+
+def _readout(model: IntegerModel) -> MeanResponse:
+    return cast(MeanResponse, model.readout)
 
 
 def _draws(to: CodeRounding) -> bool:
@@ -251,7 +264,7 @@ def _fraction(to: CodeRounding) -> str:
 
 
 def _purpose(seed: int, purpose: int) -> str:
-    """What ``snn_stream`` begins with: of the three mixes of :func:`~qspinn_optuna.fixed_point.draws.stream` the first."""
+    """What ``snn_stream`` begins with: the first mix of :func:`~qspinn_optuna.fixed_point.draws.stream`."""
     return c_unsigned(int(draws(purpose, seed)[0]))
 
 

@@ -1,9 +1,11 @@
 """C that is exported, against the interpreter of integer models.
 
-1. Random models of all formats, roundings and sizes: every spike and every membrane at every step, compiled with all
-   warnings as errors and, every tenth, with the address and undefined-behaviour sanitizers.
+1. Random models of all formats, roundings and sizes, STDP networks and graphs: every spike and membrane at every step,
+   compiled with all warnings as errors and, every tenth, with the address and undefined-behaviour sanitizers.
 2. Mutants: C with one mistake each. Each must be found by a few random models.
-3. An STDP network of 400 neurons, trained on digits: its sizes beside its footprint, instructions a step on an
+3. A graph of the sizes of a convolutional network for N-MNIST: its sizes beside its footprint, and instructions a
+   sample on emulated Cortex-M3, M4 and M7.
+4. An STDP network of 400 neurons, trained on digits: its sizes beside its footprint, instructions a step on an
    emulated Cortex-M3, images a second on this machine, and the same classes on M0, M3, M4 and M7.
 
 What needs a program that is not installed is left out, and says so.
@@ -16,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporting.event_graph import event_frames, event_graph
 from exporting.graph_mutants import GRAPH_MUTANTS
 from exporting.mutants import MUTANTS, AnyMutant
 from exporting.random_graphs import random_graph, random_values
@@ -35,7 +38,7 @@ from qspinn_optuna.export.export import sources_of
 from qspinn_optuna.export.folder import write_export
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.export.vectors import check_samples
-from qspinn_optuna.integer import IntegerModel, classify
+from qspinn_optuna.integer import IntegerModel, WinnerTakeAll, classify
 from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O1")
@@ -147,9 +150,42 @@ def images_a_second(export: Export, images: NDArray[np.uint8]) -> float:
         return 2 * len(images) / (time.perf_counter() - start)
 
 
+def print_report(export: Export) -> None:
+    """The totals of an export's report."""
+    for line in (export.folder / "REPORT.md").read_text().splitlines():
+        if line.startswith("| **") or "footprint counts takes" in line or line.startswith("Instructions"):
+            print(f"  {line}", flush=True)
+
+
+def print_cores(export: Export, cores: Iterable[Core]) -> None:
+    """Whether processors compute the same, and in how many instructions."""
+    for core in cores:
+        try:
+            mean = export.emulate(core).mean
+            count = "more than can be counted" if mean is None else f"{mean:,.0f}"
+            print(f"  Cortex-{core.name}: all vectors right, {count} instructions a sample", flush=True)
+        except ToolError as error:
+            print(f"  Cortex-{core.name}: {str(error)[-200:]}", flush=True)
+
+
+def check_event_graph() -> None:
+    """Print what a convolutional network for N-MNIST takes."""
+    for steps in (10, 20):
+        model, frames = event_graph(steps), event_frames(8, steps)
+        print(f"\nGraph for events, {steps} steps")
+        with tempfile.TemporaryDirectory() as name:
+            export = export_c(model, Path(name) / "export", samples=frames[:3])
+            done = export.verify(frames)
+            print(f"  {done.samples} samples, {done.values:,} spikes, membranes and scores equal")
+            print_report(export)
+            # A Cortex-M0 of QEMU's board has too little memory for it.
+            print_cores(export, (Core.M3, Core.M4, Core.M7))
+
+
 def check_trained(data: ImageSplits, count: int) -> None:
     """Print what the trained network takes."""
     for rounding, model in trained_models(data).items():
+        assert isinstance(model.network, WinnerTakeAll)
         print(f"\nSTDP, {model.network.inputs} inputs, {model.network.neurons} neurons, {rounding}")
         with tempfile.TemporaryDirectory() as name:
             images = data.test.images[:count]
@@ -157,17 +193,9 @@ def check_trained(data: ImageSplits, count: int) -> None:
             done = export.verify(images)
             accuracy = (classify(model, images) == data.test.labels[:count]).mean()
             print(f"  {done.samples} images, {done.values:,} spikes and membranes equal; accuracy {accuracy:.3f}")
-            for line in (export.folder / "REPORT.md").read_text().splitlines():
-                if line.startswith("| **") or "footprint counts takes" in line or line.startswith("Instructions"):
-                    print(f"  {line}")
+            print_report(export)
             print(f"  {images_a_second(export, data.test.images[:200]):,.0f} images a second or more on this machine")
-            for core in Core:
-                try:
-                    print(
-                        f"  Cortex-{core.name}: all vectors right, {export.emulate(core).mean:,.0f} instructions a sample"
-                    )
-                except ToolError as error:
-                    print(f"  Cortex-{core.name}: {error}")
+            print_cores(export, Core)
 
 
 def main() -> int:
@@ -186,6 +214,7 @@ def main() -> int:
             unseen = check_mutants(kind)
             print(f"{len(kind.mutants) - len(unseen)} of {len(kind.mutants)} mutants of {kind.name} found", flush=True)
             missed += unseen
+    check_event_graph()
     if not arguments.without_training:
         check_trained(embedded_mnist(), arguments.images)
     return 1 if missed else 0

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from exporting.mutants import MUTANTS
 from exporting.random_models import random_model, random_samples
 from qspinn_optuna.export import DifferenceError, Export, ToolError, export_c, tools
-from qspinn_optuna.integer import IntegerModel, respond
+from qspinn_optuna.integer import IntegerModel, MeanResponse, WinnerTakeAll
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 from tests.integer.models import PIXELS, example_model, models, random_images
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O0")
@@ -40,6 +41,7 @@ def test_every_spike_and_membrane_is_that_of_the_interpreter(tmp_path: Path) -> 
         samples = random_samples(model, 10, seed)
         done = export_c(model, tmp_path, samples=samples[:1], overwrite=True).verify(samples, flags=STRICT)
         steps = len(samples) * model.coding.steps
+        assert isinstance(model.network, WinnerTakeAll)
         assert (done.samples, done.values) == (len(samples), steps * (model.network.neurons + 1))
         some_spike += 0 < (respond(model, samples).winners >= 0).sum() < steps
     assert some_spike >= 6
@@ -145,6 +147,7 @@ def test_two_networks_live_in_one_program(tmp_path: Path) -> None:
         model = random_model(seed)
         samples = random_samples(model, 1)
         export_c(model, tmp_path / prefix, prefix, samples=samples)
+        assert isinstance(model.readout, MeanResponse)
         expected.append(int(model.readout.classify(respond(model, samples).counts)[0]))
         lines += [f'#include "{prefix}/model.c"', f'#include "{prefix}/vectors.h"']
     lines.append(

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from exporting.event_graph import event_frames, event_graph
 from exporting.graph_mutants import GRAPH_MUTANTS
 from exporting.random_graphs import random_graph, random_values
 from qspinn_optuna.export import Core, DifferenceError, Export, ToolError, export_c, tools
@@ -41,8 +42,6 @@ from qspinn_optuna.integer.operations import (
     IntegrateAndFire,
     Linear,
     Operation,
-    Pool,
-    PoolKind,
     Reshape,
     Scale,
     Sum,
@@ -136,7 +135,7 @@ def test_compilers_warn_of_nothing_and_sanitizers_find_nothing(tmp_path: Path, c
 @pytest.mark.parametrize("fmt", [SPIKES, QFormat(3, 0)], ids=["spikes", "values"])
 def test_filters_side_by_side_do_not_touch_each_other(tmp_path: Path, width: int, lanes: int, fmt: QFormat) -> None:
     """Weights at the ends of their range, so that the sums reach theirs."""
-    generator, weights = np.random.default_rng(0), QFormat(width - 1, 0)
+    generator = np.random.default_rng(0)
     weights = QFormat(width - 1 - (fmt != SPIKES), 0)
     ends = generator.choice([weights.min_code, weights.max_code], (8, 2, 2, 2))
     operations = (
@@ -320,44 +319,10 @@ def test_arrays_that_live_together_share_no_memory(drawn: list[tuple[int, int, i
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def sized_model(steps: int = 2) -> IntegerModel:
-    """The sizes and widths of a convolutional network for N-MNIST, with weights of 4 bits and membranes of 2."""
-    generator = np.random.default_rng(0)
-    membrane = ParameterQuantization(QFormat(0, 1), Rounding.NEAREST)
-    operations: list[Operation] = []
-    constants: dict[str, Codes] = {}
-    x, channels, side = "input", 2, 34
-    for k, filters in ((1, 16), (2, 32)):
-        constants[f"conv{k}.weight"] = random_codes(generator, QFormat(1, 2), (filters, channels, 3, 3))
-        constants[f"lif{k}.threshold"] = codes([2], QFormat(4, 0, signed=False))
-        constants[f"lif{k}.decay"] = codes([1], QFormat(0, 1, signed=False))
-        operations += [
-            Convolution(f"conv{k}", (x,), f"conv{k}.weight", None, (1, 1), (1, 1), (1, 1), 1),
-            IntegrateAndFire(
-                f"lif{k}",
-                (f"conv{k}",),
-                membrane,
-                f"lif{k}.threshold",
-                f"lif{k}.decay",
-                False,
-                0,
-                0,
-                k,
-                f"lif{k}.v",
-            ),
-            Pool(f"pool{k}", (f"lif{k}",), PoolKind.MAX, (2, 2), (2, 2), (0, 0), (side // 2, side // 2)),
-        ]
-        x, channels, side = f"pool{k}", filters, side // 2
-    inputs = channels * side**2
-    constants["readout.weight"] = random_codes(generator, QFormat(1, 2), (10, inputs))
-    operations += [Reshape("flat", (x,), (inputs,)), Linear("out", ("flat",), "readout.weight", None)]
-    return one_step(tuple(operations), constants, shape=(2, 34, 34), steps=steps)
-
-
 @needs_arm
 def test_constants_and_state_are_hardly_more_than_the_footprint(tmp_path: Path) -> None:
-    model = sized_model()
-    export = write(model, tmp_path, random_values(model, 1))
+    model = event_graph(steps=2)
+    export = write(model, tmp_path, event_frames(1, 2))
     sizes = export.sizes()
     assert sizes.constants <= 1.002 * model.constant_bits / 8
     counted = sum(sizes.members[member.name] for member in export.program.members if member.bits)

@@ -13,7 +13,7 @@ class Lifetime(NamedTuple):
     Args:
         name: Of the member in C.
         element: Type of an element in C.
-        count: Elements.
+        elements: How many.
         bytes: In all.
         born: Number of the operation that makes it.
         dies: Number of the last operation that reads it.
@@ -21,7 +21,7 @@ class Lifetime(NamedTuple):
 
     name: str
     element: str
-    count: int
+    elements: int
     bytes: int
     born: int
     dies: int
@@ -41,7 +41,7 @@ class Buffer:
 
     def declaration(self) -> str:
         """The member in C: a union, so that the compiler knows of all types that lie there."""
-        members = " ".join(f"{array.element} {array.name}[{array.count}];" for array in self.arrays)
+        members = " ".join(f"{array.element} {array.name}[{array.elements}];" for array in self.arrays)
         return f"    union {{ {members} }} {self.name};"
 
 

@@ -1,4 +1,4 @@
-"""Where each array of a graph lies while a step runs, and in which order what is computed."""
+"""Where each array of a graph lies while a step runs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 from qspinn_optuna.export.graph.buffers import Buffer, Lifetime, share
 from qspinn_optuna.export.graph.places import SIGNED, Place, words
+from qspinn_optuna.export.graph.schedule import Schedule
 from qspinn_optuna.export.packing import WORD
 from qspinn_optuna.export.program import Member
 from qspinn_optuna.export.templates import KEYWORDS
-from qspinn_optuna.integer import INPUT, Array, IntegerModel
+from qspinn_optuna.integer import INPUT, Array, IntegerModel, ValueCoding
 from qspinn_optuna.integer.codes import narrowest_type
 from qspinn_optuna.integer.operations import (
     Convolution,
     Delay,
     IntegrateAndFire,
     Linear,
-    Operation,
     Pool,
     PoolKind,
-    PowerOfTwo,
     Requantization,
-    Reshape,
 )
 
 _WORD_BYTES = 4
@@ -91,81 +90,48 @@ class Layout:
 
     model: IntegerModel
     names: Names = field(init=False)
+    schedule: Schedule = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "schedule", Schedule(self.model))
         object.__setattr__(self, "names", Names(_RESERVED))
+
+    @property
+    def coding(self) -> ValueCoding:
+        """Of the input."""
+        return cast(ValueCoding, self.model.coding)
 
     @property
     def input_type(self) -> str:
         """Type of an input's code in C."""
-        return f"{narrowest_type(self.model.network.input_format).__name__}_t"
-
-    def root(self, name: str) -> str:
-        """The array whose codes an array has: a change of shape, or of the grid, is none of codes."""
-        while name in self._aliases:
-            name = self._aliases[name]
-        return name
+        return f"{narrowest_type(self.schedule.graph.input_format).__name__}_t"
 
     def array(self, name: str) -> Array:
         """What is known of an array."""
-        return self.model.network.array(name)
+        return self.schedule.graph.array(name)
 
     def place(self, name: str) -> Place:
         """Where an array lies."""
-        return self._places[self.root(name)]
+        return self._places[self.schedule.root(name)]
 
     def elements(self, name: str) -> int:
         """Number of codes of an array."""
         return self.array(name).elements
 
     @cached_property
-    def order(self) -> tuple[Operation, ...]:
-        """The operations that a step computes, in turn. A convolution that neurons alone take is left to them."""
-        fused = {convolution.name for convolution in self.convolutions.values()}
-        return tuple(
-            operation
-            for operation in self.model.network.operations
-            if operation.name in self._needed and operation.name not in fused and operation.name not in self._aliases
-        )
-
-    @cached_property
-    def convolutions(self) -> dict[str, Convolution]:
-        """Convolutions that neurons alone take, by the name of the neurons: computed filter by filter, with them."""
-        found = {}
-        for operation in self._operations.values():
-            readers = self._readers.get(operation.name, [])
-            if isinstance(operation, Convolution) and len(readers) == 1 and operation.name != self._scores:
-                (reader,) = readers
-                if isinstance(reader, IntegrateAndFire):
-                    found[reader.name] = operation
-        return found
-
-    @property
-    def delays(self) -> list[Delay]:
-        """Arrays that are kept until the next step, in the order in which they may be overwritten."""
-        left = {operation.name: operation for operation in self.order if isinstance(operation, Delay)}
-        ordered: list[Delay] = []
-        while left:
-            # One that another takes must be taken first. Those that take each other in turn are 0 for ever.
-            taken = {self.root(delay.sources[0]) for delay in left.values()}
-            free = [name for name in left if name not in taken] or list(left)[:1]
-            ordered += [left.pop(name) for name in free]
-        return ordered
-
-    @cached_property
     def held(self) -> dict[str, Held]:
         """Packed arrays, by the name of the array."""
         found: dict[str, Held] = {}
         if self._input_is_packed:
-            bits = self.model.coding.state_bits
+            bits = self.coding.state_bits
             found[INPUT] = self._hold(INPUT, Place("", "uint32_t", 1), _UNSET, "input, a bit each", bits)
-        for operation in self.order:
+        for operation in self.schedule.order:
             if isinstance(operation, IntegrateAndFire):
                 fmt, name = operation.membrane.format, operation.membrane_name
                 place = Place("", "uint32_t", fmt.bits, fmt.min_code)
                 bits = fmt.bits * self.elements(name)
                 found[name] = self._hold(name, place, operation.start, f"membranes, {fmt}", bits)
-                if operation.threshold is not None or operation.name in {*self._readers, self._scores}:
+                if operation.threshold is not None or operation.name in {*self.schedule.readers, self.schedule.scores}:
                     start = 0 if operation.threshold is None else _UNSET
                     place = Place("", "uint32_t", 1)
                     found[operation.name] = self._hold(operation.name, place, start, "spikes of a step", 0)
@@ -195,65 +161,16 @@ class Layout:
         if convolution.name not in self._fused:
             return 1
         most = max(WORD // self.array(convolution.name).width, 1)
-        same_channels = len(self.model.network.codes[convolution.weight].array) // convolution.groups
+        same_channels = len(self.schedule.graph.codes[convolution.weight].array) // convolution.groups
         return max(lanes for lanes in (1, 2, 4) if lanes <= most and same_channels % lanes == 0)
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    @property
-    def _scores(self) -> str:
-        return self.root(self.model.readout.source)
-
-    @cached_property
-    def _operations(self) -> dict[str, Operation]:
-        return {name: operation for name, operation in self._all.items() if name in self._needed}
-
-    @cached_property
-    def _all(self) -> dict[str, Operation]:
-        return {operation.name: operation for operation in self.model.network.operations}
-
-    @cached_property
-    def _aliases(self) -> dict[str, str]:
-        return {
-            operation.name: operation.sources[0]
-            for operation in self.model.network.operations
-            if isinstance(operation, Reshape | PowerOfTwo)
-        }
-
-    @cached_property
-    def _needed(self) -> set[str]:
-        """Operations that neurons or the readout depend on: nobody sees the others."""
-        makers = dict(self._all)
-        makers |= {
-            operation.membrane_name: operation
-            for operation in self._all.values()
-            if isinstance(operation, IntegrateAndFire)
-        }
-        found: set[str] = set()
-        pending = [operation.name for operation in self._all.values() if isinstance(operation, IntegrateAndFire)]
-        pending.append(self.model.readout.source)
-        while pending:
-            name = pending.pop()
-            if name in makers and makers[name].name not in found:
-                found.add(makers[name].name)
-                pending += makers[name].sources
-        return found
-
-    @cached_property
-    def _readers(self) -> dict[str, list[Operation]]:
-        """The operations that read each array, or one with its codes."""
-        found: dict[str, list[Operation]] = {}
-        for operation in self._operations.values():
-            if operation.name not in self._aliases:
-                for source in {self.root(source) for source in operation.sources}:
-                    found.setdefault(source, []).append(operation)
-        return found
-
     @cached_property
     def _input_is_packed(self) -> bool:
         """Whether the input is spikes, and a layer takes them: it goes from spike to spike."""
-        fmt = self.model.network.input_format
-        layers = any(isinstance(reader, Convolution | Linear) for reader in self._readers.get(INPUT, []))
+        fmt = self.schedule.graph.input_format
+        layers = any(isinstance(reader, Convolution | Linear) for reader in self.schedule.readers.get(INPUT, []))
         return fmt.bits == 1 and not fmt.signed and layers
 
     @cached_property
@@ -264,7 +181,7 @@ class Layout:
 
     @property
     def _fused(self) -> set[str]:
-        return {convolution.name for convolution in self.convolutions.values()}
+        return {convolution.name for convolution in self.schedule.convolutions.values()}
 
     @cached_property
     def _buffered(self) -> dict[str, Place]:
@@ -282,13 +199,15 @@ class Layout:
         """Arrays that live for a part of a step."""
         return [
             name
-            for name, operation in self._operations.items()
-            if not isinstance(operation, IntegrateAndFire) and name not in self._aliases and name not in self.held
+            for name, operation in self.schedule.operations.items()
+            if not isinstance(operation, IntegrateAndFire)
+            and self.schedule.root(name) == name
+            and name not in self.held
         ]
 
     def _element(self, name: str) -> tuple[str, int]:
         """Type of an element, and the bits of a packed code."""
-        array, operation = self.array(name), self._all[name]
+        array, operation = self.array(name), self.schedule.operations[name]
         adds_up = isinstance(operation, Convolution | Linear) or (
             isinstance(operation, Pool) and operation.kind is PoolKind.SUM
         )
@@ -301,8 +220,8 @@ class Layout:
     @property
     def _lifetimes(self) -> list[Lifetime]:
         found = []
-        moments = {operation.name: number for number, operation in enumerate(self.order)}
-        owners = {convolution.name: neurons for neurons, convolution in self.convolutions.items()}
+        moments = {operation.name: number for number, operation in enumerate(self.schedule.order)}
+        owners = {convolution.name: neurons for neurons, convolution in self.schedule.convolutions.items()}
         for name in self._unpacked:
             element, bits = self._element(name)
             born = moments[owners.get(name, name)]
@@ -311,10 +230,10 @@ class Layout:
             if name in owners:
                 count //= self.array(name).shape[0]
             else:
-                for reader in self._readers.get(name, []):
+                for reader in self.schedule.readers.get(name, []):
                     moment = moments[owners.get(reader.name, reader.name)]
                     dies = max(dies, _END if isinstance(reader, Delay) else moment)
-                if name == self._scores:
+                if name == self.schedule.scores:
                     dies = _END
             count = words(count) if bits else count
             size = count * (_WORD_BYTES if element == "uint32_t" else self.array(name).width // 8)

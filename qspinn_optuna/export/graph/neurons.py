@@ -21,7 +21,7 @@ def neurons(writer: Writer, operation: IntegrateAndFire) -> str:
     spikes = "" if operation.threshold is None else f", {layout.place(operation.name).pointer}"
     stream = f"snn_stream({c_unsigned(operation.key)}, state->sample, state->step)"
     draws = draws_of(_alignment(writer, operation).rounding)
-    convolution = layout.convolutions.get(operation.name)
+    convolution = layout.schedule.convolutions.get(operation.name)
     count = layout.elements(operation.name)
     if convolution is None:
         source = layout.place(operation.sources[0])

@@ -60,7 +60,7 @@ def program_of(model: IntegerModel) -> Program:
     if model.classes > _MOST_CLASSES:
         raise ValueError(f"model must have at most {_MOST_CLASSES} classes, got {model.classes}.")
     layout = Layout(model)
-    coding, graph = model.coding, model.network
+    coding, graph = layout.coding, layout.schedule.graph
     writer = Writer(layout)
     source = _source(layout, writer)
     elements = graph.array(INPUT).elements
@@ -91,11 +91,10 @@ def program_of(model: IntegerModel) -> Program:
 
 def _source(layout: Layout, writer: Writer) -> str:
     """model.c without what all kinds of networks share."""
-    step = [
-        _CALLS[type(operation)](writer, operation) for operation in layout.order if not isinstance(operation, Delay)
-    ]
-    delays = [elementwise.delay(writer, delay) for delay in layout.delays]
-    readout = layout.model.readout
+    computed = [operation for operation in layout.schedule.order if not isinstance(operation, Delay)]
+    step = [_CALLS[type(operation)](writer, operation) for operation in computed]
+    delays = [elementwise.delay(writer, delay) for delay in layout.schedule.delays]
+    readout = layout.schedule.readout
     place, kind = layout.place(readout.source), SIGNED[_scores_width(layout)]
     # A packed code is not as narrow as what it stands for.
     score = place.load(computing(_scores_width(layout)), "k")
@@ -137,7 +136,7 @@ def _resets(layout: Layout) -> list[str]:
 
 
 def _neurons(layout: Layout) -> list[IntegrateAndFire]:
-    return [operation for operation in layout.model.network.operations if isinstance(operation, IntegrateAndFire)]
+    return [operation for operation in layout.schedule.graph.operations if isinstance(operation, IntegrateAndFire)]
 
 
 def _shown(layout: Layout) -> list[str]:
@@ -167,8 +166,7 @@ def _shown_scores(layout: Layout) -> list[str]:
 
 
 def _scores_width(layout: Layout) -> int:
-    model = layout.model
-    return model.readout.scores(model.network, model.coding.steps).width
+    return layout.schedule.readout.scores(layout.schedule.graph, layout.coding.steps).width
 
 
 def _observed(layout: Layout) -> list[str]:
@@ -208,19 +206,18 @@ def _members(layout: Layout) -> tuple[Member, ...]:
 
 
 def _traces(layout: Layout, samples: NDArray[np.integer], first: int) -> Iterator[Trace]:
-    model = layout.model
-    coding, shape = model.coding, model.coding.shape
+    coding, readout, shape = layout.coding, layout.schedule.readout, layout.coding.shape
     inputs = samples.astype(np.int64).reshape(len(samples), *(() if coding.repeated else (coding.steps,)), *shape)
     numbers = first + np.arange(len(inputs))
-    scores = np.zeros((len(inputs), model.classes), np.int64)
+    scores = np.zeros((len(inputs), layout.model.classes), np.int64)
     steps = []
-    for values in graph_runtime.run(model.network, coding, inputs, numbers):
-        score = values[model.readout.source]
-        scores = scores + score if model.readout.reduction is Reduction.SUM else score
+    for values in graph_runtime.run(layout.schedule.graph, coding, inputs, numbers):
+        score = values[readout.source]
+        scores = scores + score if readout.reduction is Reduction.SUM else score
         shown = [values[name].reshape(len(inputs), -1) for name in _shown(layout)]
         halves = [scores & _LOWER_HALF] + ([scores >> WORD] if _scores_width(layout) > WORD else [])
         shown.append(np.stack(halves, axis=2).reshape(len(inputs), -1))
         steps.append(np.concatenate(shown, axis=1).astype(np.uint32).view(np.int32))
-    traces, answers = np.stack(steps, axis=1), model.readout.classify(scores)
+    traces, answers = np.stack(steps, axis=1), readout.classify(scores)
     for values, answer in zip(traces, answers, strict=True):
         yield Trace(values, int(answer))

@@ -31,7 +31,7 @@ class Writer:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.graph = layout.model.network
+        self.graph = layout.schedule.graph
         self.functions: list[str] = []
         self.arrays: dict[tuple[str, bool], PackedArray] = {}
         self.inline: set[str] = set()

@@ -57,6 +57,7 @@ def random_graph(seed: int) -> IntegerModel:
 def random_values(model: IntegerModel, count: int, seed: int = 0) -> NDArray[np.integer]:
     """Codes of the input's format, half of them 0 if there is a 0."""
     coding, generator = model.coding, np.random.default_rng(seed)
+    assert isinstance(coding, ValueCoding)
     shape = (count, *(() if coding.repeated else (coding.steps,)), *coding.shape)
     codes = random_codes(generator, coding.quantization.format, shape).array
     return codes * (generator.random(shape) < 0.5).astype(codes.dtype)
