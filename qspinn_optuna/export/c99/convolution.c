@@ -20,8 +20,8 @@ static void snn_@name@(snn_state *state@if takes_input@, const snn_input *input@
         for (k = 0; k < @area@u; k++) {
             sums[k] = bias;
         }
-        snn_@kernel@(@source@, @first@, @channels@u, @height@u, @width@u,
-            snn_@weights@, filter * @taps@u, sums, @rows@u, @columns@u@if shared@, @bits@u@end@);
+        snn_@kernel@(@source@, @first@, @channels@u, @height@u, @width@u, snn_@weights@,
+            filter * @taps@u, sums, @rows@u, @columns@u@if shared@, @bits@u@end@);
 @if shared@
         for (shift = 0, k = filter; shift < 32u; shift += @bits@u, k++) {
             @then@

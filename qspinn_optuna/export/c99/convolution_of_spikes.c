@@ -7,8 +7,8 @@
  * Several filters are computed at a time: their sums share words, `bits` bits each.
 @end@
  */
-static void snn_@name@(const uint32_t *spikes, uint32_t spike, uint32_t channels, uint32_t height, uint32_t width,
-    const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns@if shared@, uint32_t bits@end@)
+static void snn_@name@(const uint32_t *spikes, uint32_t spike, uint32_t channels, uint32_t height,
+    uint32_t width, const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns@if shared@, uint32_t bits@end@)
 {
     @weight_type@ kernel[@span_y@ * @span_x@]@cleared@;
 @if shared@
@@ -30,7 +30,7 @@ static void snn_@name@(const uint32_t *spikes, uint32_t spike, uint32_t channels
 @end@
         }
         for (y = 0; y < height; y++) {
-            /* The first ky whose row there is, and below the next @stride_y@. */
+            /* The first ky that meets a row of sums; every @stride_y@ further, ky meets the row above. */
             uint32_t down = y + @padding_y@u, most_down = (rows - 1u) * @stride_y@u;
             uint32_t top = down > most_down ? down - most_down : down % @stride_y@u;
             for (first = 0; first < width; first += size, spike += size) {

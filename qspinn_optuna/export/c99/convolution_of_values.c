@@ -1,13 +1,14 @@
 /* Add up what the values of some channels, [channels, height, width], give, from a value and a weight on:
  *
- *     sums[oy][ox] += weight[channel][ky][kx] * x[channel][@stride_y@ * oy + @dilation_y@ * ky - @padding_y@][@stride_x@ * ox + @dilation_x@ * kx - @padding_x@]
+ *     sums[oy][ox] += weight[channel][ky][kx] * x[channel][y][x]   where y == @stride_y@ * oy + @dilation_y@ * ky - @padding_y@,
+ *                                                                  and x == @stride_x@ * ox + @dilation_x@ * kx - @padding_x@
 @if shared@
  *
  * Several filters are computed at a time: their sums share words, `bits` bits each.
 @end@
  */
-static void snn_@name@(const @source_type@ *source, uint32_t value, uint32_t channels, uint32_t height, uint32_t width,
-    const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns@if shared@, uint32_t bits@end@)
+static void snn_@name@(const @source_type@ *source, uint32_t value, uint32_t channels, uint32_t height,
+    uint32_t width, const uint32_t *weights, uint32_t weight, @sum_type@ *sums, uint32_t rows, uint32_t columns@if shared@, uint32_t bits@end@)
 {
     @weight_type@ kernel[@taps@];
 @if shared@

@@ -9,7 +9,8 @@ static void snn_@name@(const uint32_t *spikes, uint32_t rows, uint32_t inputs, c
             for (word = snn_read(spikes, spike, size); word != 0; word &= word - 1u) {
                 uint32_t weight = (first + snn_lowest_bit(word)) * outputs;
                 for (output = 0; output < outputs; output++, weight++) {
-                    sums[output] = (@sum_type@)(sums[output] + @product@);
+                    @type@ product = @product@;
+                    sums[output] = (@sum_type@)(sums[output] + product);
                 }
             }
         }

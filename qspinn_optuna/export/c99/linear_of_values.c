@@ -8,7 +8,8 @@ static void snn_@name@(const @source_type@ *source, uint32_t rows, uint32_t inpu
         for (input = 0; input < inputs; input++, i++) {
             @type@ x = @value@;
             for (output = 0; output < outputs; output++, weight++) {
-                sums[output] = (@sum_type@)(sums[output] + @product@);
+                @type@ product = @product@;
+                sums[output] = (@sum_type@)(sums[output] + product);
             }
         }
     }

@@ -1,7 +1,10 @@
-/* @comment@
- * Membranes have @bits@ bits each, less the smallest code; `first` is the number of the first neuron. */
-static void snn_@name@(const @source_type@ *source, @if shared@uint32_t shift, uint32_t shared, @end@uint32_t first, uint32_t count,
-    uint32_t *membranes@if fires@, uint32_t *spikes@end@@if draws@, uint64_t key@end@@parameters@)
+/* Neurons from number `first` on:
+ *
+@comment@
+ *
+ * Membranes have @bits@ bits each, less the smallest code. */
+static void snn_@name@(const @source_type@ *source@if shared@, uint32_t shift, uint32_t shared@end@,
+    uint32_t first, uint32_t count, uint32_t *membranes@if fires@, uint32_t *spikes@end@@if draws@, uint64_t key@end@@parameters@)
 {
 @if shared@
     /* Sums share words, and have half of their range added. */

@@ -13,7 +13,8 @@ static void snn_@name@(const uint32_t *source, uint32_t channels, uint32_t heigh
                     uint32_t down = y + @padding_y@u, across = first + snn_lowest_bit(word) + @padding_x@u;
 @if !overlap@
                     uint32_t oy = down / @stride_y@u, ox = across / @stride_x@u, o = window + oy * columns + ox;
-                    if (oy < rows && ox < columns && down % @stride_y@u < @kernel_y@u && across % @stride_x@u < @kernel_x@u) {
+                    if (oy < rows && ox < columns && down % @stride_y@u < @kernel_y@u &&
+                        across % @stride_x@u < @kernel_x@u) {
                         target[o / 32u] |= UINT32_C(1) << o % 32u;
                     }
 @end@

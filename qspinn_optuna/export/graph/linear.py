@@ -19,7 +19,7 @@ def linear(writer: Writer, operation: Linear) -> str:
     weight = writer.array(operation.weight, transposed=True)
     product = writer.weight(operation.weight).load(kind, "weight", "weights")
     if source.holds_spikes:
-        values = {"sum_type": sums.element, "product": times(product, factor)}
+        values = {"sum_type": sums.element, "type": kind, "product": times(product, factor)}
         kernel = writer.share("linear_of_spikes.c", "add_weights_of_spikes", values)
     else:
         values = {

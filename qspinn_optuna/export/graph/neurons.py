@@ -33,7 +33,7 @@ def neurons(writer: Writer, operation: IntegrateAndFire) -> str:
     area = count // layout.array(convolution.name).shape[0]
     first = f"shift, {WORD // lanes}u, k * {area}u" if lanes > 1 else f"filter * {area}u"
     key = ", key" if draws else ""
-    then = f"snn_{function}(sums, {first}, {area}u, {membranes}{spikes}{key}{numbers});"
+    then = f"snn_{function}(sums, {first}, {area}u, {membranes}{spikes}{key},\n                {numbers[2:]});"
     return filter_by_filter(writer, convolution, sums, then, stream if draws else "")
 
 
@@ -164,4 +164,5 @@ def _equations(operation: IntegrateAndFire) -> str:
         lines += ["spike = u >= threshold", "v = R(u - spike * threshold)"]
     else:
         lines += ["spike = u >= threshold", "v = spike ? reset : R(u)"]
-    return f"Neurons from `first` on: {', '.join(lines)}. R rounds and saturates: {operation.membrane.format}."
+    lines.append(f"where R rounds and saturates: {operation.membrane.format}")
+    return "\n".join(f" *     {line}" for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -102,7 +103,7 @@ def _source(layout: Layout, writer: Writer) -> str:
     if INPUT in layout.held:
         step.insert(0, _pack_input(layout))
     statements = [line for line in step if line]
-    if not any("input" in line for line in [*statements, *delays, score]):
+    if not any(re.search(r"(?<!>)\binput\b", line) for line in [*statements, *delays, score]):
         statements.insert(0, "    (void)input;")
     return fill(
         "graph.c",
