@@ -32,7 +32,7 @@ from qspinn_optuna.export.export import sources_of
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.export.templates import with_prefix
 from qspinn_optuna.export.vectors import check_samples
-from qspinn_optuna.integer import Graph, IntegerModel, WinnerTakeAll, classify
+from qspinn_optuna.integer import Graph, IntegerModel, RateCoding, WinnerTakeAll, classify
 from qspinn_optuna.workloads.stdp import encode_images
 from qspinn_optuna.workloads.stdp.responses import count_spikes
 from qspinn_optuna.workloads.supervised.conv import ConvBlock, ConvSNN
@@ -85,11 +85,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def numba_of(model: IntegerModel, images: NDArray[np.uint8]) -> Timed:
     """The kernel, with its coding."""
-    layer = model.network
+    layer, coding = model.network, model.coding
     assert isinstance(layer, WinnerTakeAll)
+    assert isinstance(coding, RateCoding)
+    kept = np.ascontiguousarray(images[:, coding.kept])
 
     def work() -> None:
-        count_spikes(layer, encode_images(images, model.coding.steps, RATE, model.seed), model.seed)
+        count_spikes(layer, encode_images(kept, model.coding.steps, RATE, model.seed), model.seed)
 
     work()
     return lambda: seconds(work)
