@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (code stands beside its mistake)
 """Generated C of graphs with one mistake each."""
 
 from __future__ import annotations

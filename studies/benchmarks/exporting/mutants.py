@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (code stands beside its mistake)
 """Generated C with one mistake each, of the kinds that a person makes: a check that is worth its name finds them all."""
 
 from __future__ import annotations
