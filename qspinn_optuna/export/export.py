@@ -16,6 +16,7 @@ from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.folder import REPORT, check_folder, write_export
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.export.packing import c_unsigned
+from qspinn_optuna.export.pieces import pieces_for
 from qspinn_optuna.export.program import Program
 from qspinn_optuna.export.report import report_of
 from qspinn_optuna.export.sizes import CORTEX_M3, FAST_CORTEX_M3, Sizes
@@ -182,8 +183,7 @@ def sources_of(program: Program, model: IntegerModel, prefix: str, samples: NDAr
             "model.c",
             {
                 **title,
-                "packing": text_of("packing.c"),
-                "draws": text_of("draws.c"),
+                "pieces": pieces_for(program.source),
                 "network": program.source,
             },
         ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qspinn_optuna.export import winner_take_all
+from qspinn_optuna.export import graph, winner_take_all
 from qspinn_optuna.export.program import Program
-from qspinn_optuna.integer import IntegerModel, WinnerTakeAll
+from qspinn_optuna.integer import Graph, IntegerModel, WinnerTakeAll
 
-_KINDS: dict[type, Callable[[Any], Program]] = {WinnerTakeAll: winner_take_all.program_of}
+_KINDS: dict[type, Callable[[Any], Program]] = {WinnerTakeAll: winner_take_all.program_of, Graph: graph.program_of}
 
 
 def program_of(model: IntegerModel) -> Program:

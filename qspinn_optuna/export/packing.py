@@ -42,30 +42,20 @@ class PackedArray:
         return f"/* {self.comment} */\nstatic const uint32_t snn_{self.name}[{len(numbers)}] = {{\n    {body}\n}};\n"
 
 
-def words_for(count: int, width: int) -> int:
-    """Words that an array of codes takes.
-
-    Codes that may lie across two words take at least two: compilers warn of a second word that is not there, since
-    they do not see that no code reaches it.
-    """
-    words = -(-count * width // WORD)
-    return words if WORD % width == 0 else max(words, 2)
-
-
 def pack(name: str, comment: str, codes: NDArray[np.integer], width: int) -> PackedArray:
     """Codes that are not negative, each in ``width`` bits, one after the other.
 
     Raises:
         ValueError: If they take 2**32 bits or more.
     """
-    return pack_bits(name, comment, bits_of(codes.ravel(), width).ravel(), width)
+    return pack_bits(name, comment, bits_of(codes.ravel(), width).ravel())
 
 
-def pack_bits(name: str, comment: str, bits: NDArray[np.bool_], width: int) -> PackedArray:
-    """Bits in their order, which are read ``width`` at a time; errors as in :func:`pack`."""
+def pack_bits(name: str, comment: str, bits: NDArray[np.bool_]) -> PackedArray:
+    """Bits in their order; errors as in :func:`pack`."""
     if bits.size >= _MOST_BITS:
         raise ValueError(f"{name} must take fewer than 2**32 bits, got {bits.size}.")
-    padded = np.zeros(words_for(bits.size // width, width) * WORD, np.bool_)
+    padded = np.zeros(-(-bits.size // WORD) * WORD, np.bool_)
     padded[: bits.size] = bits
     return PackedArray(name, comment, bits.size, np.packbits(padded, bitorder="little").view("<u4").astype(np.uint32))
 

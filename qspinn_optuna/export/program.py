@@ -48,6 +48,8 @@ class Program:
         stride: Values by which a step's input follows that of the step before; 0 if all steps see the same.
         input_type: Type of the values in C.
         input_dtype: The same in numpy.
+        input_range: Smallest and largest value that the network takes.
+        input_bits: Bits of the input that the footprint counts, and that are not in the state.
         steps: Steps of a sample.
         classes: Classes.
         declarations: For model.h: the struct ``snn_state``, and constants.
@@ -65,6 +67,8 @@ class Program:
     stride: int
     input_type: str
     input_dtype: type[np.integer]
+    input_range: tuple[int, int]
+    input_bits: int
     steps: int
     classes: int
     declarations: str

@@ -71,6 +71,9 @@ def _ram(model: IntegerModel, program: Program, sizes: Sizes) -> str:
     rows.append(("**one state**", "", _bytes(model.state_bits), f"**{sizes.state}**"))
     if sizes.variables:
         rows.append(("other variables", "", "", sizes.variables))
+    if program.input_bits:
+        size = program.inputs * program.input_dtype(0).itemsize
+        rows.append(("input", "codes of a sample, where the caller has it", _bytes(program.input_bits), size))
     stack = "not told by the compiler" if sizes.stack is None else f"at most {sizes.stack}"
     rows.append(("stack", "accumulators and buffers of a step, all functions together", "", stack))
     counted = sum(sizes.members[member.name] for member in program.members if member.bits)

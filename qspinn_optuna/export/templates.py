@@ -1,5 +1,6 @@
 """Templates of C files: real C in the folder ``c99``, with ``@name@`` where a value belongs.
 
+What stands between ``@if name@`` and ``@end@`` is there if that value is true, and after ``@if !name@`` if it is not.
 They name everything ``snn_...`` and ``SNN_...``; the prefix that the user chose takes the place of ``snn``.
 """
 
@@ -10,9 +11,11 @@ from collections.abc import Mapping
 from importlib import resources
 
 _SLOT = re.compile(r"@(\w+)@")
+_OPTION = re.compile(r"@if (!?)(\w+)@\n?(.*?)@end@\n?", re.DOTALL)
+_NAMED = re.compile(r"@(?!end@)(\w+)@|@if !?(\w+)@")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-_KEYWORDS = {
+KEYWORDS = {
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
     "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
@@ -29,10 +32,11 @@ def text_of(name: str) -> str:
 def fill(name: str, values: Mapping[str, object]) -> str:
     """A template with its values; each must be there, and used."""
     text = text_of(name)
-    slots = set(_SLOT.findall(text))
+    slots = {word for found in _NAMED.findall(text) for word in found if word}
     if slots != values.keys():
         raise ValueError(f"{name} has the slots {sorted(slots)}, got {sorted(values)}.")
-    return _SLOT.sub(lambda slot: str(values[slot[1]]), text)
+    kept = _OPTION.sub(lambda option: option[3] if bool(values[option[2]]) != bool(option[1]) else "", text)
+    return _SLOT.sub(lambda slot: str(values[slot[1]]), kept)
 
 
 def with_prefix(text: str, prefix: str) -> str:
@@ -51,6 +55,6 @@ def check_prefix(prefix: object) -> str:
         raise TypeError(f"prefix must be a str, got {prefix!r}.")
     if _IDENTIFIER.fullmatch(prefix) is None:
         raise ValueError(f'prefix must be an identifier of C such as "snn", got {prefix!r}.')
-    if prefix in _KEYWORDS:
+    if prefix in KEYWORDS:
         raise ValueError(f'prefix must be no keyword of C, got "{prefix}": take "my_{prefix}".')
     return prefix

@@ -29,9 +29,8 @@ def hash_of(values: NDArray[np.int32]) -> int:
 def random_samples(program: Program) -> NDArray[np.integer]:
     """Samples of which half the values are 0 and the others any, the same every time."""
     generator = np.random.default_rng(0)
-    limits = np.iinfo(program.input_dtype)
     shape = (DEFAULT_SAMPLES, program.inputs)
-    values = generator.integers(limits.min, limits.max, shape, program.input_dtype, endpoint=True)
+    values = generator.integers(*program.input_range, shape, program.input_dtype, endpoint=True)
     return values * (generator.random(shape) < 0.5).astype(program.input_dtype)
 
 
@@ -39,17 +38,19 @@ def check_samples(program: Program, samples: object) -> NDArray[np.integer]:
     """Samples as the program takes them, [samples, inputs].
 
     Raises:
-        TypeError: If they are no array of the program's type.
-        ValueError: If their shape is another, or there are none.
+        TypeError: If they are no array of integers.
+        ValueError: If their shape is another, there are none, or a value is outside the program's range.
     """
-    dtype = np.dtype(program.input_dtype)
-    if not isinstance(samples, np.ndarray) or samples.dtype != dtype:
+    if not isinstance(samples, np.ndarray) or samples.dtype.kind not in "iu":
         raise TypeError(
-            f"samples must be an array of {dtype}, got {getattr(samples, 'dtype', type(samples).__name__)}."
+            f"samples must be an array of integers, got {getattr(samples, 'dtype', type(samples).__name__)}."
         )
     if samples.ndim < 2 or samples.shape[0] == 0 or samples[0].size != program.inputs:
         raise ValueError(f"samples must be [samples, {program.inputs} values], got {samples.shape}.")
-    return np.ascontiguousarray(samples.reshape(len(samples), -1))
+    low, high = program.input_range
+    if samples.min() < low or samples.max() > high:
+        raise ValueError(f"samples must be {low} to {high}, got {samples.min()} to {samples.max()}.")
+    return np.ascontiguousarray(samples.reshape(len(samples), -1), program.input_dtype)
 
 
 def vectors_h(program: Program, samples: NDArray[np.integer], first: int) -> str:

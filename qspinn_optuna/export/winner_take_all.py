@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.export import chances
-from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits, words_for
+from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits
 from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, NEAREST, STOCHASTIC, CodeRounding
-from qspinn_optuna.integer import Codes, IntegerModel, WinnerTakeAll, respond
+from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 
 _SMALL = 2**31
 """Numbers below, and above its negative, are computed with in 32 bits."""
@@ -34,7 +35,7 @@ class _Sums(NamedTuple):
 
 def program_of(model: IntegerModel) -> Program:
     """The C of an STDP network."""
-    layer, coding = model.network, model.coding
+    layer, coding = _layer(model), _coding(model)
     sums = _sums(layer)
     arrays = _arrays(model)
     return Program(
@@ -46,6 +47,8 @@ def program_of(model: IntegerModel) -> Program:
         stride=0,
         input_type="uint8_t",
         input_dtype=np.uint8,
+        input_range=(0, 255),
+        input_bits=0,
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),
@@ -69,27 +72,28 @@ def _sums(layer: WinnerTakeAll) -> _Sums:
 
 
 def _declarations(model: IntegerModel, sums: _Sums) -> str:
-    layer = model.network
+    layer = _layer(model)
+    held_bits = layer.refractory_steps * layer.neurons.bit_length()
     held = (
-        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps; SNN_NEURONS if none. */\n"
-        f"    uint32_t held[{words_for(layer.refractory_steps, layer.neurons.bit_length())}];"
+        f"    /* The neuron that spiked in each of the last {layer.refractory_steps} steps, SNN_NEURONS if none. */\n"
+        f"    uint32_t held[{_words(held_bits)}];"
     )
     values = {
         "neurons": layer.neurons,
-        "blocks": -(-layer.neurons // WORD),
+        "blocks": _words(layer.neurons),
         "levels": sums.digits,
         "membrane": layer.membrane.format,
         "membrane_bits": layer.membrane.format.bits,
-        "membrane_words": words_for(layer.neurons, layer.membrane.format.bits),
-        "held": held if layer.refractory_steps else "    /* No neuron is held after a spike. */",
-        "total_type": "uint16_t" if model.coding.steps < 2**16 else "uint32_t",
+        "membrane_words": _words(layer.neurons * layer.membrane.format.bits),
+        "held": held if held_bits else "    /* No neuron is held after a spike. */",
+        "total_type": "uint16_t" if _coding(model).steps < 2**16 else "uint32_t",
     }
     return fill("winner_take_all.h", values).rstrip()
 
 
 def _types(model: IntegerModel, sums: _Sums) -> dict[str, str]:
     """Types of 32 bits where they hold all that is computed, else of 64."""
-    layer = model.network
+    layer = _layer(model)
     widths = layer.accumulators
     units = _units(layer)
     charging = max(units["DECAY"], units["CURRENT_UNIT"], sums.reach)
@@ -115,7 +119,7 @@ def _units(layer: WinnerTakeAll) -> dict[str, int]:
 
 def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str, str]:
     """The constants of model.c as C, and its arrays."""
-    layer, constants = model.network, model.network.constants
+    layer, constants = _layer(model), _layer(model).constants
     to = constants.rounding
     numbers = {
         "WEIGHT_BITS": layer.weight.format.bits,
@@ -126,7 +130,7 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
         "REFRACTORY_STEPS": layer.refractory_steps,
     }
     switches = {
-        "DROPS_PIXELS": int(model.coding.inputs < model.coding.pixels),
+        "DROPS_PIXELS": int(_coding(model).inputs < _coding(model).pixels),
         "SCALES": int(layer.scale is not None),
         "STOCHASTIC": int(_draws(to)),
     }
@@ -149,7 +153,7 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
         **{name: f"{value}u" for name, value in numbers.items()},
         **{name: str(value) for name, value in switches.items()},
         **{name: c_integer(value) for name, value in codes.items()},
-        "CHANCE(value)": chances.expression(model.coding.chances),
+        "CHANCE(value)": chances.expression(_coding(model).chances),
         "DECAYED(code)": _decayed(layer),
         "INPUT_KEY": _purpose(model.seed, INPUT),
     }
@@ -159,26 +163,26 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
     return {
         "constants": "".join(f"#define SNN_{name} {text}\n" for name, text in lines.items()),
         "arrays": "\n".join(array.definition() for array in arrays),
-        "product_type": "uint32_t" if model.coding.steps * layer.neurons < 2**32 else "uint64_t",
+        "product_type": "uint32_t" if _coding(model).steps * layer.neurons < 2**32 else "uint64_t",
     }
 
 
 def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
-    layer = model.network
+    layer = _layer(model)
     theta = f"Adapted thresholds, {layer.theta.format}."
     arrays = [
         *_weights(layer),
         pack("theta", theta, _offset(layer.theta), layer.theta.format.bits),
-        pack("labels", "Class of each neuron.", model.readout.labels, _label_bits(model)),
+        pack("labels", "Class of each neuron.", _readout(model).labels, _label_bits(model)),
     ]
     if layer.scale is not None:
         comment = f"Factors of the neurons' weights, {layer.scale.format}."
         arrays.append(pack("scale", comment, _offset(layer.scale), layer.scale.format.bits))
-    if model.coding.inputs < model.coding.pixels:
-        kept = np.zeros(model.coding.pixels, np.bool_)
-        kept[model.coding.kept] = True
-        arrays.insert(0, pack_bits("kept", "Whether a pixel is an input.", kept, 1))
-    table = chances.table(model.coding.chances)
+    if _coding(model).inputs < _coding(model).pixels:
+        kept = np.zeros(_coding(model).pixels, np.bool_)
+        kept[_coding(model).kept] = True
+        arrays.insert(0, pack_bits("kept", "Whether a pixel is an input.", kept))
+    table = chances.table(_coding(model).chances)
     if table is not None:
         arrays.append(table)
     return tuple(arrays)
@@ -193,13 +197,8 @@ def _weights(layer: WinnerTakeAll) -> list[PackedArray]:
     )
     comment = f"Weights, {layer.weight.format}, in the order that snn_add_row reads"
     arrays = [
-        pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel(), WORD),
-        pack_bits(
-            "last_weights",
-            f"{comment}: neurons from {whole}.",
-            bits[:, :, whole:].ravel(),
-            layer.neurons % WORD or WORD,
-        ),
+        pack_bits("weights", f"{comment}: neurons from 0.", blocks.ravel()),
+        pack_bits("last_weights", f"{comment}: neurons from {whole}.", bits[:, :, whole:].ravel()),
     ]
     return [array for array in arrays if array.bits]
 
@@ -209,7 +208,7 @@ def _offset(codes: Codes) -> NDArray[np.int64]:
 
 
 def _members(model: IntegerModel) -> tuple[Member, ...]:
-    layer = model.network
+    layer = _layer(model)
     held = layer.refractory_steps * layer.neurons.bit_length()
     return (
         Member("sample", "number of the sample, which keys the draws", 0),
@@ -225,7 +224,7 @@ def _members(model: IntegerModel) -> tuple[Member, ...]:
 def _traces(model: IntegerModel, samples: NDArray[np.integer], first: int) -> Iterator[Trace]:
     responses = respond(model, samples.astype(np.uint8), first, membranes=True)
     assert responses.membranes is not None
-    answers = model.readout.classify(responses.counts)
+    answers = _readout(model).classify(responses.counts)
     for winners, membranes, answer in zip(responses.winners, responses.membranes, answers, strict=True):
         yield Trace(np.concatenate([winners[:, None], membranes], axis=1), int(answer))
 
@@ -238,6 +237,18 @@ def _decayed(layer: WinnerTakeAll) -> str:
     if max((to.highest - to.lowest) * decay, abs(bias)) < _SMALL:
         return f"((snn_charged)(code) * SNN_DECAY + {c_integer(bias)})"
     return f"(((snn_charged)(code) + SNN_LOWEST) * SNN_DECAY + {c_integer(half)})"
+
+
+def _layer(model: IntegerModel) -> WinnerTakeAll:
+    return cast(WinnerTakeAll, model.network)
+
+
+def _coding(model: IntegerModel) -> RateCoding:
+    return cast(RateCoding, model.coding)
+
+
+def _readout(model: IntegerModel) -> MeanResponse:
+    return cast(MeanResponse, model.readout)
 
 
 def _draws(to: CodeRounding) -> bool:
@@ -253,9 +264,13 @@ def _fraction(to: CodeRounding) -> str:
 
 
 def _purpose(seed: int, purpose: int) -> str:
-    """What ``snn_stream`` begins with: the first of the three mixes that make the key of a stream."""
+    """What ``snn_stream`` begins with: the first mix of :func:`~qspinn_optuna.fixed_point.draws.stream`."""
     return c_unsigned(int(draws(purpose, seed)[0]))
 
 
 def _label_bits(model: IntegerModel) -> int:
     return max(1, (model.classes - 1).bit_length())
+
+
+def _words(bits: int) -> int:
+    return -(-bits // WORD)

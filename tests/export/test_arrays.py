@@ -22,8 +22,7 @@ def test_codes_follow_each_other_without_gaps(width: int, numbers: list[int]) ->
     packed = packing.pack("codes", "", np.array(codes), width)
     stream = sum(code << width * k for k, code in enumerate(codes))
     assert packed.bits == width * len(codes)
-    # Two words at least for codes that may lie across words.
-    assert packed.bytes == 4 * max(-(-packed.bits // 32), 1 if 32 % width == 0 else 2)
+    assert packed.bytes == 4 * -(-packed.bits // 32)
     assert sum(word << 32 * k for k, word in enumerate(packed.words.tolist())) == stream
 
 

@@ -16,7 +16,8 @@ from exporting.mutants import MUTANTS
 from exporting.random_models import random_model, random_samples
 from qspinn_optuna.export import DifferenceError, Export, ToolError, export_c, tools
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
-from qspinn_optuna.integer import IntegerModel, respond
+from qspinn_optuna.integer import IntegerModel, MeanResponse, WinnerTakeAll
+from qspinn_optuna.integer.winner_take_all_runtime import respond
 from tests.integer.models import PIXELS, example_model, models, random_codes, random_images
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O0")
@@ -42,6 +43,7 @@ def test_every_spike_and_membrane_is_that_of_the_interpreter(tmp_path: Path) -> 
         samples = random_samples(model, 10, seed)
         done = export_c(model, tmp_path, samples=samples[:1], overwrite=True).verify(samples, flags=STRICT)
         steps = len(samples) * model.coding.steps
+        assert isinstance(model.network, WinnerTakeAll)
         assert (done.samples, done.values) == (len(samples), steps * (model.network.neurons + 1))
         some_spike += 0 < (respond(model, samples).winners >= 0).sum() < steps
     assert some_spike >= 6
@@ -63,8 +65,10 @@ def test_it_is_that_of_small_models_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rounding", Rounding)
 def test_more_than_32_bits_are_dropped(tmp_path: Path, rounding: Rounding) -> None:
     generator = np.random.default_rng(1)
+    example = example_model().network
+    assert isinstance(example, WinnerTakeAll)
     layer = replace(
-        example_model().network,
+        example,
         weight=random_codes(generator, QFormat(4, 20, signed=False), (6, 4)),
         scale=random_codes(generator, QFormat(1, 20, signed=False), (4,)),
         membrane=ParameterQuantization(QFormat(8, 0), rounding),
@@ -166,6 +170,7 @@ def test_two_networks_live_in_one_program(tmp_path: Path) -> None:
         model = random_model(seed)
         samples = random_samples(model, 1)
         export_c(model, tmp_path / prefix, prefix, samples=samples)
+        assert isinstance(model.readout, MeanResponse)
         expected.append(int(model.readout.classify(respond(model, samples).counts)[0]))
         lines += [f'#include "{prefix}/model.c"', f'#include "{prefix}/vectors.h"']
     lines.append(
@@ -204,8 +209,10 @@ def test_a_program_that_does_not_compile_says_why(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_no_report")
 def test_samples_must_fit(tmp_path: Path) -> None:
     export = export_c(example_model(), tmp_path)
-    with pytest.raises(TypeError, match="samples must be an array of uint8, got int64"):
-        export.verify(np.zeros((2, PIXELS), np.int64))
+    with pytest.raises(TypeError, match="samples must be an array of integers, got float32"):
+        export.verify(np.zeros((2, PIXELS), np.float32))
+    with pytest.raises(ValueError, match="samples must be 0 to 255, got 0 to 256"):
+        export.verify(np.arange(PIXELS)[None] * 32)
     for shape in ((2, PIXELS + 1), (0, PIXELS), (PIXELS,)):
         with pytest.raises(ValueError, match=f"samples must be .samples, {PIXELS} values."):
             export.verify(np.zeros(shape, np.uint8))

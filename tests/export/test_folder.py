@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qspinn_optuna.export import Export, export_c
-from qspinn_optuna.integer import IntegerModel
+from qspinn_optuna.integer import IntegerModel, WinnerTakeAll
 from tests.integer.models import example_model
 
 FILES = {
@@ -46,7 +46,9 @@ def test_it_is_replaced_only_if_asked_and_other_files_stay(tmp_path: Path) -> No
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "app").write_text("mine too")
     before = (tmp_path / "model.c").read_text()
-    other = replace(example_model(), network=replace(example_model().network, scale=None), seed=9)
+    layer = example_model().network
+    assert isinstance(layer, WinnerTakeAll)
+    other = replace(example_model(), network=replace(layer, scale=None), seed=9)
     with pytest.raises(ValueError, match="overwrite=True"):
         export_c(other, tmp_path)
     assert (tmp_path / "model.c").read_text() == before

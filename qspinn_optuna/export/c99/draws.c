@@ -8,9 +8,3 @@ static uint64_t snn_mix(uint64_t z)
     z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
     return z ^ z >> 31;
 }
-
-/* Key of the draws of one purpose at a step of a sample. `purpose` is mix(seed * SNN_GOLDEN + number of the purpose). */
-static uint64_t snn_stream(uint64_t purpose, uint64_t sample, uint32_t step)
-{
-    return snn_mix(snn_mix(purpose + sample * SNN_GOLDEN) + step * SNN_GOLDEN);
-}

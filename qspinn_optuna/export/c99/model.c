@@ -7,8 +7,7 @@
 /* C99 leaves the right shift of negative numbers to the compiler. Here it must be floor(x / 2**n). */
 typedef char snn_right_shift_must_be_arithmetic[(-1 >> 1) == -1 && (INT64_C(-3) >> 1) == -2 ? 1 : -1];
 
-@packing@
-@draws@
+@pieces@
 @network@
 uint8_t snn_classify(snn_state *state, uint64_t sample, const snn_input *input)
 {

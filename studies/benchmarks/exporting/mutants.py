@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -22,6 +23,27 @@ class Mutant(NamedTuple):
         """The source with the mistake; None if the piece is not in it."""
         return source.replace(self.right, self.wrong) if self.right in source else None
 
+
+class PatternMutant(NamedTuple):
+    """A mistake in text that differs from model to model.
+
+    Args:
+        name: What is wrong.
+        right: A regular expression for a piece of ``model.c``.
+        wrong: What takes its place, with groups as ``re.sub`` names them.
+    """
+
+    name: str
+    right: str
+    wrong: str
+
+    def apply(self, source: str) -> str | None:
+        """The source with the mistake; None if no piece is in it."""
+        wrong, count = re.subn(self.right, self.wrong, source)
+        return wrong if count else None
+
+
+AnyMutant = Mutant | PatternMutant
 
 MUTANTS = (
     Mutant("fires above the threshold, not at it", "snn_margin best = -1;", "snn_margin best = 0;"),
@@ -61,7 +83,9 @@ MUTANTS = (
     Mutant("unpacking across words loses bits", "(rest | word << left)", "(rest)"),
     Mutant("writing across words loses bits", "| value >> (32u - shift)", "| value >> (31u - shift)"),
     Mutant(
-        "reading across words loses bits", "value |= word[1] << (32u - shift);", "value |= word[1] << (31u - shift);"
+        "reading across words loses bits",
+        "width - 1u) / 32u] << (32u - shift);",
+        "width - 1u) / 32u] << (31u - shift);",
     ),
     Mutant("a carry is lost", "carry &= digit;", "carry = 0;"),
     Mutant("a full adder forgets a carry", "(*a & b) | (half & c)", "(*a & b)"),

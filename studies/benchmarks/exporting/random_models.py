@@ -35,6 +35,7 @@ def random_codes(generator: np.random.Generator, fmt: QFormat, shape: tuple[int,
 
 def random_samples(model: IntegerModel, count: int, seed: int = 0) -> NDArray[np.uint8]:
     """Images for a model, some of them dark."""
+    assert isinstance(model.coding, RateCoding)
     generator = np.random.default_rng(seed)
     shape = (count, model.coding.pixels)
     lit = generator.random(shape) < generator.choice([0.2, 0.9], (count, 1))

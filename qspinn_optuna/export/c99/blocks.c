@@ -1,29 +1,3 @@
-/* ---- Packed codes: each takes the bits of its format and no more, from the lowest bit of the first word on. ---- */
-
-/* A code of `width` bits, 1 to 32, at a multiple of its width. */
-static uint32_t snn_read(const uint32_t *words, uint32_t position, uint32_t width)
-{
-    const uint32_t *word = words + position / 32u;
-    uint32_t shift = position % 32u;
-    uint32_t value = word[0] >> shift;
-    if (32u % width != 0 && shift + width > 32u) {
-        value |= word[1] << (32u - shift);
-    }
-    return value & (UINT32_MAX >> (32u - width));
-}
-
-/* Put a code of `width` bits, 1 to 32, at a multiple of its width. */
-static void snn_write(uint32_t *words, uint32_t position, uint32_t width, uint32_t value)
-{
-    uint32_t *word = words + position / 32u;
-    uint32_t shift = position % 32u;
-    uint32_t mask = UINT32_MAX >> (32u - width);
-    word[0] = (word[0] & ~(mask << shift)) | value << shift;
-    if (32u % width != 0 && shift + width > 32u) {
-        word[1] = (word[1] & ~(mask >> (32u - shift))) | value >> (32u - shift);
-    }
-}
-
 /* Words that hold `count` codes. */
 static uint32_t snn_words(uint32_t count, uint32_t width)
 {
