@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from qspinn_optuna.front import Candidate as Candidate
     from qspinn_optuna.front import ParetoFront as ParetoFront
     from qspinn_optuna.integer import IntegerModel as IntegerModel
+    from qspinn_optuna.networks import CaptureError as CaptureError
     from qspinn_optuna.networks import calibrate as calibrate
+    from qspinn_optuna.networks import capture as capture
     from qspinn_optuna.networks import check_exact as check_exact
     from qspinn_optuna.networks import check_fidelity as check_fidelity
     from qspinn_optuna.networks import exact_sums as exact_sums
     from qspinn_optuna.networks import find_parameters as find_parameters
     from qspinn_optuna.networks import fold_batch_norm as fold_batch_norm
     from qspinn_optuna.networks import freeze_network as freeze_network
+    from qspinn_optuna.networks import input_codes as input_codes
     from qspinn_optuna.networks import quantize_network as quantize_network
     from qspinn_optuna.networks import sample_numbers as sample_numbers
     from qspinn_optuna.objective import QuantizationObjective as QuantizationObjective
@@ -64,13 +67,16 @@ _NAMES = {
     "front": ("Candidate", "ParetoFront"),
     "integer": ("IntegerModel",),
     "networks": (
+        "CaptureError",
         "calibrate",
+        "capture",
         "check_exact",
         "check_fidelity",
         "exact_sums",
         "find_parameters",
         "fold_batch_norm",
         "freeze_network",
+        "input_codes",
         "quantize_network",
         "sample_numbers",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qspinn_optuna.networks.batch_norm import fold_batch_norm
 from qspinn_optuna.networks.calibration import calibrate
+from qspinn_optuna.networks.capture import CaptureError, capture, input_codes
 from qspinn_optuna.networks.discovery import NetworkParameter, find_parameters
 from qspinn_optuna.networks.exactness import check_exact, exact_sums
 from qspinn_optuna.networks.fidelity import check_fidelity
@@ -12,15 +13,18 @@ from qspinn_optuna.networks.quantization import freeze_network, quantize_network
 from qspinn_optuna.networks.ranges import RangeMethod
 
 __all__ = [
+    "CaptureError",
     "NetworkParameter",
     "RangeMethod",
     "calibrate",
+    "capture",
     "check_exact",
     "check_fidelity",
     "exact_sums",
     "find_parameters",
     "fold_batch_norm",
     "freeze_network",
+    "input_codes",
     "quantize_network",
     "sample_numbers",
 ]

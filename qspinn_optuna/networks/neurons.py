@@ -244,6 +244,11 @@ def has_fixed_point_step(module: nn.Module) -> bool:
     )
 
 
+def computes_integrate_and_fire(module: nn.Module) -> bool:
+    """Whether a module is of quantized IF or LIF neurons, whose steps :mod:`~.integrate_and_fire` computes."""
+    return isinstance(module, _IntegrateAndFireStep)
+
+
 def quantize_neuron(module: Any, quantization: NeuronQuantization) -> None:
     """Let ``module`` compute in fixed point, in place.
 

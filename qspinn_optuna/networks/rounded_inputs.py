@@ -57,6 +57,11 @@ class InputQuantization:
     _read: int = field(default=0, init=False)
     _resets: int = field(default=0, init=False)
 
+    @property
+    def finer_bits(self) -> int | None:
+        """Bits beyond those of the format, to which computed values are rounded first; None of values that are not."""
+        return _FINER if self.computed else None
+
     def entered(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments of a call, which is the next step, or several, on the grid."""
         presentation = self.draws.presentation

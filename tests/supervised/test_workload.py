@@ -609,7 +609,7 @@ def test_what_a_workload_lacks_is_named_without_training() -> None:
     workload: workloads.TestedWorkload = toy_workload(train=untrained)
     assert workloads.missing_members(workload) == ()
     assert workloads.missing_members(workload, workloads.TestedWorkload) == ()
-    assert workloads.missing_members(workload, workloads.DeployableWorkload) == ("integer_model",)
+    assert workloads.missing_members(workload, workloads.DeployableWorkload) == ()
     assert workloads.missing_members(object()) == (
         "parameters",
         "deployment",

@@ -11,11 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.networks import RangeMethod, calibrate
+from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.integer import IntegerModel
+from qspinn_optuna.networks import RangeMethod, calibrate, capture
 from qspinn_optuna.networks.activity import silent_layers
-from qspinn_optuna.networks.batches import Inputs, inputs_of, tensors
+from qspinn_optuna.networks.batches import Inputs, inputs_of, labeled_inputs_of, tensors
+from qspinn_optuna.networks.capture import input_format_of
 from qspinn_optuna.networks.compiled import check_readable, initialize
 from qspinn_optuna.networks.fidelity import check_fidelity
+from qspinn_optuna.networks.state_sizes import state_sizes
 from qspinn_optuna.networks.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
@@ -213,6 +217,23 @@ class SupervisedWorkload:
         """
         return finish(in_turns(self._quantized.quantize(config, seed), seed))
 
+    def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
+        """The quantized network as integers, the one that :meth:`evaluate` measures; see :func:`~.capture.capture`.
+
+        It is captured with the first calibration sample. Of inputs that are on a grid already, the format holds all
+        calibration batches. Samples of the test set are numbered from 0, as in :meth:`test`.
+
+        Args:
+            config: The quantization.
+            seed: As in :meth:`evaluate`.
+
+        Raises:
+            CaptureError: If the network does what integer models cannot, naming module and function.
+        """
+        network = self.quantize(config, seed)
+        with seeded(self.seed):
+            return capture(network, config, self._one_sample, scores=self._scores, input_format=self._input_format)
+
     def accuracy_of(self, network: nn.Module, batches: Batches) -> float:
         """The part of all samples that a network gets right."""
         with seeded(self.seed):
@@ -257,6 +278,19 @@ class SupervisedWorkload:
             "seed": self.seed,
             STOCHASTIC_ROUNDING: "keyed by sample",
         } | ({} if self._scores is None else {"scores": fingerprint(self._scores)})
+
+    @made_once
+    def _one_sample(self) -> Inputs:
+        """The first calibration sample, as a batch of 1."""
+        inputs, labels = next(labeled_inputs_of(self.calibration, "calibration"))
+        count = len(labels) if isinstance(labels, Tensor) and labels.ndim else None
+        return state_sizes(self.baseline_network, inputs, count).first_samples(inputs, 1)
+
+    @made_once
+    def _input_format(self) -> QFormat | None:
+        """The format of calibration inputs; None if they are on no grid."""
+        batches = inputs_of(self.calibration, "calibration")
+        return input_format_of(one for inputs in batches for one in tensors(inputs))
 
     @made_once
     def _silent_in_float(self) -> set[str]:

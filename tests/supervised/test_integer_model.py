@@ -1,0 +1,82 @@
+"""Networks of supervised workloads as integer models: the accuracies of the workload, sample by sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from qspinn_optuna import QuantizationSpace
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.integer import IntegerModel, ValueCoding, classify, encode
+from qspinn_optuna.parameters import Family, Footprint
+from qspinn_optuna.workloads.supervised import SupervisedWorkload
+from tests.supervised.toy import STEPS, ToyNetwork, toy_batches, toy_workload
+
+STATES = (Family.MEMBRANE, Family.TRACE, Family.INPUT)
+
+
+class ToyDict(ToyNetwork):
+    """Scores by a name."""
+
+    def forward(self, spikes: Tensor) -> Any:
+        return {"scores": super().forward(spikes)}
+
+
+def by_name(output: Any) -> Tensor:
+    scores: Tensor = output["scores"]
+    return scores
+
+
+def accuracy(model: IntegerModel) -> float:
+    """The part of the test samples, numbered in their order, that the model gets right."""
+    inputs, labels = (torch.cat(parts).numpy() for parts in zip(*toy_batches(2), strict=True))
+    assert isinstance(model.coding, ValueCoding)
+    found = classify(model, encode(model.coding, inputs, model.first_sample))
+    return float((found == labels).mean())
+
+
+@pytest.fixture(scope="module")
+def workload() -> SupervisedWorkload:
+    return toy_workload(network=ToyDict(), scores=by_name, fine_tune=None, train=None)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_model_has_the_accuracy_and_the_memory_of_the_workload(
+    workload: SupervisedWorkload, rounding: Rounding
+) -> None:
+    config = QuantizationSpace(workload.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, rounding)
+    model = workload.integer_model(config, seed=3)
+    assert accuracy(model) == workload.test(config, seed=3)
+    footprint = Footprint.of(workload.parameters, config.bits).by_family
+    state = sum(bits for family, bits in footprint.items() if family in STATES)
+    assert (model.constant_bits, model.state_bits) == (sum(footprint.values()) - state, state)
+    assert (model.coding.steps, model.seed, model.first_sample) == (STEPS, 3, 0)
+
+
+def test_model_in_training_is_that_of_the_test() -> None:
+    of = toy_workload()
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(3, Scheme.ITQ, Rounding.STOCHASTIC)
+    assert accuracy(of.integer_model(config, seed=1)) == of.test(config, seed=1)
+
+
+def test_seeds_draw_differently(workload: SupervisedWorkload) -> None:
+    config = QuantizationSpace(workload.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, Rounding.STOCHASTIC)
+    one, other = (workload.integer_model(config, seed=seed) for seed in (1, 2))
+    assert one != other
+    assert one == workload.integer_model(config, seed=1)
+
+
+def test_input_format_holds_all_calibration_batches() -> None:
+    batches = [(2 * inputs if number else inputs, labels) for number, (inputs, labels) in enumerate(toy_batches(0, 2))]
+    of = toy_workload(fine_tune=None, train=None, calibration=batches)
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    coding = of.integer_model(config).coding
+    assert isinstance(coding, ValueCoding)
+    fmt = coding.quantization.format
+    assert (fmt.bits, fmt.fraction_bits, fmt.signed) == (8, 0, False)
+    assert np.isclose(fmt.max, 255)
