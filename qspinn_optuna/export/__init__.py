@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qspinn_optuna.export.accuracy import Accuracy
 from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.export import Export, export_c
 from qspinn_optuna.export.sizes import Sizes
@@ -9,6 +10,7 @@ from qspinn_optuna.export.tools import ToolError
 from qspinn_optuna.export.verification import DifferenceError, Verification
 
 __all__ = [
+    "Accuracy",
     "Core",
     "DifferenceError",
     "Emulation",
