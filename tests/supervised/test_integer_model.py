@@ -80,3 +80,33 @@ def test_input_format_holds_all_calibration_batches() -> None:
     fmt = coding.quantization.format
     assert (fmt.bits, fmt.fraction_bits, fmt.signed) == (8, 0, False)
     assert np.isclose(fmt.max, 255)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_samples_are_the_first_of_the_test_as_the_model_takes_them(
+    workload: SupervisedWorkload, rounding: Rounding
+) -> None:
+    config = QuantizationSpace(workload.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, rounding)
+    model = workload.integer_model(config, seed=3)
+    samples = workload.integer_samples(config, seed=3)
+    inputs, labels = (torch.cat(parts).numpy() for parts in zip(*toy_batches(2), strict=True))
+    assert isinstance(model.coding, ValueCoding)
+    assert np.array_equal(samples.inputs, encode(model.coding, inputs, model.first_sample))
+    assert np.array_equal(samples.labels, labels)
+    assert (samples.split, samples.is_whole, len(samples)) == ("test", True, len(labels))
+    assert (classify(model, samples.inputs) == samples.labels).mean() == workload.test(config, seed=3)
+    few = workload.integer_samples(config, seed=3, count=13)
+    assert np.array_equal(few.inputs, samples.inputs[:13])
+    assert (len(few), few.is_whole) == (13, False)
+
+
+def test_without_a_test_set_samples_are_of_the_validation() -> None:
+    of = toy_workload(fine_tune=None, train=None, test=None)
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    samples = of.integer_samples(config, count=10_000)
+    assert (samples.split, samples.is_whole) == ("validation", True)
+    *_, (correct, seen) = of.evaluate(config, seed=0)
+    assert (int((classify(of.integer_model(config), samples.inputs) == samples.labels).sum()), len(samples)) == (
+        correct,
+        seen,
+    )
