@@ -23,8 +23,8 @@ from qspinn_optuna.study import TrialRecord, fit_of
 from qspinn_optuna.targets import Target
 from qspinn_optuna.workloads import DeployableWorkload, IntegerSamples, Workload, missing_members
 
-_MOST, _SECONDS = 1_000, 30.0
-"""Samples whose accuracy is measured, if the integers do not take longer than this."""
+_MOST, _SECONDS = 1_000, 60.0
+"""Samples whose accuracy is measured, unless preparing and classifying so many took longer than this."""
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -128,7 +128,7 @@ def _samples(
     samples = workload.integer_samples(config, seed, least)
     classes = classify(model, samples.inputs)
     seconds = time.monotonic() - started
-    affordable = min(_MOST, int(_SECONDS / seconds * len(samples)))
+    affordable = _MOST if seconds * _MOST <= _SECONDS * len(samples) else _MOST // 10
     if affordable > len(samples) and not samples.is_whole:
         samples = workload.integer_samples(config, seed, affordable)
         classes = classify(model, samples.inputs)
