@@ -110,3 +110,26 @@ def test_without_a_test_set_samples_are_of_the_validation() -> None:
         correct,
         seen,
     )
+
+
+class Prepared(ToyNetwork):
+    """Steps first, and an input that the host prepares."""
+
+    def forward(self, spikes: Tensor) -> Any:
+        return super().forward(((spikes - 0.5) / 0.3).transpose(0, 1))
+
+
+def test_samples_are_prepared_as_the_network_does_wherever_the_batch_is() -> None:
+    steps_first = [[(inputs.transpose(0, 1), labels) for inputs, labels in toy_batches(seed)] for seed in range(3)]
+    of = toy_workload(
+        network=Prepared(),
+        fine_tune=None,
+        train=None,
+        calibration=steps_first[0],
+        validation=steps_first[1],
+        test=steps_first[2],
+    )
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(5, Scheme.PTQ, Rounding.NEAREST)
+    samples = of.integer_samples(config)
+    assert (len(samples), samples.inputs.shape[1:]) == (40, (STEPS, 8))
+    assert (classify(of.integer_model(config), samples.inputs) == samples.labels).mean() == of.test(config, 0)
