@@ -115,8 +115,8 @@ def _activity(metrics: Metrics) -> str:
     """The metrics of NeuroBench but for accuracy."""
     whole = [
         ("footprint, bytes, every width as it is", f"{metrics.footprint:,.10g}"),
-        ("connection sparsity", f"{metrics.connection_sparsity:.4f}"),
-        ("activation sparsity", f"{metrics.activation_sparsity:.4f}"),
+        ("connection sparsity", f"{metrics.connection_sparsity:.5f}"),
+        ("activation sparsity", f"{metrics.activation_sparsity:.5f}"),
         ("synaptic operations a sample, dense", f"{metrics.dense:,}"),
         ("effective multiply-accumulates a sample", f"{metrics.effective_macs:,.1f}"),
         ("effective accumulates a sample", f"{metrics.effective_acs:,.1f}"),

@@ -39,8 +39,8 @@ def test_it_has_the_metrics_of_the_samples_of_the_vectors(export: Export) -> Non
     (synapses,), (activity,) = metrics.synapses, metrics.activities
     assert "over 6 samples" in report
     assert cells(report, "footprint, bytes, every width as it is") == [f"{(137 + 46) / 8}"]
-    assert cells(report, "connection sparsity") == [f"{synapses.zeros / 24:.4f}"]
-    assert cells(report, "activation sparsity") == [f"{activity.sparsity:.4f}"]
+    assert cells(report, "connection sparsity") == [f"{synapses.zeros / 24:.5f}"]
+    assert cells(report, "activation sparsity") == [f"{activity.sparsity:.5f}"]
     assert cells(report, "synaptic operations a sample, dense") == [f"{6 * 4 * 8}"]
     assert cells(report, "effective accumulates a sample") == [f"{synapses.effective:.1f}"]
     assert cells(report, "effective multiply-accumulates a sample") == ["0.0"]
