@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from qspinn_optuna.cli.argument_types import confidence, count, fraction, output_file, seed, weight, widths
+from qspinn_optuna.cli.argument_types import confidence, count, fraction, output_file, positive, seed, weight, widths
 
 SAMPLERS = ("memory-aware", "tpe", "tpe-univariate", "nsgaii", "random", "gp")
 SCHEMES = ("ptq", "itq")
@@ -89,6 +90,17 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=FLASH,RAM]",
         help=f"the model must fit it: {', '.join(TARGETS)}, or one of your own with KiB of flash and RAM: mine=64,8",
     )
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """What is written of a model, and where."""
+    group = parser.add_argument_group("export")
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder, new or empty")
+    group.add_argument("--prefix", default="snn", metavar="NAME", help="what all names in C begin with")
+    group.add_argument(
+        "--samples", type=positive, default=20, metavar="N", help="samples to compare, which vectors.h holds"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace an export that is in the folder")
 
 
 def add_study(parser: argparse.ArgumentParser, help_on_study: str) -> None:

@@ -9,7 +9,7 @@ import optuna
 from qspinn_optuna.cli.errors import CommandError
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.selectors import choose, make_selector
-from qspinn_optuna.cli.studies import open_named_study
+from qspinn_optuna.cli.studies import export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
@@ -28,6 +28,7 @@ def execute(arguments: argparse.Namespace) -> None:
     report.write(study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):
         print("It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule.")
+    print(f"\n{export_line(study, arguments.storage)}")
 
 
 def _choose(study: optuna.Study, selector: Selector, target: Target | None, accuracy_drop: float | None) -> Choice:

@@ -12,6 +12,7 @@ from qspinn_optuna.cli.argument_types import count
 from qspinn_optuna.cli.arguments import (
     HelpFormatter,
     add_accuracy_drop,
+    add_export,
     add_output,
     add_search,
     add_selection,
@@ -21,6 +22,7 @@ from qspinn_optuna.cli.arguments import (
     add_verbose,
 )
 
+_SAME_FILE = "the one that was run, if not given"
 _ONLY_STUDY = "name of the study; not needed if the database has one only"
 
 
@@ -128,8 +130,19 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.py", help="the one that was run, if not given")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.py", help=_SAME_FILE)
     parser.add_argument("--trial", type=count, required=True, metavar="N", help="number of a finished trial")
+    add_study(parser, _ONLY_STUDY)
+    add_verbose(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.py", help=_SAME_FILE)
+    parser.add_argument(
+        "--trial", type=count, metavar="N", help="number of a finished trial; that of the chosen model if not given"
+    )
+    add_export(parser)
+    add_target(parser)
     add_study(parser, _ONLY_STUDY)
     add_verbose(parser)
 
@@ -139,6 +152,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "show": ("show the front, the choice and the trials of a study", _add_show),
     "choose": ("choose another model of the front, and keep the choice in the study", _add_choose),
     "publish": ("put figures and notes where optuna-dashboard shows them", _add_publish),
+    "export": ("write a model of a study as C, and compare the C with its integers", _add_export),
     "evaluate": ("evaluate a trial again, and compare the counts", _add_evaluate),
 }
 """What each command does, and its arguments. Its code is in the module of its name."""

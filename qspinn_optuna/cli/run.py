@@ -14,7 +14,7 @@ from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.search import open_for_report, open_for_search, search
 from qspinn_optuna.cli.selectors import choose, make_selector
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
-from qspinn_optuna.cli.studies import command_of
+from qspinn_optuna.cli.studies import command_of, export_line
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
 from qspinn_optuna.dashboard import publish
@@ -74,6 +74,7 @@ def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workloa
     if importlib.util.find_spec("optuna_dashboard") is not None:
         publish(study, choice, mu=mu_of(selector), command=command_of(study))
         print(f"All of it: optuna-dashboard {shlex.quote(arguments.storage)}")
+    print(export_line(study, arguments.storage))
 
 
 def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) -> None:

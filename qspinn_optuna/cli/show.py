@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from qspinn_optuna.cli.report import facts_of, report_of
-from qspinn_optuna.cli.studies import command_of, open_named_study
+from qspinn_optuna.cli.studies import command_of, export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import recorded_choice
 
@@ -16,6 +16,9 @@ def execute(arguments: argparse.Namespace) -> None:
     study = open_named_study(arguments)
     command = command_of(study)
     print(facts_of(study) if command is None else f"{facts_of(study)}\ngoes on with: {command}")
-    report = report_of(study, recorded_choice(study), target=target)
+    choice = recorded_choice(study)
+    report = report_of(study, choice, target=target)
     print(f"\n{report}")
     report.write(study, arguments.json, arguments.html)
+    if choice is not None:
+        print(f"\n{export_line(study, arguments.storage)}")

@@ -10,6 +10,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 
+from qspinn_optuna.cli.arguments import STORAGE
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of
 from qspinn_optuna.workloads import Workload
@@ -65,6 +66,12 @@ def command_of(study: optuna.Study) -> str | None:
     """The command that makes a study and goes on with it; None if the study does not know its file."""
     source = source_of(study)
     return None if source is None else shlex.join(["qspinn", "run", source.file, *source.options])
+
+
+def export_line(study: optuna.Study, storage: str) -> str:
+    """How the chosen model of a study becomes C."""
+    where = [] if storage == STORAGE else ["--storage", storage]
+    return "Export: " + shlex.join(["qspinn", "export", "--study", study.study_name, *where, "--out", "DIR"])
 
 
 def open_database(url: str) -> RDBStorage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import optuna
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
@@ -54,7 +56,12 @@ def choice_note(
         lines += [f"Within the standard error of the evaluation, these might have been chosen as well: {rivals}.", ""]
     lines += ["## Load it", ""]
     if command:
-        lines += [f"`{command}` runs the study, and continues it.", ""]
+        lines += [
+            f"`{command}` runs the study, and continues it.",
+            "",
+            f"`qspinn export --study {shlex.quote(study.study_name)} --storage ... --out DIR` writes it as C.",
+            "",
+        ]
     lines += [
         "```python",
         "import optuna",

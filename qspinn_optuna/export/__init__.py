@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from qspinn_optuna.export.accuracy import Accuracy
 from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.export import Export, export_c
+from qspinn_optuna.export.folder import check_folder, is_export
 from qspinn_optuna.export.sizes import Sizes
-from qspinn_optuna.export.tools import ToolError
+from qspinn_optuna.export.templates import check_prefix
+from qspinn_optuna.export.tools import ToolError, host_compiler
 from qspinn_optuna.export.verification import DifferenceError, Verification
 
 __all__ = [
+    "Accuracy",
     "Core",
     "DifferenceError",
     "Emulation",
@@ -16,5 +20,9 @@ __all__ = [
     "Sizes",
     "ToolError",
     "Verification",
+    "check_folder",
+    "check_prefix",
     "export_c",
+    "host_compiler",
+    "is_export",
 ]

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.export import emulation, sizes, tools, verification
+from qspinn_optuna.export.accuracy import Accuracy
+from qspinn_optuna.export.classification import classify
 from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.folder import REPORT, check_folder, write_export
 from qspinn_optuna.export.kinds import program_of
@@ -21,9 +23,9 @@ from qspinn_optuna.export.program import Program
 from qspinn_optuna.export.report import report_of
 from qspinn_optuna.export.sizes import CORTEX_M3, FAST_CORTEX_M3, Sizes
 from qspinn_optuna.export.templates import check_prefix, fill, text_of, with_prefix
-from qspinn_optuna.export.vectors import check_samples, random_samples, vectors_h
+from qspinn_optuna.export.vectors import check_samples, inputs_of, random_samples, vectors_h
 from qspinn_optuna.export.verification import Verification
-from qspinn_optuna.integer import IntegerModel
+from qspinn_optuna.integer import IntegerModel, Metrics, measure
 
 _AS_THEY_ARE = ("main.c", "port.h", "host.c", "cortex_m.c", "cortex_m.ld", "Makefile")
 
@@ -39,11 +41,13 @@ class Export:
         folder: The folder.
         model: The model.
         prefix: What the names in C begin with.
+        samples: Those of ``vectors.h``, as the program takes them; random ones if not given.
     """
 
     folder: Path
     model: IntegerModel
     prefix: str
+    samples: NDArray[np.integer] | None = None
 
     @cached_property
     def program(self) -> Program:
@@ -81,6 +85,17 @@ class Export:
             self.folder, self.program, self.prefix, checked, first, compiler=compiler, flags=flags
         )
 
+    def classify(
+        self, samples: NDArray[np.integer], first_sample: int | None = None, *, compiler: str | None = None
+    ) -> NDArray[np.uint8]:
+        """Compile the folder's C on this machine, and let it classify; arguments and errors as in :meth:`verify`.
+
+        Returns:
+            A class for each sample, uint8 [samples].
+        """
+        first = self.model.first_sample if first_sample is None else first_sample
+        return classify(self.folder, self.prefix, check_samples(self.program, samples), first, compiler)
+
     def sizes(self, compiler: str = tools.ARM_COMPILER, flags: Sequence[str] = CORTEX_M3) -> Sizes:
         """Compile the folder's C for a device, and read from the object files what it takes.
 
@@ -106,10 +121,34 @@ class Export:
         """
         return emulation.emulate(self.folder, core, optimization)
 
-    def report(self) -> str:
-        """What the model takes on a Cortex-M3, as Markdown: as far as the tools that measure it are installed."""
-        small, fast = (_or_reason(partial(self.sizes, flags=flags)) for flags in (CORTEX_M3, FAST_CORTEX_M3))
-        return report_of(self.model, self.program, small, fast, _or_reason(self.emulate))
+    @cached_property
+    def metrics(self) -> Metrics:
+        """NeuroBench's metrics on the samples of ``vectors.h``."""
+        samples = random_samples(self.program) if self.samples is None else self.samples
+        return measure(self.model, inputs_of(self.model, samples))
+
+    @cached_property
+    def on_cortex_m3(self) -> Sizes | str:
+        """What the C takes on a Cortex-M3, or why it is not known."""
+        return _or_reason(self.sizes)
+
+    def report(self, accuracies: Sequence[Accuracy] = ()) -> str:
+        """What the model takes on a Cortex-M3, as Markdown: as far as the tools that measure it are installed.
+
+        Args:
+            accuracies: Accuracies that are known.
+        """
+        fast, emulation = self._speed
+        return report_of(self.model, self.program, self.on_cortex_m3, fast, emulation, self.metrics, accuracies)
+
+    def write_report(self, accuracies: Sequence[Accuracy] = ()) -> None:
+        """Write REPORT.md again, with accuracies."""
+        (self.folder / REPORT).write_text(self.report(accuracies), encoding="utf-8")
+
+    @cached_property
+    def _speed(self) -> tuple[Sizes | str, Emulation | str]:
+        """What fast code takes, and how fast it is; or why that is not known."""
+        return _or_reason(partial(self.sizes, flags=FAST_CORTEX_M3)), _or_reason(self.emulate)
 
 
 def export_c(
@@ -143,11 +182,12 @@ def export_c(
     """
     # By its own name, whatever leads to it.
     target = Path(folder).resolve()
-    export = Export(target, model, check_prefix(prefix))
-    program = export.program
+    check_prefix(prefix)
+    program = program_of(model)
     check_folder(target, overwrite)
     shown = random_samples(program) if samples is None else check_samples(program, samples)
     write_export(target, model, sources_of(program, model, prefix, shown))
+    export = Export(target, model, prefix, shown)
     (target / REPORT).write_text(export.report(), encoding="utf-8")
     return export
 

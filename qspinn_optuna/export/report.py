@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from qspinn_optuna.export.accuracy import Accuracy
 from qspinn_optuna.export.emulation import Emulation
 from qspinn_optuna.export.program import Program
 from qspinn_optuna.export.sizes import Sizes
-from qspinn_optuna.integer import IntegerModel
+from qspinn_optuna.integer import IntegerModel, Metrics
 
 Row = Sequence[object]
 
 
 def report_of(
-    model: IntegerModel, program: Program, sizes: Sizes | str, fast: Sizes | str, emulation: Emulation | str
+    model: IntegerModel,
+    program: Program,
+    sizes: Sizes | str,
+    fast: Sizes | str,
+    emulation: Emulation | str,
+    metrics: Metrics,
+    accuracies: Sequence[Accuracy] = (),
 ) -> str:
     """The report as Markdown.
 
@@ -23,9 +30,10 @@ def report_of(
         sizes: What a compiler says that makes code small, or why there is none.
         fast: What it says of the code whose instructions are counted.
         emulation: What an emulated run says, or why there is none.
+        metrics: What was counted of the model on samples.
+        accuracies: Accuracies that are known.
     """
     summary = program.summary.replace("\n *", "")
-    # What else is measured of a model becomes a section of its own.
     sections = [
         f"# A spiking neural network in C\n\n{summary}\n\n"
         "The footprint is what the search counts: the bits of codes. The device stores them in whole words, and needs "
@@ -36,6 +44,8 @@ def report_of(
             else [_flash(model, program, sizes), _ram(model, program, sizes)]
         ),
         _time(program, fast, emulation),
+        _activity(metrics),
+        *([_accuracy(accuracies)] if accuracies else []),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -104,10 +114,52 @@ def _time(program: Program, fast: Sizes | str, emulation: Emulation | str) -> st
     )
 
 
+def _activity(metrics: Metrics) -> str:
+    """The metrics of NeuroBench but for accuracy."""
+    whole = [
+        ("footprint, bytes, every width as it is", f"{metrics.footprint:,.10g}"),
+        ("connection sparsity", f"{metrics.connection_sparsity:.5f}"),
+        ("activation sparsity", f"{metrics.activation_sparsity:.5f}"),
+        ("synaptic operations a sample, dense", f"{metrics.dense:,}"),
+        ("effective multiply-accumulates a sample", f"{metrics.effective_macs:,.1f}"),
+        ("effective accumulates a sample", f"{metrics.effective_acs:,.1f}"),
+    ]
+    synapses = [
+        (f"`{one.name}`", "AC" if one.accumulates else "MAC", f"{one.weights:,}", f"{one.zeros:,}", f"{one.dense:,}",
+         f"{one.effective:,.1f}")
+        for one in metrics.synapses
+    ]  # fmt: skip
+    neurons = [
+        (f"`{one.name}`", "spikes", f"{one.neurons:,}", f"{one.spikes:,.1f}", f"{one.rate:.5f}", f"{one.sparsity:.5f}")
+        for one in metrics.activities
+    ]
+    tables = [_table(("Metric", "Value"), whole)]
+    if synapses:
+        head = ("Synapses", "Operation", "Weights", "Of them 0", "Dense a sample", "Effective a sample")
+        tables.append(_table(head, synapses))
+    if neurons:
+        head = ("Neurons", "Put out", "Number", "Spikes a sample", "Spikes a neuron and step", "Activation sparsity")
+        tables.append(_table(head, neurons))
+    return "\n\n".join(
+        [
+            "## Activity",
+            "The metrics of NeuroBench (Yik et al., Nature Communications 16, 1545, 2025), counted by the interpreter "
+            f"over {metrics.samples} samples of `vectors.h`.",
+            *tables,
+        ]
+    )
+
+
+def _accuracy(accuracies: Sequence[Accuracy]) -> str:
+    rows = [(one.of, one.samples, f"{one.share:.2%}") for one in accuracies]
+    return "## Accuracy\n\n" + _table(("Of", "Samples", "Accuracy"), rows)
+
+
 def _bytes(bits: int) -> str:
     return f"{bits / 8:g}" if bits / 8 < 10**5 else f"{bits / 8:.3f}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Row]) -> str:
-    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)], *rows]
+    texts = 1 if len(head) == 2 else 2
+    lines = [head, ["---"] * texts + ["---:"] * (len(head) - texts), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

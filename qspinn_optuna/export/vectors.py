@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.export.packing import c_unsigned
 from qspinn_optuna.export.program import Program
 from qspinn_optuna.export.templates import fill
+from qspinn_optuna.integer import IntegerModel, RateCoding
 
 HASH_FACTOR = 0x9E3779B1
 """Odd, so that no difference of a single value is lost."""
@@ -51,6 +52,15 @@ def check_samples(program: Program, samples: object) -> NDArray[np.integer]:
     if samples.min() < low or samples.max() > high:
         raise ValueError(f"samples must be {low} to {high}, got {samples.min()} to {samples.max()}.")
     return np.ascontiguousarray(samples.reshape(len(samples), -1), program.input_dtype)
+
+
+def inputs_of(model: IntegerModel, samples: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Samples of a program, [samples, values], as the interpreter takes them."""
+    coding = model.coding
+    if isinstance(coding, RateCoding):
+        return samples
+    shape = coding.shape if coding.repeated else (coding.steps, *coding.shape)
+    return samples.reshape(len(samples), *shape)
 
 
 def vectors_h(program: Program, samples: NDArray[np.integer], first: int) -> str:

@@ -8,6 +8,7 @@ from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.coding import RateCoding, ValueCoding, linear_chances
 from qspinn_optuna.integer.graph import INPUT, Constant, Graph
 from qspinn_optuna.integer.graph_runtime import GraphResponses
+from qspinn_optuna.integer.metrics import Activity, Metrics, Synapses, measure
 from qspinn_optuna.integer.model import IntegerModel
 from qspinn_optuna.integer.readout import LargestScore, MeanResponse, Reduction
 from qspinn_optuna.integer.runtime import classify, respond
@@ -19,6 +20,7 @@ __all__ = [
     "INPUT",
     "Accumulator",
     "Accumulators",
+    "Activity",
     "Array",
     "Codes",
     "Constant",
@@ -27,15 +29,18 @@ __all__ = [
     "IntegerModel",
     "LargestScore",
     "MeanResponse",
+    "Metrics",
     "NeuronConstants",
     "Purpose",
     "RateCoding",
     "Reduction",
     "Responses",
+    "Synapses",
     "ValueCoding",
     "WinnerTakeAll",
     "classify",
     "encode",
     "linear_chances",
+    "measure",
     "respond",
 ]

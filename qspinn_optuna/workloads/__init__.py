@@ -4,5 +4,14 @@ from __future__ import annotations
 
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.protocol import DeployableWorkload, TestedWorkload, Workload, missing_members
+from qspinn_optuna.workloads.samples import IntegerSamples, Split
 
-__all__ = ["DeployableWorkload", "TestedWorkload", "TrainingProgress", "Workload", "missing_members"]
+__all__ = [
+    "DeployableWorkload",
+    "IntegerSamples",
+    "Split",
+    "TestedWorkload",
+    "TrainingProgress",
+    "Workload",
+    "missing_members",
+]

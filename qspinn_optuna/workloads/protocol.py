@@ -12,6 +12,7 @@ from qspinn_optuna.workloads.progress import TrainingProgress
 
 if TYPE_CHECKING:
     from qspinn_optuna.integer import IntegerModel
+    from qspinn_optuna.workloads.samples import IntegerSamples
 
 STOCHASTIC_ROUNDING = "stochastic_rounding"
 """Key of a workload's description: how it draws. It matters to studies whose space offers stochastic rounding only."""
@@ -92,6 +93,16 @@ class DeployableWorkload(Workload, Protocol):
         Args:
             config: The quantization.
             seed: Of all random draws, as in :meth:`evaluate`.
+        """
+        ...
+
+    def integer_samples(self, config: QuantizationConfig, seed: int = 0, count: int | None = None) -> IntegerSamples:
+        """The first samples of the test set, or else of the validation set, as the network takes them.
+
+        Args:
+            config: The quantization.
+            seed: Of all random draws, as in :meth:`evaluate`.
+            count: Number of samples; all if not given.
         """
         ...
 

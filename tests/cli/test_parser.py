@@ -27,7 +27,9 @@ def test_what_can_be_chosen_is_what_there_is() -> None:
     assert tuple(target.name for target in KNOWN_TARGETS) == TARGETS
 
 
-@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["run", "--help"], ["evaluate", "--help"], ["export", "--help"], ["--version"]]
+)
 def test_help_takes_under_a_second(command: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-m", "qspinn_optuna", *command], capture_output=True, text=True, check=True)
@@ -44,6 +46,8 @@ def test_help_takes_under_a_second(command: list[str]) -> None:
         (["run"], "required: FILE.py"),
         (["show", "--trials", "3"], "unrecognized arguments: --trials"),
         (["evaluate"], "required: --trial"),
+        (["export"], "required: --out"),
+        (["export", "--out", "net", "--samples", "0"], "argument --samples: must be at least 1, got 0"),
         (["run", "my.py", "--mu", "-1"], "argument --mu: must be a finite number of at least 0, got -1"),
         (["run", "my.py", "--bits", "a-b"], "argument --bits: must be a width or a range"),
         (["run", "my.py", "--schemes", "later"], "argument --schemes: invalid choice: 'later'"),

@@ -99,6 +99,7 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
     note = detail["note"]["body"]
     assert f"trial {choice.trial_number}" in note
     assert "python study.py --trials 20" in note
+    assert f"qspinn export --study {study.study_name} " in note
     assert f"{choice.compression:.1f}x smaller" in note
     assert f"Of it {choice.candidate.flash_and_ram}." in note
     # The whole feasible front, which differs from the dashboard's own list.

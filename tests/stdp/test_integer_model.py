@@ -180,3 +180,15 @@ def test_a_device_that_learns_has_a_model_too() -> None:
     config: QuantizationConfig = mixed(of, Scheme.ITQ, Rounding.STOCHASTIC)
     assert accuracy(of.integer_model(config)) == of.test(config, 0)
     assert isinstance(of, STDPWorkload)
+
+
+def test_samples_are_the_test_images() -> None:
+    of = workload()
+    config = mixed(of, Scheme.PTQ, Rounding.STOCHASTIC)
+    samples = of.integer_samples(config, seed=2)
+    assert samples.is_whole
+    right = classify(of.integer_model(config, seed=2), samples.inputs) == samples.labels
+    assert right.mean() == of.test(config, 2)
+    few = of.integer_samples(config, count=3)
+    assert (len(few), few.is_whole, str(few)) == (3, False, "the first 3 test samples")
+    assert np.array_equal(few.inputs, samples.inputs[:3])

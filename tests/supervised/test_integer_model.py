@@ -15,6 +15,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.integer import IntegerModel, ValueCoding, classify, encode
 from qspinn_optuna.parameters import Family, Footprint
 from qspinn_optuna.workloads.supervised import SupervisedWorkload
+from tests.counts import counts_of
 from tests.supervised.toy import STEPS, ToyNetwork, toy_batches, toy_workload
 
 STATES = (Family.MEMBRANE, Family.TRACE, Family.INPUT)
@@ -80,3 +81,54 @@ def test_input_format_holds_all_calibration_batches() -> None:
     fmt = coding.quantization.format
     assert (fmt.bits, fmt.fraction_bits, fmt.signed) == (8, 0, False)
     assert np.isclose(fmt.max, 255)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_samples_are_the_first_of_the_test_as_the_model_takes_them(
+    workload: SupervisedWorkload, rounding: Rounding
+) -> None:
+    config = QuantizationSpace(workload.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, rounding)
+    model = workload.integer_model(config, seed=3)
+    samples = workload.integer_samples(config, seed=3)
+    inputs, labels = (torch.cat(parts).numpy() for parts in zip(*toy_batches(2), strict=True))
+    assert isinstance(model.coding, ValueCoding)
+    assert np.array_equal(samples.inputs, encode(model.coding, inputs, model.first_sample))
+    assert np.array_equal(samples.labels, labels)
+    assert (samples.split, samples.is_whole, len(samples)) == ("test", True, len(labels))
+    assert (classify(model, samples.inputs) == samples.labels).mean() == workload.test(config, seed=3)
+    few = workload.integer_samples(config, seed=3, count=13)
+    assert np.array_equal(few.inputs, samples.inputs[:13])
+    assert (len(few), few.is_whole) == (13, False)
+
+
+def test_without_a_test_set_samples_are_of_the_validation() -> None:
+    of = toy_workload(fine_tune=None, train=None, test=None)
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    samples = of.integer_samples(config, count=10_000)
+    assert (samples.split, samples.is_whole) == ("validation", True)
+    counts = counts_of(of.evaluate(config, seed=0))
+    right = classify(of.integer_model(config), samples.inputs) == samples.labels
+    assert (int(right.sum()), len(right)) == counts[-1]
+
+
+class Prepared(ToyNetwork):
+    """Steps first, and an input that the host prepares."""
+
+    def forward(self, spikes: Tensor) -> Any:
+        return super().forward(((spikes - 0.5) / 0.3).transpose(0, 1))
+
+
+def test_samples_are_prepared_as_the_network_does_wherever_the_batch_is() -> None:
+    steps_first = [[(inputs.transpose(0, 1), labels) for inputs, labels in toy_batches(seed)] for seed in range(3)]
+    of = toy_workload(
+        network=Prepared(),
+        fine_tune=None,
+        train=None,
+        calibration=steps_first[0],
+        validation=steps_first[1],
+        test=steps_first[2],
+    )
+    config = QuantizationSpace(of.parameters, bits=(2, 8)).uniform(5, Scheme.PTQ, Rounding.NEAREST)
+    samples = of.integer_samples(config)
+    assert (len(samples), samples.inputs.shape[1:]) == (40, (STEPS, 8))
+    assert (classify(of.integer_model(config), samples.inputs) == samples.labels).mean() == of.test(config, 0)

@@ -53,6 +53,20 @@ class StateSizes:
         length = round(count * self.rows)
         return _resized(inputs, self.dimensions, length) if lengths and length < min(lengths) else inputs
 
+    def sample(self, inputs: Inputs, number: int) -> Inputs:
+        """One sample of inputs, as a batch of 1; inputs that do not grow with the batch are as they are."""
+        rows = max(1, round(self.rows))
+        made = tuple(
+            one if dimension is None or dimension >= one.ndim else one.narrow(dimension, number * rows, rows)
+            for one, dimension in zip(tensors(inputs), self._dimensions_of(inputs), strict=True)
+        )
+        return made if isinstance(inputs, tuple) else made[0]
+
+    def _dimensions_of(self, inputs: Inputs) -> _Dimensions:
+        """Without states nothing is known of the batch, which is the first dimension then."""
+        count = len(tensors(inputs))
+        return self.dimensions if len(self.dimensions) == count else (0,) * count
+
     def _lengths(self, inputs: Inputs) -> list[int]:
         """Of the dimensions that count samples."""
         return [

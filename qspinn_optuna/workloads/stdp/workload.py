@@ -18,6 +18,7 @@ from qspinn_optuna.datasets import ImageSplits, LabeledImages
 from qspinn_optuna.integer import IntegerModel, MeanResponse, RateCoding, WinnerTakeAll, linear_chances
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
+from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, accuracy
 from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
 from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
@@ -149,6 +150,23 @@ class STDPWorkload:
             linear_chances(self.settings.input_rate), self.settings.steps, self._inputs, self.kept_inputs
         )
         return IntegerModel(coding, network.layer, network.readout, seed, first_sample=TEST)
+
+    def integer_samples(
+        self,
+        config: QuantizationConfig,  # noqa: ARG002
+        seed: int = 0,  # noqa: ARG002
+        count: int | None = None,
+    ) -> IntegerSamples:
+        """The first test images, with all pixels: they are the same for all networks.
+
+        Args:
+            config: The quantization.
+            seed: Of the quantization.
+            count: Number of images; all if not given.
+        """
+        test = self.data.test
+        first = test if count is None else test[:count]
+        return IntegerSamples(first.images, first.labels, Split.TEST, len(first) == len(test))
 
     def simulate(self, config: QuantizationConfig, seed: int) -> STDPNetwork:
         """The network that ``config`` gives, in floating point; arguments and errors as in :meth:`evaluate`."""

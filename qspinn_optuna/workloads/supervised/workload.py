@@ -11,20 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import IntegerModel
-from qspinn_optuna.networks import RangeMethod, calibrate, capture
+from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.calibration.fidelity import check_fidelity
-from qspinn_optuna.networks.capture import input_format_of
-from qspinn_optuna.networks.running.batches import Inputs, inputs_of, labeled_inputs_of, tensors
+from qspinn_optuna.networks.running.batches import Inputs, inputs_of, tensors
 from qspinn_optuna.networks.running.compiled import check_readable, initialize
-from qspinn_optuna.networks.running.state_sizes import state_sizes
 from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
+from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
+from qspinn_optuna.workloads.supervised.captures import Captures
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, total_accuracy
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
@@ -135,6 +134,7 @@ class SupervisedWorkload:
         files = None if cache is None else NetworkCache(Path(cache))
         self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed)
         self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
+        self._captures = Captures(self._trained, calibration, scores, seed)
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:
@@ -230,9 +230,18 @@ class SupervisedWorkload:
         Raises:
             CaptureError: If the network does what integer models cannot, naming module and function.
         """
-        network = self.quantize(config, seed)
-        with seeded(self.seed):
-            return capture(network, config, self._one_sample, scores=self._scores, input_format=self._input_format)
+        return self._captures.model(self.quantize(config, seed), config)
+
+    def integer_samples(self, config: QuantizationConfig, seed: int = 0, count: int | None = None) -> IntegerSamples:
+        """The first test samples, else validation samples, as the model of :meth:`integer_model` takes them.
+
+        Args:
+            config: The quantization.
+            seed: As in :meth:`evaluate`.
+            count: Number of samples; all if not given.
+        """
+        batches, split = (self.validation, Split.VALIDATION) if self._test is None else (self._test, Split.TEST)
+        return self._captures.samples(self.quantize(config, seed), config, batches, split, count)
 
     def accuracy_of(self, network: nn.Module, batches: Batches) -> float:
         """The part of all samples that a network gets right."""
@@ -278,19 +287,6 @@ class SupervisedWorkload:
             "seed": self.seed,
             STOCHASTIC_ROUNDING: "keyed by sample",
         } | ({} if self._scores is None else {"scores": fingerprint(self._scores)})
-
-    @made_once
-    def _one_sample(self) -> Inputs:
-        """The first calibration sample, as a batch of 1."""
-        inputs, labels = next(labeled_inputs_of(self.calibration, "calibration"))
-        count = len(labels) if isinstance(labels, Tensor) and labels.ndim else None
-        return state_sizes(self.baseline_network, inputs, count).first_samples(inputs, 1)
-
-    @made_once
-    def _input_format(self) -> QFormat | None:
-        """The format of calibration inputs; None if they are on no grid."""
-        batches = inputs_of(self.calibration, "calibration")
-        return input_format_of(one for inputs in batches for one in tensors(inputs))
 
     @made_once
     def _silent_in_float(self) -> set[str]:

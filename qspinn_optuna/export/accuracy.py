@@ -1,0 +1,23 @@
+"""Accuracies of a model in its several forms, for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The accuracy of one form of a model.
+
+    Args:
+        of: The form, such as "integers".
+        share: The share of samples that are classified right.
+        samples: Which samples, such as "1,000 of the test set".
+    """
+
+    of: str
+    share: float
+    samples: str
+
+    def __str__(self) -> str:
+        return f"{self.of} {self.share:.2%} ({self.samples})"
