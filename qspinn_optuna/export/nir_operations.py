@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,7 +160,7 @@ def _convolution(operation: Convolution, lowering: Lowering, described: str) -> 
         check_weights(operation.name, operation.groups * weight.size)
         weight = _without_groups(weight, operation.groups)
     name = operation.name
-    parameters = {
+    parameters: dict[str, Any] = {
         "weight": stored(name, weight),
         "stride": operation.stride,
         "padding": operation.padding,

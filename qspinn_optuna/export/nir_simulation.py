@@ -40,8 +40,8 @@ def run(graph: PrimitiveGraph, inputs: Iterator[Values], reader: NIRReader) -> I
         reader: The program.
     """
     sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for source, node in graph.edges:
-        sources[node].append(source)
+    for source, target in graph.edges:
+        sources[target].append(source)
     # What is delayed is there before all else.
     at_once = {name: [] if graph.nodes[name].kind == "Delay" else own for name, own in sources.items()}
     order = list(TopologicalSorter(at_once).static_order())

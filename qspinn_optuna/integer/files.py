@@ -152,6 +152,7 @@ def _read_array(path: Path, digest: str) -> NDArray[Any]:
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a document as compact JSON with sorted keys."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
