@@ -13,6 +13,9 @@ from qspinn_optuna.export.nir_simulation import NIRReader, Values, run
 from qspinn_optuna.integer import GraphResponses, IntegerModel, RateCoding, Responses, ValueCoding, respond
 from qspinn_optuna.integer.winner_take_all_runtime import encode
 
+_BATCH = 16
+"""Samples whose windows are held at a time."""
+
 Spikes = Mapping[str, NDArray[np.bool_]]
 """Of each layer, by its name, [samples, steps, ...]."""
 
@@ -45,12 +48,14 @@ def nir_difference(
     graph = lower(model)
     if not graph.spikes:
         raise ValueError("model must have neurons that fire and that its scores depend on, got none.")
-    responses = respond(model, samples, first_sample, membranes=isinstance(model.coding, ValueCoding))
     first = model.first_sample if first_sample is None else first_sample
-    wanted = _own_spikes(responses)
-    given = _graph_spikes(graph, _inputs(model, samples, first), reader or NIRReader())
-    differing = sum(int((wanted[layer] ^ spikes).sum()) for layer, spikes in given.items())
-    either = sum(int((wanted[layer] | spikes).sum()) for layer, spikes in given.items())
+    differing = either = 0
+    for start in range(0, max(len(samples), 1), _BATCH):
+        part = samples[start : start + _BATCH]
+        own = _own_spikes(respond(model, part, first + start, membranes=isinstance(model.coding, ValueCoding)))
+        given = _graph_spikes(graph, _inputs(model, part, first + start), reader or NIRReader())
+        differing += sum(int((own[layer] ^ spikes).sum()) for layer, spikes in given.items())
+        either += sum(int((own[layer] | spikes).sum()) for layer, spikes in given.items())
     return differing / either if either else 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from hypothesis import given, settings
 
 from qspinn_optuna.export import export_nir, read_nir
-from qspinn_optuna.integer import IntegerModel, files
+from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.integer import Codes, Constant, Graph, IntegerModel, LargestScore, Reduction, ValueCoding, files
+from qspinn_optuna.integer.model import NODES
+from qspinn_optuna.integer.operations import Convolution, Reshape
 from tests.integer.graphs import SLOW, example_graph_model, graph_models
 from tests.integer.models import example_model, layer_of, models
 
@@ -99,6 +103,25 @@ def test_nodes_carry_formats_roundings_and_keys(tmp_path: Path) -> None:
     assert neurons["constants"] == {"lif1.v_threshold": "UQ1.4", "lif1.decay": "UQ0.4"}
     assert (neurons["key"], neurons["reset"], neurons["decays_input"]) == (7, 0, True)
     assert "takes the threshold from its membrane" in graph.metadata["qspinn_optuna"]["deviations"]
+
+
+@pytest.mark.parametrize("kernel", [(1, 2), (2, 1), (2, 2), (1, 3), (3, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_windows_of_any_form_have_types_that_nir_takes(
+    tmp_path: Path, kernel: tuple[int, int], stride: tuple[int, int]
+) -> None:
+    weight = Codes(np.ones((2, 1, *kernel), np.int64), QFormat(1, 0))
+    whole = (4, 5)
+    elements = 2 * prod((n - k) // s + 1 for n, k, s in zip(whole, kernel, stride, strict=True))
+    conv = Convolution("conv", ("input",), "weight", None, stride, (0, 0), (1, 1), 2)
+    graph = Graph(
+        (2, *whole), QFormat(3, 0), (Constant("weight", weight),), (conv, Reshape("x", ("conv",), (elements,)))
+    )
+    coding = ValueCoding((2, *whole), ParameterQuantization(QFormat(3, 0), Rounding.NEAREST), 1, True, False, 0)
+    model = IntegerModel(coding, graph, LargestScore("x", Reduction.SUM), 0, 0)
+    export_nir(model, tmp_path / "model.nir")
+    assert read_nir(tmp_path / "model.nir") == model
+    check_types(nir.read(tmp_path / "model.nir"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -272,6 +295,15 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def renumber(graph: Any) -> None:
+    text = metadata_of(graph)["document"]
+    metadata_of(graph)["document"] = text.replace('"first_sample": 10', '"first_sample": 11')
+
+
+def add_edge(graph: Any) -> None:
+    graph.edges.append(("fc", "recurrent") if "fc" in graph.nodes else ("weight", "neurons"))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (Path.unlink, "must be a file"),
     "text": (lambda path: path.write_text("a text"), "cannot be read"),
@@ -296,6 +328,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "Coding|not part of it",
     ),
     "no arrays": (lambda path: edit(path, lambda graph: metadata_of(graph).pop("arrays")), "arrays"),
+    "another number": (lambda path: edit(path, renumber), "were changed"),
+    "an edge more": (lambda path: edit(path, add_edge), "must have the edges"),
     "a node more": (lambda path: edit(path, add_node), "more"),
     "a threshold that is a little higher": (lambda path: edit(path, as_doubles), "v_threshold"),
     "metadata of another model": (swap_metadata, "must have the nodes|deviations"),
@@ -325,8 +359,6 @@ def test_names_may_be_paths_or_of_any_letters(tmp_path: Path) -> None:
     content = json.dumps(files.encode(example_graph_model(), "", document))
     for old, new in (("lif1", "block/1.lif"), ("fc", "Schicht ö"), ("conv", "output"), ("flat", "..")):
         content = content.replace(f'"{old}"', json.dumps(new)).replace(f'"{old}.v"', json.dumps(f"{new}.v"))
-    from qspinn_optuna.integer.model import NODES  # noqa: PLC0415
-
     model = files.decode(json.loads(content), document, NODES)
     assert {"block/1.lif", "Schicht ö", "output", ".."} <= set(names_of(model))
     export_nir(model, tmp_path / "names.nir")

@@ -63,10 +63,10 @@ def model_of(
     fmt: QFormat,
     operations: tuple[Operation, ...],
     source: str,
+    constants: dict[str, Codes] | None = None,
     steps: int = 4,
-    **constants: Codes,
 ) -> IntegerModel:
-    graph = Graph(shape, fmt, tuple(Constant(name, codes) for name, codes in constants.items()), operations)
+    graph = Graph(shape, fmt, tuple(Constant(name, own) for name, own in (constants or {}).items()), operations)
     return IntegerModel(coding_of(shape, fmt, steps), graph, LargestScore(source, Reduction.SUM), 0, 0)
 
 
@@ -78,9 +78,9 @@ def outputs(model: IntegerModel, inputs: NDArray[np.integer], reader: NIRReader 
     """What the node of the output gives, [steps, samples, classes]."""
     coding = model.coding
     assert isinstance(coding, ValueCoding)
-    values = inputs * 2.0**-coding.quantization.format.fraction_bits
-    steps = (values if coding.repeated else values[:, t] for t in range(coding.steps))
-    return np.stack([step["output"] for step in run(lower(model), steps, reader)])
+    values = np.ldexp(inputs.astype(np.float64), -coding.quantization.format.fraction_bits)
+    steps = [values if coding.repeated else values[:, t] for t in range(coding.steps)]
+    return np.stack([step["output"] for step in run(lower(model), iter(steps), reader)])
 
 
 def kinds(graph: PrimitiveGraph) -> list[str]:
@@ -156,17 +156,27 @@ def test_the_largest_of_spikes_is_a_sum_above_half_a_spike() -> None:
     assert outputs(model, inputs).tolist() == [[[0, 1], [1, 0]]]
 
 
-def test_the_largest_of_other_values_becomes_the_average_and_the_export_says_so() -> None:
+def test_the_largest_of_halves_is_a_half() -> None:
+    pool = Pool("pool", ("input",), PoolKind.MAX, (1, 3), (1, 1), (0, 0), (1, 2))
+    halves = QFormat(0, 1, signed=False)
+    model = model_of((1, 1, 4), halves, (pool, Reshape("flat", ("pool",), (2,))), "flat", steps=1)
+    assert lower(model).deviations == ()
+    assert outputs(model, np.array([[[[[0, 0, 0, 1]]]], [[[[0, 1, 1, 1]]]]])).tolist() == [[[0, 0.5], [0.5, 0.5]]]
+
+
+@pytest.mark.parametrize("fmt", [INTEGERS, QFormat(3, 0, signed=False), QFormat(0, 0)])
+def test_the_largest_of_other_values_becomes_the_average_and_the_export_says_so(fmt: QFormat) -> None:
     pool = Pool("pool", ("input",), PoolKind.MAX, (2, 2), (2, 2), (0, 0), (1, 1))
-    model = model_of((1, 2, 2), INTEGERS, (pool, Reshape("flat", ("pool",), (1,))), "flat", steps=1)
+    model = model_of((1, 2, 2), fmt, (pool, Reshape("flat", ("pool",), (1,))), "flat", steps=1)
     assert lower(model).deviations == ("pool: the largest of a window; NIR has the average of it.",)
+    assert kinds(lower(model)) == ["AvgPool2d", "Flatten"]
     assert outputs(model, np.array([[[[[1, 2], [3, 6]]]]])).item() == 3
 
 
 def test_convolutions_keep_their_weights_where_nir_has_the_node() -> None:
     weight = codes(np.arange(-8, 8).reshape(4, 1, 2, 2), QFormat(1, 2))
     conv = Convolution("conv", ("input",), "weight", None, (1, 1), (0, 0), (1, 1), 2)
-    model = model_of((2, 3, 3), INTEGERS, (conv, Reshape("flat", ("conv",), (16,))), "flat", weight=weight)
+    model = model_of((2, 3, 3), INTEGERS, (conv, Reshape("flat", ("conv",), (16,))), "flat", {"weight": weight})
     node = lower(model).nodes["conv"]
     assert (node.kind, node.parameters["groups"], node.parameters["weight"].shape) == ("Conv2d", 1, (4, 2, 2, 2))
     values = weight.array / 4
@@ -179,7 +189,7 @@ def test_convolutions_keep_their_weights_where_nir_has_the_node() -> None:
 def test_what_has_no_node_and_is_too_large_for_a_matrix_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = codes(np.ones((1, 1, 1, 3), np.int64))
     conv = Convolution("oblong", ("input",), "weight", None, (1, 1), (0, 0), (1, 1), 1)
-    model = model_of((1, 3, 4), INTEGERS, (conv, Reshape("flat", ("oblong",), (6,))), "flat", weight=weight)
+    model = model_of((1, 3, 4), INTEGERS, (conv, Reshape("flat", ("oblong",), (6,))), "flat", {"weight": weight})
     assert kinds(lower(model)) == ["Flatten", "Linear"]
     monkeypatch.setattr(nir_graph, "MOST_WEIGHTS", 12 * 6 - 1)
     with pytest.raises(ValueError, match=r"operation 'oblong' .* 72 weights"):
@@ -188,7 +198,7 @@ def test_what_has_no_node_and_is_too_large_for_a_matrix_is_refused_by_name(monke
 
 def test_constants_that_change_are_those_of_the_first_step_and_the_export_says_so() -> None:
     constants = {"scale": codes([[2], [3], [4], [5]]), "offset": codes([[1]])}
-    model = model_of((1,), INTEGERS, (Affine("norm", ("input",), "scale", "offset", 0, 0),), "norm", **constants)
+    model = model_of((1,), INTEGERS, (Affine("norm", ("input",), "scale", "offset", 0, 0),), "norm", constants)
     assert lower(model).deviations == ("norm: its constants change from step to step; NIR keeps those of the first.",)
     assert outputs(model, np.full((1, 4, 1), 3)).ravel().tolist() == [7, 7, 7, 7]
 
@@ -196,7 +206,7 @@ def test_constants_that_change_are_those_of_the_first_step_and_the_export_says_s
 def test_only_what_scores_depend_on_has_nodes() -> None:
     idle = Linear("idle", ("input",), "weight", None)
     twice = Sum("twice", ("input", "input"), (1, 1))
-    model = model_of((2,), INTEGERS, (idle, twice), "twice", weight=codes([[1, 2]]))
+    model = model_of((2,), INTEGERS, (idle, twice), "twice", {"weight": codes([[1, 2]])})
     assert kinds(lower(model)) == ["Scale"]
     assert outputs(model, np.array([[[1, 2]] * 4])).tolist() == [[[2, 4]]] * 4
 
@@ -216,7 +226,7 @@ def neuron_model(*, decays: bool, decays_input: bool = False, reset: int | None 
     constants = {"threshold": codes([3, 4, 5, 6, 4])}
     if decays:
         constants["decay"] = codes([0, 4, 6, 7, 12], DECAYS)
-    return model_of((5,), INTEGERS, (neurons,), "lif", **constants)
+    return model_of((5,), INTEGERS, (neurons,), "lif", constants)
 
 
 @pytest.mark.parametrize("reset", [None, 0, -(2**14)])
@@ -234,15 +244,21 @@ def test_a_step_of_euler_is_that_of_the_model_where_nothing_is_rounded(
 
 def test_a_decay_of_one_is_a_very_slow_one() -> None:
     neurons = IntegrateAndFire("lif", ("input",), FINE, None, "decay", False, None, 0, 0, "lif.v")
-    model = model_of((1,), INTEGERS, (neurons,), "lif.v", decay=codes([8], DECAYS))
+    model = model_of((1,), INTEGERS, (neurons,), "lif.v", {"decay": codes([8], DECAYS)})
     np.testing.assert_allclose(outputs(model, np.full((1, 4, 1), 3)).ravel(), [3, 6, 9, 12], rtol=1e-6)
 
 
 def test_membranes_are_those_of_neurons_that_do_not_spike_and_the_export_says_so() -> None:
     neurons = IntegrateAndFire("lif", ("input",), FINE, "threshold", None, False, 0, 0, 0, "lif.v")
-    model = model_of((1,), INTEGERS, (neurons,), "lif.v", threshold=codes([4]))
+    model = model_of((1,), INTEGERS, (neurons,), "lif.v", {"threshold": codes([4])})
     assert lower(model).deviations == ("lif: its membranes are read; NIR gives those of neurons that do not spike.",)
     assert kinds(lower(model)) == ["I"]
+    assert outputs(model, np.full((1, 4, 1), 3)).ravel().tolist() == [3, 6, 9, 12]
+
+
+def test_neurons_without_a_threshold_give_no_spikes() -> None:
+    neurons = IntegrateAndFire("lif", ("input",), FINE, None, None, False, None, 0, 0, "lif.v")
+    model = model_of((1,), INTEGERS, (neurons, Sum("both", ("lif", "lif.v"), (1, 1))), "both")
     assert outputs(model, np.full((1, 4, 1), 3)).ravel().tolist() == [3, 6, 9, 12]
 
 
@@ -262,7 +278,7 @@ def test_what_neurons_lose_is_said() -> None:
 
 def counting_model(reset: int | None) -> IntegerModel:
     neurons = IntegrateAndFire("if", ("input",), FINE, "threshold", None, False, reset, 0, 0, "if.v")
-    return model_of((1,), INTEGERS, (neurons,), "if", steps=6, threshold=codes([2]))
+    return model_of((1,), INTEGERS, (neurons,), "if", {"threshold": codes([2])}, steps=6)
 
 
 @pytest.mark.parametrize(
