@@ -195,7 +195,7 @@ def _model_of(metadata: object, path: str | Path) -> IntegerModel:
             if _digest_of(arrays[name]) != digest:
                 raise ValueError(f"array {name} was changed")
         model = files.decode(document["node"], arrays, NODES)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not describe a model ({error}): export the model again.") from error
     if not isinstance(model, IntegerModel):
         raise ValueError(f"{path} must hold an IntegerModel, got a {type(model).__name__}.")
@@ -242,7 +242,7 @@ def _check_same(graph: Any, expected: Any, path: str | Path) -> None:
     if sorted(graph.edges) != sorted(expected.edges):
         edges = sorted(set(graph.edges) ^ set(expected.edges))
         raise ValueError(f"{path} must have the edges of its model, got others: {edges}. Export the model again.")
-    if graph.metadata[KEY].get("deviations") != expected.metadata[KEY]["deviations"]:
+    if not _same(graph.metadata[KEY].get("deviations"), expected.metadata[KEY]["deviations"]):
         raise ValueError(f"deviations of {path} must be those of its model: export the model again.")
     for name, node in expected.nodes.items():
         found, wanted = graph.nodes[name].to_dict(), node.to_dict()
@@ -256,7 +256,9 @@ def _check_same(graph: Any, expected: Any, path: str | Path) -> None:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two fields of a node are equal, as far as a file tells them apart."""
-    if isinstance(one, Mapping) or isinstance(other, Mapping) or isinstance(one, str) or isinstance(other, str):
-        return bool(one == other)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, str | Mapping) or isinstance(other, str | Mapping):
+        return type(one) is type(other) and bool(one == other)
     first, second = np.asarray(one), np.asarray(other)
     return first.dtype.kind == second.dtype.kind and np.array_equal(first, second)

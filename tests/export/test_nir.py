@@ -330,6 +330,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no arrays": (lambda path: edit(path, lambda graph: metadata_of(graph).pop("arrays")), "arrays"),
     "another number": (lambda path: edit(path, renumber), "were changed"),
     "an edge more": (lambda path: edit(path, add_edge), "must have the edges"),
+    "numbers for a text": (
+        lambda path: edit(path, lambda graph: graph.nodes["input"].metadata.update(qspinn_optuna=np.arange(3))),
+        "'input' .* another metadata",
+    ),
+    "numbers for arrays": (
+        lambda path: edit(path, lambda graph: metadata_of(graph).update(arrays=np.arange(3))),
+        "does not describe a model",
+    ),
     "a node more": (lambda path: edit(path, add_node), "more"),
     "a threshold that is a little higher": (lambda path: edit(path, as_doubles), "v_threshold"),
     "metadata of another model": (swap_metadata, "must have the nodes|deviations"),
