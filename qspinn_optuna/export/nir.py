@@ -5,6 +5,7 @@ NIR is an interchange of real numbers and continuous time, and loses what makes 
 - Values are on their grids, ``code * 2**-fraction_bits``, but membranes and sums are neither rounded nor saturated.
 - Neurons fire above their threshold, not at it; NIR knows no reset by subtraction.
 - Time is continuous: :mod:`~qspinn_optuna.export.nir_neurons` says with which step a reader computes what is meant.
+- Coding and readout, which make spikes of pixels and classes of spikes, have no nodes.
 - What else has no node is the nearest one, see :mod:`~qspinn_optuna.export.nir_operations`.
 
 What a file deviates in is told on export; :func:`~qspinn_optuna.export.nir_difference` measures what comes of it. The

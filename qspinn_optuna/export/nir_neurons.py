@@ -1,7 +1,8 @@
-r"""Neurons as primitives of NIR, whose equations run in continuous time.
+"""Neurons as primitives of NIR, whose equations run in continuous time.
 
 Of J. E. Pedersen et al., "Neuromorphic intermediate representation: A unified instruction set for interoperable
-brain-inspired computing", Nature Communications 15, 8122 (2024), with v the membrane, I the input, z the spikes::
+brain-inspired computing", Nature Communications 15, 8122 (2024), doi:10.1038/s41467-024-52259-9, with v the
+membrane, I the input, z the spikes::
 
     LIF   tau dv/dt = (v_leak - v) + r I      z = 1 if v > v_threshold, and then v = v_reset
     IF        dv/dt = r I                     likewise
