@@ -14,6 +14,9 @@ file holds the model itself as metadata, too, from which :func:`read_nir` makes 
 The metadata are those of the graph under "qspinn_optuna": ``document``, JSON with the kind, the version of the layout,
 the model as in :mod:`~qspinn_optuna.integer.files`, and SHA-256 of each array and of all the rest; ``arrays``, the
 arrays, flat; ``deviations``, a line each. Every node has the operation that it stands for there, as JSON.
+
+Behind the end of HDF5, which readers do not look at, there is SHA-256 of the file: damaged HDF5 must not be opened,
+since there is some on which the library never ends. It is gone once another program has written the file.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ KEY = "qspinn_optuna"
 KIND = "qspinn-nir"
 VERSION = 1
 """Version of the layout of the metadata and of how operations become nodes."""
+
+
+_SEAL = b"qspinn-nir-sha256:"
+"""What the digest of a file begins with, at its end."""
 
 
 def export_nir(model: IntegerModel, path: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
@@ -69,6 +76,7 @@ def export_nir(model: IntegerModel, path: str | Path, *, overwrite: bool = False
     unfinished = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:
         nir.write(unfinished, graph)
+        _seal(unfinished)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -140,6 +148,13 @@ def _graph_of(nir: Any, model: IntegerModel, primitives: PrimitiveGraph) -> Any:
     )
 
 
+def _seal(path: Path) -> None:
+    """Append the digest of a file."""
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    with path.open("ab") as file:
+        file.write(_SEAL + digest)
+
+
 def _node_of(nir: Any, primitive: Primitive) -> Any:
     metadata = {KEY: primitive.operation} if primitive.operation else {}
     return getattr(nir, primitive.kind)(**primitive.parameters, metadata=metadata)
@@ -172,6 +187,7 @@ def _ascii(text: str) -> str:
 def _read_graph(nir: Any, path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"path must be a file of NIR, got {path}, which is none.")
+    _check_seal(path)
     try:
         graph = nir.read(path)
     except Exception as error:  # A damaged file raises whatever HDF5, nir or numpy come across.
@@ -180,6 +196,14 @@ def _read_graph(nir: Any, path: Path) -> Any:
     if not isinstance(graph, nir.NIRGraph):
         raise ValueError(f"{path} must hold a graph of NIR, got a node of type {type(graph).__name__}.")
     return graph
+
+
+def _check_seal(path: Path) -> None:
+    """Refuse a file whose digest is another. One without a digest may be another program's."""
+    content = path.read_bytes()
+    inside, seal = content[: -len(_SEAL) - 32], content[-len(_SEAL) - 32 :]
+    if seal.startswith(_SEAL) and seal != _SEAL + hashlib.sha256(inside).digest():
+        raise ValueError(f"{path} was damaged or changed after it was written: export the model again.")
 
 
 def _model_of(metadata: object, path: str | Path) -> IntegerModel:
