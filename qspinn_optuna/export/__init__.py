@@ -1,4 +1,4 @@
-"""An integer model as files for a device; needs neither torch nor Optuna."""
+"""An integer model as files for a device or another program; needs neither torch nor Optuna."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from qspinn_optuna.export.accuracy import Accuracy
 from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.export import Export, export_c
 from qspinn_optuna.export.folder import check_folder, is_export
+from qspinn_optuna.export.nir import export_nir, read_nir
+from qspinn_optuna.export.nir_difference import nir_difference
+from qspinn_optuna.export.nir_simulation import NIRReader
 from qspinn_optuna.export.sizes import Sizes
 from qspinn_optuna.export.templates import check_prefix
 from qspinn_optuna.export.tools import ToolError, host_compiler
@@ -17,12 +20,16 @@ __all__ = [
     "DifferenceError",
     "Emulation",
     "Export",
+    "NIRReader",
     "Sizes",
     "ToolError",
     "Verification",
     "check_folder",
     "check_prefix",
     "export_c",
+    "export_nir",
     "host_compiler",
     "is_export",
+    "nir_difference",
+    "read_nir",
 ]

@@ -68,7 +68,7 @@ def read(folder: str | Path, types: Mapping[str, type]) -> Any:
     document = _read_document(source)
     arrays = {name: _read_array(source / name, digest) for name, digest in document["files"].items()}
     try:
-        return _decode(document["node"], arrays, types)
+        return decode(document["node"], arrays, types)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{source / DOCUMENT} does not describe a model ({error}): save the model again.") from error
 
@@ -107,7 +107,7 @@ def _put_in_place(unfinished: Path, target: Path) -> None:
 
 def _write_files(node: object, folder: Path) -> None:
     arrays: Arrays = {}
-    content = _encode(node, "", arrays)
+    content = encode(node, "", arrays)
     digests = {}
     for name, array in arrays.items():
         buffer = io.BytesIO()
@@ -115,7 +115,7 @@ def _write_files(node: object, folder: Path) -> None:
         (folder / name).write_bytes(buffer.getvalue())
         digests[name] = hashlib.sha256(buffer.getvalue()).hexdigest()
     document = {"kind": KIND, "version": VERSION, "node": content, "files": digests}
-    text = json.dumps({**document, "sha256": _digest(document)}, indent=2)
+    text = json.dumps({**document, "sha256": digest_of(document)}, indent=2)
     (folder / DOCUMENT).write_text(text + "\n", encoding="utf-8")
 
 
@@ -135,7 +135,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
             "install the version of qspinn_optuna that wrote it."
         )
     digest = document.pop("sha256", None)
-    if digest != _digest(document):
+    if digest != digest_of(document):
         raise ValueError(f"{path} was changed after it was written: save the model again.")
     return document
 
@@ -151,20 +151,21 @@ def _read_array(path: Path, digest: str) -> NDArray[Any]:
     return array
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def digest_of(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a document as compact JSON with sorted keys."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _encode(value: Any, path: str, arrays: Arrays) -> Any:
+def encode(value: Any, path: str, arrays: Arrays) -> Any:
     """A value as JSON; its arrays go to ``arrays``, by the names of their files."""
     if is_dataclass(value):
         inside = {
-            field.name: _encode(getattr(value, field.name), f"{path}.{field.name}", arrays) for field in fields(value)
+            field.name: encode(getattr(value, field.name), f"{path}.{field.name}", arrays) for field in fields(value)
         }
         return {"type": type(value).__name__, **inside}
     if isinstance(value, tuple):
-        return [_encode(item, f"{path}.{number}", arrays) for number, item in enumerate(value)]
+        return [encode(item, f"{path}.{number}", arrays) for number, item in enumerate(value)]
     if isinstance(value, np.ndarray):
         name = f"{path.lstrip('.')}.npy"
         arrays[name] = value
@@ -172,16 +173,16 @@ def _encode(value: Any, path: str, arrays: Arrays) -> Any:
     return value
 
 
-def _decode(content: Any, arrays: Arrays, types: Mapping[str, type]) -> Any:
-    """The inverse of :func:`_encode`. What a node derives of the rest is derived again, and must be the same."""
+def decode(content: Any, arrays: Arrays, types: Mapping[str, type]) -> Any:
+    """The inverse of :func:`encode`. What a node derives of the rest is derived again, and must be the same."""
     if isinstance(content, list):
-        return tuple(_decode(item, arrays, types) for item in content)
+        return tuple(decode(item, arrays, types) for item in content)
     if not isinstance(content, dict):
         return content
     if content["type"] == "array":
         return arrays[content["file"]]
     kind = types[content["type"]]
-    values = {name: _decode(item, arrays, types) for name, item in content.items() if name != "type"}
+    values = {name: decode(item, arrays, types) for name, item in content.items() if name != "type"}
     derived = {field.name: values.pop(field.name) for field in fields(kind) if not field.init}
     node = kind(**values)
     for name, value in derived.items():

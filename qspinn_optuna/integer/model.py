@@ -108,7 +108,7 @@ class IntegerModel(Node):
         Raises:
             ValueError: If ``folder`` holds no model or one of a newer version, or a file is missing, cut or changed.
         """
-        model = files.read(folder, _NODES)
+        model = files.read(folder, NODES)
         if not isinstance(model, IntegerModel):
             raise ValueError(f"{folder} must hold an IntegerModel, got a {type(model).__name__}.")
         return model
@@ -141,7 +141,7 @@ def _check_graph(coding: ValueCoding, graph: Graph, readout: LargestScore) -> No
     readout.scores(graph, coding.steps)
 
 
-_NODES: dict[str, type] = {
+NODES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         Accumulator, Accumulators, Affine, Array, Codes, Concatenation, Constant, Convolution, Delay, Graph,

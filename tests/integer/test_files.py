@@ -97,7 +97,7 @@ def rewrite(folder: Path, change: Callable[[dict], None]) -> None:  # type: igno
     document = json.loads((folder / "model.json").read_text())
     change(document)
     document.pop("sha256")
-    document["sha256"] = files._digest(document)
+    document["sha256"] = files.digest_of(document)
     (folder / "model.json").write_text(json.dumps(document))
 
 
