@@ -704,12 +704,15 @@ def test_widths_that_go_less_far_than_asked_are_logged_in_a_line_for_each_end() 
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("optuna")
     logger.addHandler(handler)
+    verbosity = optuna.logging.get_verbosity()  # Other tests may have left it at warnings.
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     try:
         QuantizationSpace(parameters, (2, 16))
         QuantizationSpace(parameters, (2, 8))
         QuantizationSpace(parameters, dict.fromkeys(Family, (2, 8)))
     finally:
         logger.removeHandler(handler)
+        optuna.logging.set_verbosity(verbosity)
     assert lines == [
         "Widths of lif.decay go to 8, not to 16 bits: wider ones are not simulated exactly.",
         "Widths of lif.v, fc.bias go to 12, not to 16 bits: wider ones are not simulated exactly.",
