@@ -110,11 +110,12 @@ def add_study(parser: argparse.ArgumentParser, help_on_study: str) -> None:
     group.add_argument("--study", "--study-name", metavar="NAME", help=help_on_study)
 
 
-def add_output(parser: argparse.ArgumentParser, help_on_html: str) -> None:
-    """What is written."""
+def add_output(parser: argparse.ArgumentParser, help_on_html: str, *, writes: bool = True) -> None:
+    """What is written, unless nothing is: then it need not be possible any more."""
     group = parser.add_argument_group("output")
-    group.add_argument("--json", type=output_file, metavar="FILE", help="write front and choice to this file")
-    group.add_argument("--html", type=output_file, metavar="FILE", help=help_on_html)
+    file = output_file if writes else Path
+    group.add_argument("--json", type=file, metavar="FILE", help="write front and choice to this file")
+    group.add_argument("--html", type=file, metavar="FILE", help=help_on_html)
 
 
 def add_verbose(parser: argparse.ArgumentParser) -> None:

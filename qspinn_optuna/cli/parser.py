@@ -55,12 +55,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_run_parser(program: str, description: str) -> argparse.ArgumentParser:
-    """The parser of ``run`` for a file that is known."""
+def make_run_parser(program: str, description: str, *, writes: bool = True) -> argparse.ArgumentParser:
+    """The parser of ``run`` for a file that is known; it ``writes`` nothing if a run before is only made again."""
     parser = argparse.ArgumentParser(
         prog=program, description=description, formatter_class=HelpFormatter, allow_abbrev=False
     )
-    _add_run(parser)
+    _add_run(parser, writes=writes)
     return parser
 
 
@@ -93,13 +93,13 @@ def parse_run(parser: argparse.ArgumentParser, options: Sequence[str]) -> argpar
     return arguments
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser, *, writes: bool = True) -> None:
     add_search(parser)
     add_space(parser)
     add_selection(parser)
     add_target(parser)
     add_study(parser, "name of the study; run again, it goes on; the file's name if not given")
-    add_output(parser, "the figure; <study name>.html if not given")
+    add_output(parser, "the figure; <study name>.html if not given", writes=writes)
     add_verbose(parser)
 
 

@@ -57,7 +57,7 @@ def workload_of(study: optuna.Study, source: Source) -> Iterator[Workload]:
         CommandError: If something fails in the file, also in what is done with the workload.
     """
     with loaded(Path(source.file)) as file:
-        parser = make_run_parser(file.path.name, file.description)
+        parser = make_run_parser(file.path.name, file.description, writes=False)
         file.add_arguments(parser)
         options = parse_run(parser, source.options)
         workload = file.workload(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -124,6 +125,14 @@ def test_publish_needs_neither_file_nor_network(folder: Path, capsys: pytest.Cap
     assert main(["publish"]) == 0
     assert "optuna-dashboard sqlite:///qspinn.db" in capsys.readouterr().out
     assert asked(folder) == []
+
+
+def test_a_trial_is_evaluated_again_when_what_its_run_wrote_is_gone(folder: Path) -> None:
+    outputs = folder / "outputs"
+    outputs.mkdir()
+    assert main(["run", "formula.py", "--trials", "0", "--best", "0.9", "--html", str(outputs / "front.html")]) == 0
+    shutil.rmtree(outputs)
+    assert main(["evaluate", "--trial", "0"]) == 0
 
 
 def test_a_trial_evaluated_again_has_the_same_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
