@@ -70,8 +70,8 @@ def digits(arguments: argparse.Namespace, held_out: int = 1_000) -> ImageSplits:
 
 def batches(part: LabeledImages, prepare: Prepare, *, shuffle: bool = False) -> DataLoader[tuple[Tensor, ...]]:
     """Batches of inputs and labels."""
-    pixels = torch.from_numpy(part.images).float().view(-1, 1, SIDE, SIDE)
-    labels = torch.from_numpy(part.labels).long()
+    pixels = torch.tensor(part.images).float().view(-1, 1, SIDE, SIDE)
+    labels = torch.tensor(part.labels).long()
     return DataLoader(TensorDataset(prepare(pixels), labels), batch_size=_BATCH, shuffle=shuffle)
 
 
