@@ -23,7 +23,7 @@ from qspinn_optuna.study import TrialRecord, fit_of
 from qspinn_optuna.targets import Target
 from qspinn_optuna.workloads import DeployableWorkload, IntegerSamples, Workload, missing_members
 
-_MOST, _SECONDS = 1_000, 60.0
+_MOST, _SECONDS = (10_000, 1_000, 100), 60.0
 """Samples whose accuracy is measured, unless preparing and classifying so many took longer than this."""
 
 
@@ -128,7 +128,7 @@ def _samples(
     samples = workload.integer_samples(config, seed, least)
     classes = classify(model, samples.inputs)
     seconds = time.monotonic() - started
-    affordable = _MOST if seconds * _MOST <= _SECONDS * len(samples) else _MOST // 10
+    affordable = next(most for most in _MOST if seconds * most <= _SECONDS * len(samples) or most == _MOST[-1])
     if affordable > len(samples) and not samples.is_whole:
         samples = workload.integer_samples(config, seed, affordable)
         classes = classify(model, samples.inputs)

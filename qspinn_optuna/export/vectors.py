@@ -73,13 +73,25 @@ def vectors_h(program: Program, samples: NDArray[np.integer], first: int) -> str
             "first_sample": c_unsigned(first),
             "factor": HASH_FACTOR,
             "answers": ", ".join(str(trace.answer) for trace in traces),
-            "hashes": _lines([f"0x{hash_of(trace.values):08X}u" for trace in traces], 8),
+            "hashes": _lines(
+                [
+                    f"0x{hash_of(_hashed(number, sample, trace.values)):08X}u"
+                    for number, (sample, trace) in enumerate(zip(samples, traces, strict=True), first)
+                ],
+                8,
+            ),
             "inputs": ",\n    ".join(
                 "{\n    " + _lines([str(value) for value in sample], _NUMBERS_A_LINE) + "}"
                 for sample in samples.tolist()
             ),
         },
     )
+
+
+def _hashed(number: int, sample: NDArray[np.integer], values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """What the test hashes: the number of a sample, its values, then every spike and membrane."""
+    key = np.array([number >> 32, number & 0xFFFFFFFF], np.uint32).view(np.int32)
+    return np.concatenate([key, sample.astype(np.int32), values.ravel()])
 
 
 def _lines(numbers: list[str], a_line: int) -> str:

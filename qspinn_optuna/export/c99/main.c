@@ -1,4 +1,5 @@
-/* The test: every sample of vectors.h must have its class, and its hash of every spike and membrane at every step. */
+/* The test: every sample of vectors.h must have its class, and its hash of its number, its values, and every spike and
+ * membrane at every step. */
 
 #include "model.h"
 #include "port.h"
@@ -9,6 +10,16 @@ static void snn_hash(void *context, int32_t value)
 {
     uint32_t *hash = context;
     *hash = *hash * SNN_HASH_FACTOR + (uint32_t)value;
+}
+
+/* The hash of a sample before its first step. */
+static uint32_t snn_hash_of_sample(uint64_t sample, const snn_input *input)
+{
+    uint32_t k, hash = (uint32_t)(sample >> 32) * SNN_HASH_FACTOR + (uint32_t)(sample & UINT32_MAX);
+    for (k = 0; k < SNN_INPUTS; k++) {
+        snn_hash(&hash, (int32_t)input[k]);
+    }
+    return hash;
 }
 
 static void snn_write_hex(uint64_t number)
@@ -49,7 +60,7 @@ static uint32_t snn_check(snn_state *state, uint32_t k)
 {
     uint64_t sample = SNN_VECTORS_FIRST_SAMPLE + k;
     const snn_input *input = snn_vector_inputs[k];
-    uint32_t t, ticks, hash = 0;
+    uint32_t t, ticks, hash = snn_hash_of_sample(sample, input);
     uint8_t answer, again;
     snn_port_start();
     answer = snn_classify(state, sample, input);

@@ -1,4 +1,4 @@
-/* Samples, their classes, and hashes of every spike and membrane at every step: what main.c compares with. */
+/* Samples, their classes, and hashes of their numbers, values, and every spike and membrane: what main.c compares with. */
 #ifndef SNN_VECTORS_H
 #define SNN_VECTORS_H
 
