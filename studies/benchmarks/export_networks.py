@@ -26,7 +26,7 @@ from qspinn_optuna.export import Export
 from qspinn_optuna.export.export import sources_of
 from qspinn_optuna.export.folder import write_export
 from qspinn_optuna.export.kinds import program_of
-from qspinn_optuna.integer import Graph, GraphResponses, classify, encode, respond
+from qspinn_optuna.integer import Graph, GraphResponses, ValueCoding, classify, encode, respond
 from qspinn_optuna.integer.operations import IntegrateAndFire
 from qspinn_optuna.workloads.stdp import STDPSettings
 
@@ -82,6 +82,7 @@ def _difference(case: Case, count: int) -> int | str:
     network = freeze_network(quantize_network(case.network, case.config)).eval()
     samples = frames(case.network, count, 1)
     model = capture(network, case.config, samples[:, :1])
+    assert isinstance(model.coding, ValueCoding)
     codes = encode(model.coding, samples.transpose(0, 1).numpy().astype(np.float64), 0)
     return _between_torch_and_integers(model, network, samples, codes) or _compared_with_c(model, codes)
 

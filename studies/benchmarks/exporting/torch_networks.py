@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from qspinn_optuna import QuantizationConfig, QuantizationSpace, calibrate, sample_numbers
+from qspinn_optuna import QuantizationConfig, QuantizationSpace, Scheme, calibrate, sample_numbers
 
 CLASSES = 7
 STEPS = 5
@@ -122,10 +122,10 @@ def frames(network: Any, count: int, seed: int) -> Tensor:
 
 
 def cases(kind: Callable[[], Any], count: int) -> list[Case]:
-    """A network, in random configurations: schemes, widths, and a rounding for each family."""
+    """A network, in random configurations: widths, and a rounding for each family."""
     network = make(kind, 0)
     specs = calibrate(network, [frames(network, 8, 0)])
-    space = QuantizationSpace(specs, bits=(1, 8), schemes=("ptq",), rounding_per_family=True)
+    space = QuantizationSpace(specs, bits=(1, 8), schemes=(Scheme.PTQ,), rounding_per_family=True)
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0))
     return [Case(network, space.suggest(study.ask())) for _ in range(count)]
 
