@@ -12,7 +12,7 @@ from qspinn_optuna.export import chances
 from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits
 from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill
-from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws
+from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, purpose_key
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, NEAREST, STOCHASTIC, CodeRounding
 from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll
 from qspinn_optuna.integer.winner_take_all_runtime import respond
@@ -155,10 +155,10 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
         **{name: c_integer(value) for name, value in codes.items()},
         "CHANCE(value)": chances.expression(_coding(model).chances),
         "DECAYED(code)": _decayed(layer),
-        "INPUT_KEY": _purpose(model.seed, INPUT),
+        "INPUT_KEY": c_unsigned(purpose_key(model.seed, INPUT)),
     }
     if _draws(to):
-        lines["MEMBRANE_KEY"] = _purpose(model.seed, MEMBRANE)
+        lines["MEMBRANE_KEY"] = c_unsigned(purpose_key(model.seed, MEMBRANE))
         lines["FRACTION(bits)"] = _fraction(to)
     return {
         "constants": "".join(f"#define SNN_{name} {text}\n" for name, text in lines.items()),
@@ -261,11 +261,6 @@ def _fraction(to: CodeRounding) -> str:
     if to.drop <= DRAW_BITS:
         return f"(snn_charged)((bits) >> {DRAW_BITS - to.drop})"
     return f"((snn_charged)(bits) * {c_integer(1 << to.drop - DRAW_BITS)})"
-
-
-def _purpose(seed: int, purpose: int) -> str:
-    """What ``snn_stream`` begins with: the first mix of :func:`~qspinn_optuna.fixed_point.draws.stream`."""
-    return c_unsigned(int(draws(purpose, seed)[0]))
 
 
 def _label_bits(model: IntegerModel) -> int:

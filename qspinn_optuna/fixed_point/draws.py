@@ -80,14 +80,28 @@ def layer_key(seed: int, name: str) -> int:
         seed: Any integer, of which the lowest 64 bits count.
         name: Full name of a state, or of an input.
     """
-    (key,) = _mix(_unsigned(int(seed) % 2**64) * _GOLDEN + np.uint64(purpose_of(name))).tolist()
+    return purpose_key(seed, purpose_of(name))
+
+
+def purpose_key(seed: int, purpose: int) -> int:
+    """``layer`` of the contract above: the constant from which all draws for a purpose follow.
+
+    Args:
+        seed: Any integer, of which the lowest 64 bits count.
+        purpose: One of the numbers above, or that of a name.
+    """
+    (key,) = _mix(_unsigned(int(seed) % 2**64) * _GOLDEN + np.uint64(purpose)).tolist()
     return int(key)
 
 
 def streams(seed: int, purpose: int, samples: ArrayLike, steps: ArrayLike) -> NDArray[np.uint64]:
     """Keys as :func:`stream` gives them, for samples and steps that are broadcast against each other."""
-    key = _mix(_unsigned(seed) * _GOLDEN + np.uint64(purpose))
-    return _mix(_mix(key + _unsigned(samples) * _GOLDEN) + _unsigned(steps) * _GOLDEN)
+    return streams_of_layer(purpose_key(seed, purpose), samples, steps)
+
+
+def streams_of_layer(layer: int, samples: ArrayLike, steps: ArrayLike) -> NDArray[np.uint64]:
+    """Keys as :func:`stream_of_layer` gives them, for samples and steps that are broadcast against each other."""
+    return draws(draws(np.array([layer], np.uint64), samples), steps)
 
 
 def draws(keys: ArrayLike, indices: ArrayLike) -> NDArray[np.uint64]:

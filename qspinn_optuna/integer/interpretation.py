@@ -9,11 +9,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point.integer_rounding import STOCHASTIC, CodeRounding, round_codes
+from qspinn_optuna.fixed_point.integer_rounding import CodeRounding, round_codes
 from qspinn_optuna.integer import alignment
 from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.graph import Graph
-from qspinn_optuna.integer.layer_draws import rounding_bits
+from qspinn_optuna.integer.keyed_rounding import stored
 from qspinn_optuna.integer.operations import (
     Affine,
     Concatenation,
@@ -64,10 +64,7 @@ class Moment:
 
     def round(self, accumulators: Values, to: CodeRounding, key: int) -> Values:
         """Codes of accumulators; stochastic rounding draws from ``key``."""
-        bits = _NO_BITS
-        if to.rounding == STOCHASTIC:
-            bits = rounding_bits(key, self.samples, self.step, accumulators.shape[1:])
-        return round_codes(accumulators, to, bits)
+        return stored(accumulators, to, key, self.samples, self.step)
 
 
 @singledispatch

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.integer.coding import ValueCoding
-from qspinn_optuna.integer.layer_draws import rounding_bits
+from qspinn_optuna.integer.keyed_rounding import rounding_bits
 
 _DRAW = 2.0**-32
 """Step of a draw, as a fraction."""

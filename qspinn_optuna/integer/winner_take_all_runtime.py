@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws, streams
-from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, STOCHASTIC, CodeRounding, round_codes
+from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, draws, purpose_key, streams
 from qspinn_optuna.integer.accumulators import range_of_sums
 from qspinn_optuna.integer.coding import LANES, RateCoding
+from qspinn_optuna.integer.keyed_rounding import stored
 from qspinn_optuna.integer.model import IntegerModel
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
 
@@ -20,9 +20,6 @@ _BATCH = 64
 
 _FLOAT32_INTEGERS = 2**24
 """Up to here, float32 holds every integer."""
-
-_UPPER_HALF = np.uint64(64 - DRAW_BITS)
-_NO_BITS = np.zeros(1, np.uint64)
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _run(
     layer: WinnerTakeAll, spikes: NDArray[np.bool_], seed: int, samples: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """The neuron that spikes, or -1, [images], and the membranes afterwards, [images, neurons], at each step."""
-    constants = layer.constants
+    constants, key = layer.constants, purpose_key(seed, MEMBRANE)
     scale, theta = layer.scale_codes.array.astype(np.int64), layer.theta.array.astype(np.int64)
     currents = _matrix_product(spikes, layer)
     rows = np.arange(len(spikes))
@@ -105,8 +102,7 @@ def _run(
     for t in range(spikes.shape[1]):
         charged = (constants.decay * u << constants.decay_shift) + (scale * currents[:, t] << constants.current_shift)
         free = ready <= t
-        bits = _rounding_bits(constants.rounding, seed, samples, t, layer.neurons)
-        u = np.where(free, round_codes(charged, constants.rounding, bits), u)
+        u = np.where(free, stored(charged, constants.rounding, key, samples, t), u)
         margin = (u - constants.threshold << constants.membrane_shift) - (theta << constants.theta_shift)
         margin = np.where(free, margin, -1)
         # The first of equals.
@@ -116,14 +112,6 @@ def _run(
         u[rows[fired], winner[fired]] = constants.reset
         ready[rows[fired], winner[fired]] = t + 1 + constants.refractory_steps
         yield np.where(fired, winner, -1), u
-
-
-def _rounding_bits(to: CodeRounding, seed: int, samples: NDArray[np.int64], t: int, neurons: int) -> NDArray[np.uint64]:
-    """Draws of stochastic rounding, uint64 [images, neurons], of which 32 bits are used."""
-    if to.rounding != STOCHASTIC:
-        return _NO_BITS
-    keys = streams(seed, MEMBRANE, samples, t)
-    return draws(keys[:, None], np.arange(neurons)) >> _UPPER_HALF
 
 
 def _matrix_product(spikes: NDArray[np.bool_], layer: WinnerTakeAll) -> NDArray[np.int64]:
