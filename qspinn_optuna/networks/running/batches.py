@@ -86,11 +86,6 @@ def mapped(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
     return tuple(function(one) for one in inputs) if isinstance(inputs, tuple) else function(inputs)
 
 
-def widened(values: Tensor) -> Tensor:
-    """Values in float64; ids and masks as they are."""
-    return values.double() if values.is_floating_point() else values
-
-
 def shape_of(inputs: Inputs) -> tuple[Any, ...]:
     """The shape of one input, or the shapes of several."""
     return tuple(inputs.shape) if isinstance(inputs, Tensor) else tuple(tuple(one.shape) for one in inputs)
