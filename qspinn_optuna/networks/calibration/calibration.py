@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +14,20 @@ from torch import Tensor, nn
 from qspinn_optuna.networks.calibration import limits
 from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
 from qspinn_optuna.networks.calibration.decimals import neurons_that_take_decimals
+from qspinn_optuna.networks.calibration.observation import (
+    INPUT_BITS,
+    WIDEST,
+    Observation,
+    add_values,
+    naming_batch,
+)
 from qspinn_optuna.networks.calibration.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.calibration.slow_decays import coarse_decays
+from qspinn_optuna.networks.calibration.uncounted import (
+    warn_of_buffers,
+    warn_of_computed_coefficients,
+    warn_of_own_constants,
+)
 from qspinn_optuna.networks.discovery.dependence import check_dependent
 from qspinn_optuna.networks.discovery.discovery import (
     NetworkParameter,
@@ -25,34 +35,25 @@ from qspinn_optuna.networks.discovery.discovery import (
     synaptic_parameters,
     unread_coefficients,
 )
-from qspinn_optuna.networks.discovery.own_constants import uncounted_constants
 from qspinn_optuna.networks.entry.chained import chained_synapses
 from qspinn_optuna.networks.entry.contributions import contributions
 from qspinn_optuna.networks.entry.entry_parameters import entry_parameters
-from qspinn_optuna.networks.entry.inputs import INPUT, elements_of_a_step, is_input, on_grid
-from qspinn_optuna.networks.entry.layer_inputs import Entering, LayerInputs
-from qspinn_optuna.networks.entry.preparation import preparing_buffers, told
-from qspinn_optuna.networks.entry.rounded_inputs import takes_rounded_input
+from qspinn_optuna.networks.entry.inputs import INPUT, elements_of_a_step
+from qspinn_optuna.networks.entry.layer_inputs import Entering
 from qspinn_optuna.networks.entry.transcendental import check_without_transcendental
-from qspinn_optuna.networks.modules.coefficients import coefficients, computed_coefficients
+from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.neurons import REPEATING, has_fixed_point_step
-from qspinn_optuna.networks.modules.support import SYNAPSES, check_supported, has_states
+from qspinn_optuna.networks.modules.support import check_supported, has_states
 from qspinn_optuna.networks.names import join
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
-from qspinn_optuna.networks.running.batches import Batches, Inputs, labeled_inputs_of, shape_of, tensors
-from qspinn_optuna.networks.running.nested import is_of_vmap
+from qspinn_optuna.networks.running.batches import Batches, Inputs, labeled_inputs_of
 from qspinn_optuna.networks.running.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.running.reparametrization import with_plain_parameters
-from qspinn_optuna.networks.running.state_sizes import StateSizes, state_sizes
-from qspinn_optuna.networks.running.watching import run, watched
 from qspinn_optuna.networks.simulated_digits import DECAY_BITS, HEADROOM_BITS, SIMULATED_BITS
 from qspinn_optuna.parameters import Family, ParameterSpec
 
 _WEIGHT_BITS_BESIDE_INPUTS = 4
 """Width that weights of inputs can have at least, however many are summed up."""
-
-_FEW = 4
-"""Samples on which the simulation is compared with float64."""
 
 _MORE = 16
 """Samples on which decimals are looked for, which only neurons that fire pass on."""
@@ -60,13 +61,6 @@ _MORE = 16
 _ENOUGH = 8
 """Width that a network must simulate exactly, or what its synapses pass on to each other is rounded; narrower limits
 are told."""
-
-_KEPT_INPUTS = 5_000
-"""Inputs of each batch of which the formats are made."""
-
-_WIDEST = 16
-_INPUT_BITS = 8
-"""Fraction bits that inputs of a layer have at most, as far as the widths of its weights are concerned."""
 
 
 def calibrate(
@@ -129,11 +123,11 @@ def calibrate(
     first, labels = next(labeled)
     weights = synaptic_parameters(network)
     parameters, reach = _reached_parameters(network, first)
-    _warn_of_computed_coefficients(network)
-    _warn_of_own_constants(network, first)
+    warn_of_computed_coefficients(network)
+    warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
-    watch = _Watch(network, torch.Generator().manual_seed(seed))
+    watch = Observation(network, torch.Generator().manual_seed(seed))
     watch.run(itertools.chain([(first, labels)], labeled))
     exact = computes_in_fixed_point(network)
     sources = contributions(network, watch.few_samples) if exact else {}
@@ -149,7 +143,7 @@ def calibrate(
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
             seen = SeenValues(watch.generator)
-            _add(seen, name, weights[name], kept=weights[name].numel())
+            add_values(seen, name, weights[name], kept=weights[name].numel())
             limit = watch.weight_bits(name, weights[name], coded)
             specs.append(calibrated_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
         elif name in watch.states:
@@ -163,7 +157,7 @@ def calibrate(
                 specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, floor))
     measured = partial(watch.layer_inputs.specs, method=method, percentile=percentile)
     calibrated = _exactly_simulated(network, watch, specs, entry.optional, sources, measured) if exact else tuple(specs)
-    _warn_of_buffers(network, reach, watch, calibrated)
+    warn_of_buffers(network, reach, watch.few_samples, calibrated)
     widest = {spec.name: spec.max_bits for spec in calibrated if spec.fixed_bits is None}
     for sentence in [*limits.told(watch.limits, widest, _ENOUGH), *coarse_decays(calibrated, constants)]:
         warnings.warn(sentence, stacklevel=2)
@@ -172,7 +166,7 @@ def calibrate(
 
 def _exactly_simulated(
     network: nn.Module,
-    watch: _Watch,
+    watch: Observation,
     specs: Sequence[ParameterSpec],
     optional: Sequence[ParameterSpec],
     sources: Mapping[str, frozenset[str]],
@@ -234,131 +228,11 @@ def _entered(
     return [*measured(entering.counts), *kept], entering.contributions
 
 
-class _Watch:
-    """A network that is run to see its states and the inputs of its synapses.
-
-    Attributes:
-        states: Values of every state.
-        sizes: Elements of every state for one sample.
-        inputs_on_grid: Whether all inputs of the network are in fixed point already.
-        inputs: Values of those that are not.
-        first: The first batch.
-        layer_inputs: What synapses take that is on no grid.
-        fan_in: Number of products that a sum of each synapse adds up.
-        limits: Widths that sums limit.
-    """
-
-    def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
-        self.generator = generator
-        self.states: dict[str, SeenValues] = {}
-        self.sizes = StateSizes()
-        self.inputs_on_grid = True
-        # A generator of its own, so that the samples of states do not depend on it.
-        self.inputs = SeenValues(torch.Generator().manual_seed(generator.initial_seed()))
-        self.first: Inputs = torch.empty(0)
-        self.layer_inputs = LayerInputs(network, generator.initial_seed())
-        self._largest_inputs: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
-        self._original = network
-        self._network = watched(network, self._on_state, self._on_input)
-        self._watch_neurons(network)
-        self.fan_in = _fan_in(network)
-        self.limits: list[limits.Limit] = []
-
-    def run(self, batches: Iterable[tuple[Inputs, Any]]) -> None:
-        for number, (inputs, labels) in enumerate(batches):
-            with _naming(number, inputs):
-                if number == 0:
-                    self.sizes = state_sizes(self._original, inputs, _number_of(labels))
-                self._inputs = inputs
-                run(self._network, inputs)
-                if number == 0:
-                    self.layer_inputs.see_steps(self._steps)
-                self._see(number, inputs)
-
-    @property
-    def few_samples(self) -> Inputs:
-        """A few samples of the first batch."""
-        return self.samples(_FEW)
-
-    def samples(self, count: int) -> Inputs:
-        """So many samples of the first batch, if it has them."""
-        return self.sizes.first_samples(self.first, count)
-
-    def _see(self, number: int, inputs: Inputs) -> None:
-        """Take notice of inputs of the network."""
-        if number == 0:
-            self.first = inputs
-        for one in tensors(inputs):
-            self.inputs_on_grid = self.inputs_on_grid and on_grid(one)
-            if one.is_floating_point():
-                self.inputs.add(one, kept=_KEPT_INPUTS)
-
-    def weight_bits(self, name: str, weight: Tensor, coded: Mapping[str, int]) -> int:
-        """Widest weights whose sums over the largest inputs, or the largest codes of inputs, are exact."""
-        layer_name = name.rpartition(".")[0]
-        if layer_name not in self._largest_inputs or weight.ndim < 2:
-            return _WIDEST
-        largest_sum = self.fan_in[layer_name] * coded.get(layer_name, self._largest_inputs[layer_name])
-        # Codes of b bits are at most 2**(b - 1).
-        limit = SIMULATED_BITS + 1 - math.ceil(math.log2(max(largest_sum, 1)))
-        if limit < 2:
-            raise ValueError(
-                f"Sums of {self.fan_in[layer_name]} inputs of {layer_name}, up to {largest_sum:g} steps of their "
-                f"resolution, are not exact in float32 with weights of even 2 bits: make its inputs coarser."
-            )
-        if limit < _WIDEST:
-            self.limits.append(limits.Limit(name, _WIDEST, limit, layer_name))
-        return min(limit, _WIDEST)
-
-    def _watch_neurons(self, network: nn.Module) -> None:
-        """See what neurons take, too."""
-        for name, module in network.named_modules():
-            if has_states(module) and takes_rounded_input(module):
-                self._network.get_submodule(name).register_forward_pre_hook(
-                    lambda _, taken, name=name: self._on_neurons(name, taken)
-                )
-
-    def _on_neurons(self, name: str, taken: tuple[Any, ...]) -> None:
-        value = taken[0] if taken else None
-        if isinstance(value, Tensor) and not is_of_vmap(value):
-            self.layer_inputs.see(name, value.detach(), self.sizes.samples(self._inputs))
-
-    def _on_state(self, name: str, value: Tensor) -> None:
-        expected = self.sizes.expected(name, self._inputs)
-        if value.numel() != expected and name.rpartition(".")[2] != "queue":
-            raise ValueError(
-                f"{name} has the shape {tuple(value.shape)}, {value.numel():,} elements where the first batch gives "
-                f"reason to expect {expected:,}: give batches of one shape."
-            )
-        self._steps[name] = self._steps.get(name, 0) + 1
-        _add(self.states.setdefault(name, SeenValues(self.generator)), name, value)
-
-    def _on_input(self, name: str, value: Tensor) -> None:
-        """Keep the largest input of a synapse, in steps of the coarsest resolution that holds it."""
-        self.layer_inputs.see(name, value, self.sizes.samples(self._inputs))
-        # Traces are on a grid only once they are quantized; check_exact finds out about inputs that never are.
-        steps = (value.abs().double() * 2.0**_INPUT_BITS).round()
-        largest = float(steps.max()) if steps.numel() else 0.0
-        while largest >= 2 and bool((steps % 2 == 0).all()):
-            steps, largest = steps / 2, largest / 2
-        self._largest_inputs[name] = max(self._largest_inputs.get(name, 0.0), largest)
-
-
-@contextmanager
-def _naming(number: int, inputs: Inputs) -> Iterator[None]:
-    """Name the batch in errors that it causes."""
-    try:
-        yield
-    except (ValueError, RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"Batch {number} of shape {shape_of(inputs)}: {error}") from error
-
-
 def _reached_parameters(network: nn.Module, inputs: Inputs) -> tuple[tuple[NetworkParameter, ...], Reach]:
     """The parameters that the first batch reaches, and all else that it does; the rest is told."""
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, got {type(network).__name__}.")
-    with _naming(0, inputs):
+    with naming_batch(0, inputs):
         reach = reach_of(network, inputs)
     check_supported(network, reach.modules)
     warn_of_unreached(network, reach, stacklevel=3)
@@ -374,23 +248,6 @@ def _check_finite(weights: dict[str, nn.Parameter], names: set[str]) -> None:
             raise ValueError(f"{name} cannot be calibrated: the values are not finite.")
 
 
-def _number_of(labels: Any) -> int | None:
-    """The number of samples, of which a tensor of labels has one each."""
-    return len(labels) if isinstance(labels, Tensor) and labels.ndim > 0 else None
-
-
-def _fan_in(network: nn.Module) -> dict[str, int]:
-    """Number of products that a sum of each synapse adds up."""
-    found = {}
-    for name, module in network.named_modules():
-        if isinstance(module, nn.modules.conv._ConvTransposeNd):
-            found[name] = module.in_channels // module.groups * math.prod(module.kernel_size)
-        elif isinstance(module, SYNAPSES):
-            weight: Any = module.weight
-            found[name] = weight[0].numel()
-    return found
-
-
 def _constants(network: nn.Module) -> dict[str, Tensor]:
     return {
         join(name, coefficient.name): coefficient.values
@@ -401,7 +258,11 @@ def _constants(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _input_spec(
-    network: nn.Module, watch: _Watch, sources: Mapping[str, frozenset[str]], method: RangeMethod, percentile: float
+    network: nn.Module,
+    watch: Observation,
+    sources: Mapping[str, frozenset[str]],
+    method: RangeMethod,
+    percentile: float,
 ) -> ParameterSpec:
     """The input of the network, which a device holds until its first layers have read it."""
     fan_ins = {name: count for name, count in watch.fan_in.items() if set(sources.get(name, ())) == {INPUT}}
@@ -409,9 +270,9 @@ def _input_spec(
     fan_in = fan_ins.get(largest, 1)
     # Sums of very many inputs leave some bits to the weights.
     limit = SIMULATED_BITS + 1 - _WEIGHT_BITS_BESIDE_INPUTS - math.ceil(math.log2(fan_in))
-    bits = max(2, min(_INPUT_BITS, limit))
-    if bits < _INPUT_BITS:
-        watch.limits.append(limits.Limit(INPUT, _INPUT_BITS, bits, largest))
+    bits = max(2, min(INPUT_BITS, limit))
+    if bits < INPUT_BITS:
+        watch.limits.append(limits.Limit(INPUT, INPUT_BITS, bits, largest))
     count = elements_of_a_step(network, watch.few_samples, watch.sizes)
     return calibrated_spec(INPUT, Family.INPUT, count, watch.inputs, bits, method, percentile)
 
@@ -425,64 +286,7 @@ def _state_bits(network: nn.Module, name: str) -> int:
     """Widest state whose product with its decay is exact."""
     module = network.get_submodule(name.rpartition(".")[0])
     leaky = any(coefficient.family is Family.DECAY for coefficient in coefficients(module))
-    return SIMULATED_BITS - DECAY_BITS - HEADROOM_BITS if leaky and has_fixed_point_step(module) else _WIDEST
-
-
-def _warn_of_buffers(network: nn.Module, reach: Reach, watch: _Watch, specs: Sequence[ParameterSpec]) -> None:
-    """Tell of floating-point buffers, which a device may have to store."""
-    counted = {
-        join(name, coefficient.attribute)
-        for name, module in network.named_modules()
-        if has_states(module)
-        for coefficient in coefficients(module)
-    }
-    names = [
-        name
-        for name, buffer in network.named_buffers()
-        if buffer.is_floating_point() and name not in counted and not _is_left_out(network, name, reach)
-    ]
-    rounded = [spec.name.rpartition(".")[0] for spec in specs if is_input(spec.name) and spec.name != INPUT]
-    prepared = preparing_buffers(network, watch.few_samples, names, rounded)
-    if prepared:
-        warnings.warn(told(prepared), stacklevel=3)
-    others = [name for name in names if name not in prepared]
-    if others:
-        warnings.warn(
-            f"The buffers {others} are neither quantized nor counted: if a device has to store them, make them "
-            "parameters, or states of a MemoryModule.",
-            stacklevel=3,
-        )
-
-
-def _warn_of_computed_coefficients(network: nn.Module) -> None:
-    computed = [
-        join(name, own)
-        for name, module in network.named_modules()
-        if has_states(module)
-        for own in computed_coefficients(module)
-    ]
-    if computed:
-        warnings.warn(
-            f"Properties compute {computed}, which are neither quantized nor counted: the neurons run their own steps "
-            "in floating point. Make them attributes to have them in fixed point.",
-            stacklevel=3,
-        )
-
-
-def _is_left_out(network: nn.Module, buffer: str, reach: Reach) -> bool:
-    """Whether a buffer is of a module with parameters that no sample reaches, of which another warning tells."""
-    owner = buffer.rpartition(".")[0]
-    return not reach.reaches(owner) and any(True for _ in network.get_submodule(owner).parameters())
-
-
-def _warn_of_own_constants(network: nn.Module, inputs: Inputs) -> None:
-    names = uncounted_constants(network, inputs)
-    if names:
-        warnings.warn(
-            f"The numbers {names} that neurons of your own compute with are neither quantized nor counted: if a device "
-            "has to store them, name them in decay_names of the class, or make them parameters.",
-            stacklevel=3,
-        )
+    return SIMULATED_BITS - DECAY_BITS - HEADROOM_BITS if leaky and has_fixed_point_step(module) else WIDEST
 
 
 def _holds_spikes(network: nn.Module, name: str) -> bool:
@@ -490,16 +294,9 @@ def _holds_spikes(network: nn.Module, name: str) -> bool:
     return isinstance(network.get_submodule(name.rpartition(".")[0]), REPEATING)
 
 
-def _add(seen: SeenValues, name: str, values: Tensor, **arguments: int) -> None:
-    try:
-        seen.add(values, **arguments)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be calibrated: {error}.") from None
-
-
 def _constant_spec(name: str, family: Family, values: Tensor) -> ParameterSpec:
     low, high, count = min(float(values.min()), 0.0), max(float(values.max()), 0.0), values.numel()
     if family is Family.DECAY and low >= 0 and high < 1:
         # All bits behind the point, whatever the decay, so that a trained one may change.
         return ParameterSpec(name, family, count, 0.0, 0.5, max_bits=DECAY_BITS)
-    return ParameterSpec(name, family, count, low, high if low < high else 0.5, max_bits=_WIDEST)
+    return ParameterSpec(name, family, count, low, high if low < high else 0.5, max_bits=WIDEST)
