@@ -87,7 +87,7 @@ def prepare(network: nn.Module, recorder: Recorder) -> dict[str, NeuronRecord]:
         elif has_states(module) and not isinstance(module, REPEATING):
             _replace_forward(module, partial(_refuse, name, module))
         if (quantization := module.__dict__.get("_input_quantization")) is not None:
-            quantization._on_grid = partial(_round_input, recorder, quantization, quantization._on_grid)
+            quantization.on_grid = partial(_round_input, recorder, quantization, quantization.on_grid)
         if (transform := module.__dict__.get("_state_transform")) is not None:
             module.__dict__["_state_transform"] = partial(_round_state, recorder, name, transform)
     return neurons

@@ -70,7 +70,7 @@ class InputQuantization:
         arrays, steps = itertools.count(), [1]
 
         def put_on_grid(value: Tensor) -> Tensor:
-            grid, taken = self._on_grid(value, next(arrays))
+            grid, taken = self.on_grid(value, next(arrays))
             steps.append(taken)
             return grid
 
@@ -78,7 +78,7 @@ class InputQuantization:
         self._read += max(steps)
         return rounded[0], dict(zip(kwargs, rounded[1], strict=True))
 
-    def _on_grid(self, value: Tensor, array: int) -> tuple[Tensor, int]:
+    def on_grid(self, value: Tensor, array: int) -> tuple[Tensor, int]:
         """``value`` on the grid, saturated, with a gradient straight through, and how many steps it is of."""
         if not self.computed:
             return self._stored(value, array)
