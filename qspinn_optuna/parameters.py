@@ -29,7 +29,7 @@ class Family(Vocabulary):
     DECAY = "decay"
     TRACE = "trace"
     INPUT = "input"
-    """What a sensor gives at one time step, if the device has to round it."""
+    """What enters the network, a layer or neurons at one time step, if the device has to round it."""
 
 
 class Memory(Vocabulary):

@@ -22,7 +22,7 @@ from qspinn_optuna.networks import calibrate, check_exact, freeze_network, quant
 from qspinn_optuna.networks.entry.agreement import Agreement
 from qspinn_optuna.networks.entry.inputs import digits
 from qspinn_optuna.networks.entry.layer_inputs import even_levels
-from qspinn_optuna.parameters import Family, ParameterSpec
+from qspinn_optuna.parameters import Family, Memory, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace
 from tests.networks.builders import config_of, eighths, run_single
 from tests.networks.integer_lif import Fixed, IntegerNeurons, fixed, keyed, linear
@@ -109,6 +109,19 @@ DECIMALS: dict[str, tuple[Between, dict[str, int]]] = {
         {"lif.input": 1, "node.input": 1},
     ),
 }
+
+
+def memories(specs: tuple[ParameterSpec, ...]) -> set[Memory | None]:
+    return {spec.memory for spec in specs if spec.family is Family.INPUT}
+
+
+def test_factors_are_constants_and_prepared_inputs_are_state() -> None:
+    for between in (DECIMALS["a factor of a sum"][0], DECIMALS["scaled and shifted spikes"][0]):
+        assert memories(calibrate(Net(between), [GRID])) == {Memory.FLASH}
+    prepared = calibrate(Entry(PREPARED["standardized"]), [REAL])
+    assert memories(prepared) == {None}
+    config = QuantizationSpace(prepared).uniform(8, Scheme.PTQ, Rounding.NEAREST)
+    assert QuantizationSpace(prepared).footprint(config).ram_bits == 8 * 2 * INPUTS  # the input and the membranes
 
 
 @pytest.mark.parametrize("name", DECIMALS)

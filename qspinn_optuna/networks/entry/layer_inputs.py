@@ -13,7 +13,7 @@ It is rounded where it enters. What a device stores of it depends on where it co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from qspinn_optuna.networks.modules.support import SYNAPSES
 from qspinn_optuna.networks.names import join
 from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
 from qspinn_optuna.networks.simulated_digits import DECAY_BITS, HEADROOM_BITS, SIMULATED_BITS
-from qspinn_optuna.parameters import Family, ParameterSpec
+from qspinn_optuna.parameters import Family, Memory, ParameterSpec
 
 _BITS = 8
 _NEURON_BITS = SIMULATED_BITS - DECAY_BITS - HEADROOM_BITS
@@ -165,18 +165,13 @@ class LayerInputs:
             method: How ranges are made of values.
             percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         """
-        return [
-            calibrated_spec(
-                join(name, INPUT),
-                Family.INPUT,
-                counts[name],
-                self._seen[name],
-                _BITS if name in self._synapses else _NEURON_BITS,
-                method,
-                percentile,
-            )
-            for name in sorted(counts)
-        ]
+        return [self._spec(name, counts[name], method, percentile) for name in sorted(counts)]
+
+    def _spec(self, name: str, count: int, method: RangeMethod, percentile: float) -> ParameterSpec:
+        bits = _BITS if name in self._synapses else _NEURON_BITS
+        spec = calibrated_spec(join(name, INPUT), Family.INPUT, count, self._seen[name], bits, method, percentile)
+        # Fewer numbers than a buffer has are constants: factors, and what spikes become.
+        return replace(spec, memory=Memory.FLASH) if count < self._elements(name) else spec
 
 
 def _belongs_to_entry(source: str) -> bool:
