@@ -6,9 +6,7 @@ from qspinn_optuna.export.accuracy import Accuracy
 from qspinn_optuna.export.emulation import Core, Emulation
 from qspinn_optuna.export.export import Export, export_c
 from qspinn_optuna.export.folder import check_folder, is_export
-from qspinn_optuna.export.nir import export_nir, read_nir
-from qspinn_optuna.export.nir_difference import nir_difference
-from qspinn_optuna.export.nir_simulation import NIRReader
+from qspinn_optuna.export.nir import NIRReader, export_nir, nir_difference, read_nir
 from qspinn_optuna.export.sizes import Sizes
 from qspinn_optuna.export.templates import check_prefix
 from qspinn_optuna.export.tools import ToolError, host_compiler

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qspinn_optuna.export import NIRReader, nir_difference, nir_graph
-from qspinn_optuna.export.nir_graph import PrimitiveGraph
-from qspinn_optuna.export.nir_lowering import lower
-from qspinn_optuna.export.nir_simulation import run
+from qspinn_optuna.export import NIRReader, nir_difference
+from qspinn_optuna.export.nir import graph as nir_graph
+from qspinn_optuna.export.nir.graph import PrimitiveGraph
+from qspinn_optuna.export.nir.lowering import lower
+from qspinn_optuna.export.nir.simulation import run
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import (
     Codes,

@@ -4,11 +4,11 @@ NIR is an interchange of real numbers and continuous time, and loses what makes 
 
 - Values are on their grids, ``code * 2**-fraction_bits``, but membranes and sums are neither rounded nor saturated.
 - Neurons fire above their threshold, not at it; NIR knows no reset by subtraction.
-- Time is continuous: :mod:`~qspinn_optuna.export.nir_neurons` says with which step a reader computes what is meant.
+- Time is continuous: :mod:`~qspinn_optuna.export.nir.neurons` says with which step a reader computes what is meant.
 - Coding and readout, which make spikes of pixels and classes of spikes, have no nodes.
-- What else has no node is the nearest one, see :mod:`~qspinn_optuna.export.nir_operations`.
+- What else has no node is the nearest one, see :mod:`~qspinn_optuna.export.nir.operations`.
 
-What a file deviates in is told on export; :func:`~qspinn_optuna.export.nir_difference` measures what comes of it. The
+What a file deviates in is told on export; :func:`~qspinn_optuna.export.nir.difference` measures what comes of it. The
 file holds the model itself as metadata, too, from which :func:`read_nir` makes the same model.
 
 The metadata are those of the graph under "qspinn_optuna": ``document``, JSON with the kind, the version of the layout,
@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import Primitive, PrimitiveGraph
-from qspinn_optuna.export.nir_lowering import lower
+from qspinn_optuna.export.nir.graph import Primitive, PrimitiveGraph
+from qspinn_optuna.export.nir.lowering import lower
 from qspinn_optuna.integer import IntegerModel, files
 from qspinn_optuna.integer.model import NODES
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import GraphBuilder, Shape, Signal, stored
+from qspinn_optuna.export.nir.graph import GraphBuilder, Shape, Signal, stored
 from qspinn_optuna.integer.operations import IntegrateAndFire
 
 _SLOWEST = 2.0**25

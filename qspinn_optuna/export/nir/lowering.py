@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import GraphBuilder, PrimitiveGraph, Signal, stored
-from qspinn_optuna.export.nir_neurons import leak
-from qspinn_optuna.export.nir_operations import Lowering, lower_delay_source, lower_operation
+from qspinn_optuna.export.nir.graph import GraphBuilder, PrimitiveGraph, Signal, stored
+from qspinn_optuna.export.nir.neurons import leak
+from qspinn_optuna.export.nir.operations import Lowering, lower_delay_source, lower_operation
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer import (
     INPUT,

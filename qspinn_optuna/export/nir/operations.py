@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import GraphBuilder, Shape, Signal, check_weights, stored
-from qspinn_optuna.export.nir_neurons import Neurons
+from qspinn_optuna.export.nir.graph import GraphBuilder, Shape, Signal, check_weights, stored
+from qspinn_optuna.export.nir.neurons import Neurons
 from qspinn_optuna.integer import Graph
 from qspinn_optuna.integer.interpretation import Moment, compute
 from qspinn_optuna.integer.operations import (

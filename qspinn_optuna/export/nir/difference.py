@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import PrimitiveGraph
-from qspinn_optuna.export.nir_lowering import lower
-from qspinn_optuna.export.nir_simulation import NIRReader, Values, run
+from qspinn_optuna.export.nir.graph import PrimitiveGraph
+from qspinn_optuna.export.nir.lowering import lower
+from qspinn_optuna.export.nir.simulation import NIRReader, Values, run
 from qspinn_optuna.integer import GraphResponses, IntegerModel, RateCoding, Responses, ValueCoding, respond
 from qspinn_optuna.integer.winner_take_all_runtime import encode
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from qspinn_optuna.export.nir_graph import Primitive, PrimitiveGraph
+from qspinn_optuna.export.nir.graph import Primitive, PrimitiveGraph
 
 Values = NDArray[np.float64]
 """[samples, ...]"""
