@@ -56,7 +56,7 @@ class Inferred(NamedTuple):
 
 
 @singledispatch
-def infer(operation: Operation, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def infer(operation: Operation, sources: Sequence[Array], constants: Constants) -> Inferred:
     """What is known of the results of an operation.
 
     Args:
@@ -122,7 +122,7 @@ def _weighted(operation: Linear | Convolution, shape: tuple[int, ...], source: A
 
 
 @infer.register
-def _pool(operation: Pool, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _pool(operation: Pool, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
     if len(source.shape) != 3:
         raise _misfit(operation, "have the shape [channels, height, width]", source)
@@ -142,7 +142,7 @@ def _pool(operation: Pool, sources: Sequence[Array], constants: Constants) -> In
 
 
 @infer.register
-def _sum(operation: Sum, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _sum(operation: Sum, sources: Sequence[Array], constants: Constants) -> Inferred:
     for source in sources[1:]:
         if source.shape != sources[0].shape:
             raise _misfit(operation, f"have the shape {sources[0].shape}, as the first", source)
@@ -177,7 +177,7 @@ def _scale(operation: Scale, sources: Sequence[Array], constants: Constants) -> 
 
 
 @infer.register
-def _power_of_two(operation: PowerOfTwo, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _power_of_two(operation: PowerOfTwo, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
     return _same_codes(operation, source, source.shape, source.fraction_bits - operation.exponent)
 
@@ -215,7 +215,7 @@ def _affine(operation: Affine, sources: Sequence[Array], constants: Constants) -
 
 
 @infer.register
-def _requantization(operation: Requantization, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _requantization(operation: Requantization, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
     aligned = alignment.of_requantization(operation, source.fraction_bits)
     evened = _even(source.interval, aligned.even_drop)
@@ -229,7 +229,7 @@ def _requantization(operation: Requantization, sources: Sequence[Array], constan
 
 
 @infer.register
-def _reshape(operation: Reshape, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _reshape(operation: Reshape, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
     elements = int(np.prod(operation.shape, dtype=object))
     if source.elements != elements:
@@ -238,7 +238,7 @@ def _reshape(operation: Reshape, sources: Sequence[Array], constants: Constants)
 
 
 @infer.register
-def _permutation(operation: Permutation, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _permutation(operation: Permutation, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
     if len(source.shape) != len(operation.order):
         raise _misfit(operation, f"have {len(operation.order)} dimensions", source)
@@ -246,7 +246,7 @@ def _permutation(operation: Permutation, sources: Sequence[Array], constants: Co
 
 
 @infer.register
-def _concatenation(operation: Concatenation, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _concatenation(operation: Concatenation, sources: Sequence[Array], constants: Constants) -> Inferred:
     axis, first = operation.axis, sources[0].shape
     for source in sources:
         same = len(source.shape) == len(first) and all(
@@ -261,7 +261,7 @@ def _concatenation(operation: Concatenation, sources: Sequence[Array], constants
 
 
 @infer.register
-def _delay(operation: Delay, sources: Sequence[Array], constants: Constants) -> Inferred:  # noqa: ARG001
+def _delay(operation: Delay, sources: Sequence[Array], constants: Constants) -> Inferred:
     # The source may not be known yet, see check_delay.
     fmt = operation.format
     codes = Interval(fmt.min_code, fmt.max_code)

@@ -68,7 +68,7 @@ class Moment:
 
 
 @singledispatch
-def compute(operation: Operation, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
+def compute(operation: Operation, sources: Sequence[Values], moment: Moment) -> Values:
     """The result of an operation without a state.
 
     Args:
@@ -104,7 +104,7 @@ def _convolution(operation: Convolution, sources: Sequence[Values], moment: Mome
 
 
 @compute.register
-def _pool(operation: Pool, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
+def _pool(operation: Pool, sources: Sequence[Values], moment: Moment) -> Values:
     (x,) = sources
     largest = operation.kind is PoolKind.MAX
     # Windows that begin inside may end beyond what is padded on that side.
@@ -139,7 +139,7 @@ def _scale(operation: Scale, sources: Sequence[Values], moment: Moment) -> Value
 
 
 @compute.register
-def _power_of_two(operation: PowerOfTwo, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
+def _power_of_two(operation: PowerOfTwo, sources: Sequence[Values], moment: Moment) -> Values:
     return sources[0]
 
 
@@ -172,12 +172,12 @@ def _requantization(operation: Requantization, sources: Sequence[Values], moment
 
 
 @compute.register
-def _reshape(operation: Reshape, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
+def _reshape(operation: Reshape, sources: Sequence[Values], moment: Moment) -> Values:
     return sources[0].reshape(len(sources[0]), *operation.shape)
 
 
 @compute.register
-def _permutation(operation: Permutation, sources: Sequence[Values], moment: Moment) -> Values:  # noqa: ARG001
+def _permutation(operation: Permutation, sources: Sequence[Values], moment: Moment) -> Values:
     return sources[0].transpose(0, *(old + 1 for old in operation.order))
 
 

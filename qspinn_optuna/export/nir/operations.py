@@ -196,7 +196,7 @@ def _pool(operation: Pool, lowering: Lowering, described: str) -> Signal:
 
 
 @_lower.register
-def _sum(operation: Sum, lowering: Lowering, described: str) -> Signal:  # noqa: ARG001
+def _sum(operation: Sum, lowering: Lowering, described: str) -> Signal:
     terms = [
         lowering.signals[source].times(sign) for source, sign in zip(operation.sources, operation.signs, strict=True)
     ]
@@ -238,13 +238,13 @@ def _affine(operation: Affine, lowering: Lowering, described: str) -> Signal:
 
 
 @_lower.register
-def _power_of_two(operation: PowerOfTwo, lowering: Lowering, described: str) -> Signal:  # noqa: ARG001
+def _power_of_two(operation: PowerOfTwo, lowering: Lowering, described: str) -> Signal:
     return lowering.source(operation).times(2.0**operation.exponent)
 
 
 @_lower.register(Requantization)
 @_lower.register(Reshape)
-def _same(operation: Operation, lowering: Lowering, described: str) -> Signal:  # noqa: ARG001
+def _same(operation: Operation, lowering: Lowering, described: str) -> Signal:
     return lowering.source(operation)
 
 
