@@ -12,7 +12,7 @@ from optuna.storages import RDBStorage
 
 from qspinn_optuna.cli.arguments import STORAGE
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of
+from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of, without_password
 from qspinn_optuna.workloads import Workload
 
 
@@ -25,7 +25,7 @@ def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
     storage = _existing_storage(arguments.storage)
     names = sorted(optuna.get_all_study_names(storage))
     if not names:
-        raise UsageError(f"--storage {arguments.storage} has no study: qspinn run FILE.py makes one")
+        raise UsageError(f"--storage {without_password(arguments.storage)} has no study: qspinn run FILE.py makes one")
     if arguments.study is None and len(names) > 1:
         raise UsageError(f"--study must be one of {', '.join(names)}: there are several, got none")
     name = names[0] if arguments.study is None else arguments.study
@@ -70,7 +70,7 @@ def command_of(study: optuna.Study) -> str | None:
 
 def export_line(study: optuna.Study, storage: str) -> str:
     """How the chosen model of a study becomes C."""
-    where = [] if storage == STORAGE else ["--storage", storage]
+    where = [] if storage == STORAGE else ["--storage", without_password(storage)]
     return "Export: " + shlex.join(["qspinn", "export", "--study", study.study_name, *where, "--out", "DIR"])
 
 
@@ -90,9 +90,13 @@ def _existing_storage(url: str) -> RDBStorage:
     """The database at a URL; opening an SQLite file that is not there would make it."""
     try:
         parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
-        raise UsageError(f'--storage must be a URL such as "sqlite:///qspinn.db", got {url}') from error
+    except sqlalchemy.exc.ArgumentError:
+        raise UsageError(
+            f'--storage must be a URL such as "sqlite:///qspinn.db", got {without_password(url)}'
+        ) from None
     file = parsed.database
     if parsed.get_backend_name() == "sqlite" and (not file or not Path(file).is_file()):
-        raise UsageError(f"--storage must be a database that exists, got {url}: qspinn run FILE.py makes one")
+        raise UsageError(
+            f"--storage must be a database that exists, got {without_password(url)}: qspinn run FILE.py makes one"
+        )
     return open_database(url)

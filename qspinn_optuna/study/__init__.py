@@ -53,7 +53,7 @@ from qspinn_optuna.study.records import (
     record_seconds,
 )
 from qspinn_optuna.study.source import Source, record_source, source_of
-from qspinn_optuna.study.storage import open_storage
+from qspinn_optuna.study.storage import open_storage, without_password
 
 __all__ = [
     "DIRECTIONS",
@@ -106,5 +106,6 @@ __all__ = [
     "set_accuracy_floor",
     "source_of",
     "space_of",
+    "without_password",
     "write",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import optuna
 
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.storage.secrets import without_password
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def source_of(study: optuna.Study) -> Source | None:
 
 
 def record_source(study: optuna.Study, file: str, options: Sequence[str] = ()) -> None:
-    """Store in a study the file that it was run from, in place of an earlier one."""
-    source = Source(file, tuple(options))
+    """Store in a study the file that it was run from, in place of an earlier one; passwords are left out."""
+    source = Source(file, tuple(map(without_password, options)))
     if source_of(study) != source:
         write(study, StudyAttribute.SOURCE, {"file": source.file, "options": list(source.options)})

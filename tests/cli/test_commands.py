@@ -180,8 +180,16 @@ def test_a_command_line_that_names_what_is_not_there(
 
 @pytest.mark.usefixtures("folder")
 def test_a_database_without_studies(capsys: pytest.CaptureFixture[str]) -> None:
-    sqlite3.connect("empty.db").execute("CREATE TABLE mine (x)").connection.close()
+    Path("empty.db").touch()
     assert "has no study" in error_of(capsys, "show", "--storage", "sqlite:///empty.db", code=2)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_database_of_another_program(capsys: pytest.CaptureFixture[str]) -> None:
+    sqlite3.connect("contacts.db").execute("CREATE TABLE contacts (name)").connection.close()
+    before = Path("contacts.db").read_bytes()
+    assert "another program" in error_of(capsys, "show", "--storage", "sqlite:///contacts.db", code=2)
+    assert Path("contacts.db").read_bytes() == before
 
 
 @pytest.mark.usefixtures("folder")

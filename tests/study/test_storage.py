@@ -1,0 +1,169 @@
+"""Databases of studies: taken trials, retries, what is refused, and what is never shown."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from qspinn_optuna.study import DIRECTIONS, Source, open_storage, record_source, source_of, without_password
+from qspinn_optuna.study.storage.retry import ATTEMPTS, retry
+
+SECRET = "pa:ss@w0rd"
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'studies.db'}"
+
+
+def evaluate(trial: optuna.Trial) -> tuple[float, float]:
+    number = trial.suggest_int("number", 0, 10_000)
+    return number, number
+
+
+def work(folder: Path, seed: int) -> None:
+    sampler = optuna.samplers.RandomSampler(seed)
+    study = optuna.load_study(study_name="a", storage=open_storage(url(folder)), sampler=sampler)
+    study.optimize(evaluate, n_trials=12)
+
+
+def test_queued_trials_are_taken_by_one_worker_each(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="a", storage=open_storage(url(tmp_path)), directions=DIRECTIONS)
+    for number in range(24):
+        study.enqueue_trial({"number": number})
+    context = get_context("forkserver")
+    workers = [context.Process(target=work, args=(tmp_path, seed)) for seed in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 48
+    assert [trial.params["number"] for trial in study.trials[:24]] == list(range(24))
+
+
+def test_a_waiting_trial_is_taken_once(tmp_path: Path) -> None:
+    storages = [open_storage(url(tmp_path)) for _ in range(2)]
+    study = optuna.create_study(study_name="a", storage=storages[0], directions=DIRECTIONS)
+    study.enqueue_trial({"number": 1})
+    identifier = study.trials[0]._trial_id
+    assert storages[0].set_trial_state_values(identifier, TrialState.RUNNING)
+    assert not storages[1].set_trial_state_values(identifier, TrialState.RUNNING)
+    assert storages[1].set_trial_state_values(identifier, TrialState.COMPLETE, [1.0, 1.0])
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        storages[0].set_trial_state_values(identifier, TrialState.COMPLETE, [2.0, 2.0])
+    assert study.trials[0].values == [1.0, 1.0]
+
+
+def dead(study: optuna.Study) -> optuna.trial.FrozenTrial:
+    """The next trial of a study, whose process has died while it was evaluated."""
+    trial = study.ask()
+    trial.suggest_int("number", 0, 10_000)
+    trial.set_user_attr("training_progress", [0.2])
+    study._storage.set_trial_system_attr(trial._trial_id, "constraints", [-1.0])
+    study.tell(trial, state=TrialState.FAIL)
+    return study.trials[trial.number]
+
+
+def test_a_retry_has_the_parameters_and_nothing_that_was_measured() -> None:
+    study = optuna.create_study(directions=DIRECTIONS)
+    failed = dead(study)
+    retry(study, failed)
+    waiting = study.trials[-1]
+    assert waiting.state is TrialState.WAITING
+    assert waiting.user_attrs == {}
+    assert "constraints" not in waiting.system_attrs
+    study.optimize(evaluate, n_trials=1)
+    assert study.trials[1].params == failed.params
+    assert optuna.storages.RetryHeartbeatStaleTrialCallback.retry_history(study.trials[1]) == [0]
+
+
+def test_what_was_enqueued_and_died_before_it_was_asked_for_is_tried_with_its_values() -> None:
+    study = optuna.create_study(directions=DIRECTIONS)
+    study.enqueue_trial({"number": 77})
+    trial = study.ask()
+    study.tell(trial, state=TrialState.FAIL)
+    retry(study, study.trials[0])
+    study.optimize(evaluate, n_trials=1)
+    assert study.trials[1].params == {"number": 77}
+
+
+def test_a_configuration_that_kills_its_process_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    study = optuna.create_study(directions=DIRECTIONS)
+    optuna.logging.enable_propagation()
+    try:
+        for _ in range(ATTEMPTS):
+            retry(study, dead(study))
+    finally:
+        optuna.logging.disable_propagation()
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * ATTEMPTS
+    assert len({trial.params["number"] for trial in study.trials}) == 1
+    assert "not tried again" in caplog.text
+
+
+def foreign(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE contacts (name TEXT)")
+
+
+def damaged(path: Path) -> None:
+    optuna.create_study(storage=f"sqlite:///{path}")
+    content = bytearray(path.read_bytes())
+    content[:100] = bytes(range(100))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [(foreign, "another program"), (damaged, "damaged"), (Path.mkdir, "folder")]
+)
+def test_what_is_no_database_of_studies_is_refused_and_stays_as_it_is(
+    make: Callable[[Path], object], reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "studies.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(ValueError, match=reason) as error:
+        open_storage(url(tmp_path))
+    assert "\n" not in str(error.value)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+    assert [file.name for file in tmp_path.iterdir()] == ["studies.db"]
+
+
+def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
+    (tmp_path / "studies.db").touch()
+    assert optuna.get_all_study_names(open_storage(url(tmp_path))) == []
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        f"postgresql://me:{SECRET}@localhost:1/a",
+        f"mysql://me:{SECRET}@localhost:1/a",
+        f"oracel://me:{SECRET}@localhost/a",
+        f"postgresql://me@localhost:1/a?password={SECRET}",
+    ],
+)
+def test_an_error_shows_no_password(storage: str) -> None:
+    with pytest.raises(ValueError, match=r"^storage\b.*\*\*\*") as error:
+        open_storage(storage)
+    assert "w0rd" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_a_study_keeps_no_password() -> None:
+    study = optuna.create_study(directions=DIRECTIONS)
+    record_source(study, "/mine.py", ["--storage", f"postgresql://me:{SECRET}@host/a", "--trials", "3"])
+    assert source_of(study) == Source("/mine.py", ("--storage", "postgresql://me:***@host/a", "--trials", "3"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sqlite:///qspinn.db", "postgresql://localhost/a", "--bits=weight:1-4", "a@b.c", "postgresql://me@host:5/a"],
+)
+def test_what_has_no_password_is_shown_as_it_is(text: str) -> None:
+    assert without_password(text) == text
