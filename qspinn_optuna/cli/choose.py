@@ -7,6 +7,7 @@ import argparse
 import optuna
 
 from qspinn_optuna.cli.errors import CommandError
+from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.selectors import choose, make_selector
 from qspinn_optuna.cli.studies import export_line, open_named_study
@@ -24,11 +25,13 @@ def execute(arguments: argparse.Namespace) -> None:
     choice = _choose(study, selector, target, arguments.accuracy_drop)
     record_choice(study, choice)
     report = report_of(study, choice, choose_by_scheme(study, selector, target), mu_of(selector), target)
-    print(report)
-    report.write(study, arguments.json, arguments.html)
+    print(report, flush=True)
+    outputs = Outputs()
+    report.write(outputs, study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):
         print("It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule.")
     print(f"\n{export_line(study, arguments.storage)}")
+    outputs.check()
 
 
 def _choose(study: optuna.Study, selector: Selector, target: Target | None, accuracy_drop: float | None) -> Choice:

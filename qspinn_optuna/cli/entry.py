@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Its arguments; those of this process if not given.
 
     Returns:
-        The exit code: 0, 2 if the command line is to blame, 130 if it was interrupted, 1 if something else failed.
+        The exit code: 0, 2 if the command line is to blame, 130 if it was interrupted, 143 if it was
+        terminated, 1 if something else failed.
 
     Raises:
         SystemExit: At the end of ``--help`` and ``--version``, and if the command line cannot be parsed.

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from qspinn_optuna.cli.termination import Terminated, sigterm_interrupts
 
 _PACKAGE = Path(__file__).parents[1]
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped by Ctrl-C."""
+
+TERMINATED = 143
+"""Exit code of a command that was stopped by SIGTERM."""
 
 
 class CommandError(Exception):
@@ -26,6 +31,18 @@ class UsageError(CommandError):
     exit_code = 2
 
 
+class OutputError(CommandError):
+    """Files and publications that failed, a line each.
+
+    Args:
+        lines: The lines.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = tuple(lines)
+
+
 def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) -> int:
     """Run a command, and print the error it ends with.
 
@@ -37,11 +54,16 @@ def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) ->
     Returns:
         0, or the exit code of the error.
     """
+    with sigterm_interrupts():
+        return _exit_code_of(command, program, verbose=verbose)
+
+
+def _exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) -> int:
     try:
         command()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         _tell(program, "stopped: finished trials are kept, and the same command goes on")
-        return INTERRUPTED
+        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has: what is left must go somewhere when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,7 +71,8 @@ def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) ->
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        _tell(program, f"error: {line_of(error)}")
+        for line in error.lines if isinstance(error, OutputError) else [line_of(error)]:
+            _tell(program, f"error: {line}")
         return error.exit_code if isinstance(error, CommandError) else 1
     return 0
 

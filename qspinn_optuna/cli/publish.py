@@ -5,13 +5,52 @@ from __future__ import annotations
 import argparse
 import shlex
 
+import optuna
+
+from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.studies import command_of, open_named_study
 from qspinn_optuna.dashboard import publish
+from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.selection import Choice, SmallestSelector, recorded_choice
 
 
 def execute(arguments: argparse.Namespace) -> None:
     """Put figures and notes into the study, with the choice that it keeps; nothing is trained or tested."""
     study = open_named_study(arguments)
-    choice = publish(study, command=command_of(study))
-    print(f"Study {study.study_name}: {'nothing to choose yet' if choice is None else f'{choice.candidate.summary}'}")
-    print(f"All of it: optuna-dashboard {shlex.quote(arguments.storage)}")
+    choice = _choice_of(study)
+    said = "nothing to choose yet" if choice is None else f"{choice.candidate.summary}"
+    print(f"Study {study.study_name}: {said}", flush=True)
+    outputs = Outputs()
+    publish_to_dashboard(outputs, arguments, study)
+    outputs.check()
+
+
+def publish_to_dashboard(
+    outputs: Outputs,
+    arguments: argparse.Namespace,
+    study: optuna.Study,
+    choice: Choice | None = None,
+    mu: float | None = None,
+) -> None:
+    """Publish a study, and print where to look at it.
+
+    Args:
+        outputs: Collects what fails.
+        arguments: The command line.
+        study: The study.
+        choice: The chosen model; the one that the study keeps if not given.
+        mu: What memory costs by the rule.
+    """
+    dashboard = f"optuna-dashboard {shlex.quote(arguments.storage)}"
+    command = command_of(study)
+    if outputs.attempt(f"publication to {dashboard}", lambda: publish(study, choice, mu=mu, command=command)):
+        print(f"All of it: {dashboard}")
+
+
+def _choice_of(study: optuna.Study) -> Choice | None:
+    """What is published as the choice; None if no trial is feasible."""
+    try:
+        front = ParetoFront.from_study(study)
+    except ValueError:
+        return None
+    return recorded_choice(study) or SmallestSelector().select(front)

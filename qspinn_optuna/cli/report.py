@@ -13,6 +13,7 @@ import optuna
 from optuna.trial import TrialState
 
 from qspinn_optuna.cli.columns import WidthColumns
+from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.selectors import choose
 from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.cli.targets import fits_of
@@ -93,12 +94,24 @@ class Report:
             content["target"] = self._target_to_dict(self.target)
         return {**content, "controls": self.controls} if self.controls else content
 
-    def write(self, study: optuna.Study, json: Path | None, html: Path | None) -> None:
-        """Write the report and the figure to the files that are given."""
+    def write(self, outputs: Outputs, study: optuna.Study, json: Path | None, html: Path | None) -> bool:
+        """Write the report and the figure to the files that are given.
+
+        Args:
+            outputs: Collects what cannot be written.
+            study: The study.
+            json: File of the report.
+            html: File of the figure.
+
+        Returns:
+            Whether the figure is written.
+        """
         if json is not None:
-            write_json(json, self.to_dict())
-        if html is not None:
-            plot_front(study, self.front, self.choice, mu=self.mu).write_html(html, include_plotlyjs=True)
+            outputs.attempt(f"--json {json}", lambda: write_json(json, self.to_dict()))
+        return html is not None and outputs.write("--html", html, partial(self._write_figure, study))
+
+    def _write_figure(self, study: optuna.Study, path: Path) -> None:
+        plot_front(study, self.front, self.choice, mu=self.mu).write_html(path, include_plotlyjs=True)
 
     def _choice_lines(self, choice: Choice) -> list[str]:
         # By some rules the reward is how many times smaller the model is.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import optuna
 
+from qspinn_optuna.cli.outputs import Outputs
+from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.search import open_for_report, open_for_search, search
 from qspinn_optuna.cli.selectors import choose, make_selector
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
-from qspinn_optuna.cli.studies import command_of, export_line
+from qspinn_optuna.cli.studies import export_line
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
-from qspinn_optuna.dashboard import publish
 from qspinn_optuna.selection import Choice, record_choice
 from qspinn_optuna.study import (
     Baseline,
@@ -69,12 +69,14 @@ def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workloa
     record_choice(study, choice)
     summary = report_of(study, choice, by_scheme, mu_of(selector), target)
     html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
-    summary.write(study, arguments.json, html)
-    print(f"\n{summary}\n\nFigure: {html}")
+    print(f"\n{summary}\n", flush=True)
+    outputs = Outputs()
+    if summary.write(outputs, study, arguments.json, html):
+        print(f"Figure: {html}")
     if importlib.util.find_spec("optuna_dashboard") is not None:
-        publish(study, choice, mu=mu_of(selector), command=command_of(study))
-        print(f"All of it: optuna-dashboard {shlex.quote(arguments.storage)}")
+        publish_to_dashboard(outputs, arguments, study, choice, mu_of(selector))
     print(export_line(study, arguments.storage))
+    outputs.check()
 
 
 def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import facts_of, report_of
 from qspinn_optuna.cli.studies import command_of, export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
@@ -18,7 +19,9 @@ def execute(arguments: argparse.Namespace) -> None:
     print(facts_of(study) if command is None else f"{facts_of(study)}\ngoes on with: {command}")
     choice = recorded_choice(study)
     report = report_of(study, choice, target=target)
-    print(f"\n{report}")
-    report.write(study, arguments.json, arguments.html)
+    print(f"\n{report}", flush=True)
+    outputs = Outputs()
+    report.write(outputs, study, arguments.json, arguments.html)
     if choice is not None:
         print(f"\n{export_line(study, arguments.storage)}")
+    outputs.check()
