@@ -82,15 +82,15 @@ class QuantizationObjective:
                 the study searches another space.
         """
         check_space(trial.study, self._space_description)
-        config = self.space.suggest(trial)
-        footprint = self.space.footprint(config)
-        record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
         try:
+            config = self.space.suggest(trial)
+            footprint = self.space.footprint(config)
+            record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
             ensure_baseline(trial.study, self.workload)
             counts = self._timed_result(trial, config, footprint.kib)
         except KeyboardInterrupt:
-            # The configuration is not the reason: the study goes on with it.
-            trial.study.enqueue_trial(trial.params)
+            # The configuration is not the reason: the study goes on with it, as far as it is known.
+            trial.study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
             raise
         record_counts(trial, counts)
         floor = accuracy_floor(trial.study)

@@ -216,6 +216,20 @@ def test_what_is_interrupted_by_hand_is_the_next_when_the_study_goes_on(tmp_path
     assert study.trials[1].params == study.trials[0].params != study.trials[2].params
 
 
+def test_what_is_interrupted_while_it_is_suggested_keeps_what_it_was_enqueued_with(tmp_path: Path) -> None:
+    space = fake_space()
+    study = open_study("a", url(tmp_path), space)
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
+    enqueued = dict(study.trials[0].params)
+    study.enqueue_trial(enqueued)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(QuantizationSpace, "suggest", lambda *_: interrupt())
+        study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert study.trials[2].params == enqueued
+
+
 def run_until_killed(folder: Path) -> None:
     study = open_study("a", url(folder), fake_space())
     study.optimize(QuantizationObjective(Stopped(lambda: os._exit(9)), fake_space()), n_trials=1)

@@ -12,6 +12,7 @@ from qspinn_optuna.cli.studies import command_of, open_named_study
 from qspinn_optuna.dashboard import publish
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, SmallestSelector, recorded_choice
+from qspinn_optuna.study import without_password
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -41,7 +42,7 @@ def publish_to_dashboard(
         choice: The chosen model; the one that the study keeps if not given.
         mu: What memory costs by the rule.
     """
-    dashboard = f"optuna-dashboard {shlex.quote(arguments.storage)}"
+    dashboard = f"optuna-dashboard {shlex.quote(without_password(arguments.storage))}"
     command = command_of(study)
     if outputs.attempt(f"publication to {dashboard}", lambda: publish(study, choice, mu=mu, command=command)):
         print(f"All of it: {dashboard}")
