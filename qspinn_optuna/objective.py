@@ -90,7 +90,7 @@ class QuantizationObjective:
             counts = self._timed_result(trial, config, footprint.kib)
         except KeyboardInterrupt:
             # The configuration is not the reason: the study goes on with it, as far as it is known.
-            trial.study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
+            _enqueue_again(trial)
             raise
         record_counts(trial, counts)
         floor = accuracy_floor(trial.study)
@@ -160,6 +160,12 @@ class QuantizationObjective:
             if same_evaluation and record.config == config:
                 return record
         return None
+
+
+def _enqueue_again(trial: optuna.Trial) -> None:
+    """Enqueue what a trial was enqueued with, and what has been suggested for it so far."""
+    enqueued = trial.study._storage.get_trial_system_attrs(trial._trial_id).get("fixed_params", {})
+    trial.study.enqueue_trial({**enqueued, **trial.params})
 
 
 def _check_space(workload: Workload, space: QuantizationSpace) -> None:

@@ -222,9 +222,11 @@ def test_what_is_interrupted_while_it_is_suggested_keeps_what_it_was_enqueued_wi
     study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
     enqueued = dict(study.trials[0].params)
     study.enqueue_trial(enqueued)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    objective = QuantizationObjective(FakeWorkload(), space)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(QuantizationSpace, "suggest", lambda *_: interrupt())
-        study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
+        with pytest.raises(KeyboardInterrupt):
+            study.optimize(objective, n_trials=1)
     study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=1)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
     assert study.trials[2].params == enqueued
