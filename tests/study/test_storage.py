@@ -95,6 +95,7 @@ def test_what_was_enqueued_and_died_before_it_was_asked_for_is_tried_with_its_va
 
 def test_a_configuration_that_kills_its_process_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     study = optuna.create_study(directions=DIRECTIONS)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.enable_propagation()
     try:
         for _ in range(ATTEMPTS):
