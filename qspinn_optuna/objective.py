@@ -22,6 +22,7 @@ from qspinn_optuna.study import (
     check_space,
     constrain,
     description_of,
+    enqueue_interrupted,
     ensure_baseline,
     record_configuration,
     record_counts,
@@ -89,8 +90,7 @@ class QuantizationObjective:
             ensure_baseline(trial.study, self.workload)
             counts = self._timed_result(trial, config, footprint.kib)
         except KeyboardInterrupt:
-            # The configuration is not the reason: the study goes on with it, as far as it is known.
-            _enqueue_again(trial)
+            enqueue_interrupted(trial)
             raise
         record_counts(trial, counts)
         floor = accuracy_floor(trial.study)
@@ -160,12 +160,6 @@ class QuantizationObjective:
             if same_evaluation and record.config == config:
                 return record
         return None
-
-
-def _enqueue_again(trial: optuna.Trial) -> None:
-    """Enqueue what a trial was enqueued with, and what has been suggested for it so far."""
-    enqueued = trial.study._storage.get_trial_system_attrs(trial._trial_id).get("fixed_params", {})
-    trial.study.enqueue_trial({**enqueued, **trial.params})
 
 
 def _check_space(workload: Workload, space: QuantizationSpace) -> None:

@@ -52,6 +52,7 @@ from qspinn_optuna.study.records import (
     record_refusal,
     record_seconds,
 )
+from qspinn_optuna.study.requeueing import enqueue_interrupted
 from qspinn_optuna.study.source import Source, record_source, source_of
 from qspinn_optuna.study.storage import open_storage, without_password
 
@@ -79,6 +80,7 @@ __all__ = [
     "constrain",
     "controls_of",
     "description_of",
+    "enqueue_interrupted",
     "ensure_baseline",
     "finished_trials",
     "fit_of",

@@ -12,7 +12,6 @@ import pytest
 from optuna.trial import TrialState
 
 from qspinn_optuna.study import DIRECTIONS, Source, open_storage, record_source, source_of, without_password
-from qspinn_optuna.study.storage.retry import ATTEMPTS, retry
 
 SECRET = "pa:ss@w0rd"
 
@@ -58,53 +57,6 @@ def test_a_waiting_trial_is_taken_once(tmp_path: Path) -> None:
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         storages[0].set_trial_state_values(identifier, TrialState.COMPLETE, [2.0, 2.0])
     assert study.trials[0].values == [1.0, 1.0]
-
-
-def dead(study: optuna.Study) -> optuna.trial.FrozenTrial:
-    """The next trial of a study, whose process has died while it was evaluated."""
-    trial = study.ask()
-    trial.suggest_int("number", 0, 10_000)
-    trial.set_user_attr("training_progress", [0.2])
-    study._storage.set_trial_system_attr(trial._trial_id, "constraints", [-1.0])
-    study.tell(trial, state=TrialState.FAIL)
-    return study.trials[trial.number]
-
-
-def test_a_retry_has_the_parameters_and_nothing_that_was_measured() -> None:
-    study = optuna.create_study(directions=DIRECTIONS)
-    failed = dead(study)
-    retry(study, failed)
-    waiting = study.trials[-1]
-    assert waiting.state is TrialState.WAITING
-    assert waiting.user_attrs == {}
-    assert "constraints" not in waiting.system_attrs
-    study.optimize(evaluate, n_trials=1)
-    assert study.trials[1].params == failed.params
-    assert optuna.storages.RetryHeartbeatStaleTrialCallback.retry_history(study.trials[1]) == [0]
-
-
-def test_what_was_enqueued_and_died_before_it_was_asked_for_is_tried_with_its_values() -> None:
-    study = optuna.create_study(directions=DIRECTIONS)
-    study.enqueue_trial({"number": 77})
-    trial = study.ask()
-    study.tell(trial, state=TrialState.FAIL)
-    retry(study, study.trials[0])
-    study.optimize(evaluate, n_trials=1)
-    assert study.trials[1].params == {"number": 77}
-
-
-def test_a_configuration_that_kills_its_process_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    study = optuna.create_study(directions=DIRECTIONS)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    optuna.logging.enable_propagation()
-    try:
-        for _ in range(ATTEMPTS):
-            retry(study, dead(study))
-    finally:
-        optuna.logging.disable_propagation()
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * ATTEMPTS
-    assert len({trial.params["number"] for trial in study.trials}) == 1
-    assert "not tried again" in caplog.text
 
 
 def foreign(path: Path) -> None:

@@ -11,7 +11,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 
-from qspinn_optuna.study.storage.retry import retry
+from qspinn_optuna.study.requeueing import enqueue_stale
 from qspinn_optuna.study.storage.secrets import passwords_in, without_password
 from qspinn_optuna.study.storage.sqlite import SQLiteStorage, check_file
 
@@ -92,4 +92,6 @@ def _with_heartbeats(kind: type[RDBStorage], url: str, engine: dict[str, object]
     with warnings.catch_warnings():
         # Heartbeats are experimental in Optuna.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return kind(url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, heartbeat_stale_trial_callback=retry)
+        return kind(
+            url, engine_kwargs=engine, heartbeat_interval=_HEARTBEAT, heartbeat_stale_trial_callback=enqueue_stale
+        )
