@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -64,6 +66,11 @@ def foreign(path: Path) -> None:
         connection.execute("CREATE TABLE contacts (name TEXT)")
 
 
+def foreign_with_studies(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript("CREATE TABLE studies (name TEXT); CREATE TABLE patients (name TEXT)")
+
+
 def damaged(path: Path) -> None:
     optuna.create_study(storage=f"sqlite:///{path}")
     content = bytearray(path.read_bytes())
@@ -72,7 +79,13 @@ def damaged(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"), [(foreign, "another program"), (damaged, "damaged"), (Path.mkdir, "folder")]
+    ("make", "reason"),
+    [
+        (foreign, "another program"),
+        (foreign_with_studies, "another program"),
+        (damaged, "damaged"),
+        (Path.mkdir, "folder"),
+    ],
 )
 def test_what_is_no_database_of_studies_is_refused_and_stays_as_it_is(
     make: Callable[[Path], object], reason: str, tmp_path: Path
@@ -85,6 +98,32 @@ def test_what_is_no_database_of_studies_is_refused_and_stays_as_it_is(
     assert "\n" not in str(error.value)
     assert (path.read_bytes() if path.is_file() else b"") == before
     assert [file.name for file in tmp_path.iterdir()] == ["studies.db"]
+
+
+def test_a_database_that_another_worker_is_creating_is_opened(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute(
+            "CREATE TABLE version_info"
+            " (version_info_id INTEGER PRIMARY KEY, schema_version INTEGER, library_version VARCHAR)"
+        )
+    assert optuna.get_all_study_names(open_storage(url(tmp_path))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        ("postgresql+psycopg", "qspinn_optuna[postgresql]"),
+        ("postgresql+psycopg2", "psycopg2-binary"),
+        ("postgresql+pg8000", "pg8000"),
+        ("mysql", "mysqlclient"),
+        ("mysql+pymysql", "pymysql"),
+    ],
+)
+def test_a_missing_driver_is_named(kind: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("psycopg", "psycopg2", "pg8000", "MySQLdb", "pymysql"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ValueError, match=f'is not installed: pip install "{re.escape(package)}"$'):
+        open_storage(f"{kind}://localhost:1/a")
 
 
 def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:

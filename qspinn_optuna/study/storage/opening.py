@@ -24,8 +24,8 @@ _HEARTBEAT = 60
 _ATTEMPTS = 20
 """Attempts to open a database whose tables another process is creating."""
 
-_DRIVERS = {"postgresql": 'pip install "qspinn_optuna[postgresql]"', "mysql": "pip install mysqlclient"}
-"""How to install the default driver of a database."""
+_DRIVERS = {"psycopg": "qspinn_optuna[postgresql]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""What has to be installed for the module of a driver, where it is not the module's name."""
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -61,13 +61,19 @@ def _is_being_created(error: Exception) -> bool:
 def _reason(error: Exception, url: str) -> str:
     """The first line of an error, without the password of a URL."""
     if isinstance(error, ImportError):
-        kind = url.partition(":")[0].partition("+")[0]
-        install = _DRIVERS.get(kind)
-        return f"its driver is not installed{f': {install}' if install else ''}"
+        return _how_to_install(error)
     line = next(iter(str(error).splitlines()), type(error).__name__)
     for password in passwords_in(url):
         line = line.replace(password, "***")
     return without_password(line)
+
+
+def _how_to_install(error: ImportError) -> str:
+    # Optuna raises an error of its own from that of the import, which knows the module.
+    cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+    if cause.name is None:
+        return f"its driver cannot be imported: {cause}"
+    return f'its driver {cause.name} is not installed: pip install "{_DRIVERS.get(cause.name, cause.name)}"'
 
 
 def _connect(url: str) -> RDBStorage:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import sqlalchemy
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.trial import TrialState
 
-_TABLE = "studies"
-"""A table that every database of Optuna has."""
+_TABLES = {"studies", "trials", "version_info"}
+"""Tables that every database of Optuna has; another program may have one of these names, but hardly all of them."""
 
 
 class SQLiteStorage(RDBStorage):
@@ -66,7 +67,9 @@ def _check_tables(path: Path) -> None:
         raise ValueError(
             f"the file is damaged, or no SQLite database ({error}): give another file, or restore a copy of it"
         ) from error
-    if tables and _TABLE not in tables:
+    # Of a database that another worker is creating, only some tables are there, but no others.
+    others = {name for name in tables - BaseModel.metadata.tables.keys() if not name.startswith("sqlite_")}
+    if others and not tables >= _TABLES:
         raise ValueError("it is a database of another program, which stays as it is: give another file")
 
 
