@@ -27,8 +27,8 @@ from qspinn_optuna import (
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
-from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from qspinn_optuna.workloads.supervised.evaluation import count_correct
+from qspinn_optuna.workloads.supervised.recent import RecentNetworks
 from qspinn_optuna.workloads.supervised.workload import top1
 from tests.counts import counts_of
 from tests.supervised.toy import CLASSES, INPUTS, STEPS, ToyNetwork, toy_batches, toy_workload

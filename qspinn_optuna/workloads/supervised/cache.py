@@ -1,43 +1,18 @@
-"""Networks that are kept: trained ones in files, the last few quantized ones in memory."""
+"""Trained networks, kept in files."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
 import pickle
 import platform
 import threading
 import time
 import warnings
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import nn
-
-from qspinn_optuna.networks.running.watching import fresh_copy
-
-_PLAIN_TYPES = frozenset(
-    {
-        torch.bool,
-        torch.uint8,
-        torch.int8,
-        torch.int16,
-        torch.int32,
-        torch.int64,
-        torch.float16,
-        torch.bfloat16,
-        torch.float32,
-        torch.float64,
-    }
-)
-"""Types of tensors that every version of safetensors has."""
+from qspinn_optuna.workloads.supervised.state_files import DamagedError, from_bytes, to_bytes
 
 _DAY = 24 * 60 * 60
 """Seconds."""
@@ -62,24 +37,22 @@ class NetworkCache:
         if not path.is_file():
             return None
         try:
-            tensors, packed = _checked(path.read_bytes())
+            return from_bytes(path.read_bytes())
         except FileNotFoundError:
             # Another process has just moved it aside.
             return None
-        except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (OSError, DamagedError) as error:
             kept = _move_aside(path)
             warnings.warn(
-                f"{path} is damaged ({type(error).__name__}: {_one_line(error)}): it is kept as {kept.name}, and the "
-                "network is trained again.",
+                f"{path} is damaged ({_one_line(error)}): it is kept as {kept.name}, and the network is trained again.",
                 stacklevel=2,
             )
             return None
-        return {name: _unpacked(tensor) if name in packed else tensor for name, tensor in tensors.items()}
 
     def save(self, key: str, content: Mapping[str, Any]) -> None:
         """Write a state dict, whole or not at all; one that could not be read again is not written, with a warning."""
         try:
-            data = _file_content(content)
+            data = to_bytes(content)
         except pickle.PickleError as error:
             warnings.warn(
                 f"The network is not kept, and is trained again when it is needed: {_one_line(error)}", stacklevel=2
@@ -107,88 +80,8 @@ class NetworkCache:
                 partial.unlink(missing_ok=True)
 
 
-class RecentNetworks:
-    """The networks that were used last, in memory; each is handed out as a fresh copy.
-
-    Args:
-        capacity: Number of networks that are kept.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._networks: OrderedDict[Hashable, nn.Module] = OrderedDict()
-
-    def get(self, key: Hashable) -> nn.Module | None:
-        """A copy of the network that was kept under ``key``; None if it is not kept."""
-        if key not in self._networks:
-            return None
-        self._networks.move_to_end(key)
-        return fresh_copy(self._networks[key])
-
-    def keep(self, key: Hashable, network: nn.Module) -> None:
-        """Keep a copy of ``network``, and forget the network that was not used for longest if there are too many."""
-        self._networks[key] = fresh_copy(network)
-        self._networks.move_to_end(key)
-        if len(self._networks) > self.capacity:
-            self._networks.popitem(last=False)
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _file_content(content: Mapping[str, Any]) -> bytes:
-    tensors = {name: _plain(value) if _is_plain(value) else _packed(value) for name, value in content.items()}
-    packed = json.dumps(sorted(name for name, value in content.items() if not _is_plain(value)))
-    return save(tensors, {"packed": packed, "sha256": _digest(tensors, packed)})
-
-
-def _checked(data: bytes) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """The tensors of a file, and the names of those that are packed values.
-
-    Raises:
-        ValueError: If the checksum is another one; what is no safetensors file raises errors of its reader.
-    """
-    tensors = load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata = header["__metadata__"]
-    if metadata["sha256"] != _digest(tensors, metadata["packed"]):
-        raise ValueError("its checksum is another one")
-    packed: list[str] = json.loads(metadata["packed"])
-    return tensors, packed
-
-
-def _digest(tensors: Mapping[str, torch.Tensor], packed: str) -> str:
-    """SHA-256 of all that a file holds."""
-    digest = hashlib.sha256(packed.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _is_plain(value: object) -> bool:
-    """Whether safetensors can hold it."""
-    return isinstance(value, torch.Tensor) and value.layout == torch.strided and value.dtype in _PLAIN_TYPES
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    # Tensors that share memory, such as tied weights, are refused by safetensors.
-    return tensor.detach().cpu().contiguous().clone()
-
-
-def _packed(value: object) -> torch.Tensor:
-    """The bytes of what is no plain tensor, such as the extra state of a module."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    packed = torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
-    # Objects of arbitrary classes can be written, but not read.
-    _unpacked(packed)
-    return packed
-
-
-def _unpacked(packed: torch.Tensor) -> Any:
-    return torch.load(io.BytesIO(packed.numpy().tobytes()), map_location="cpu", weights_only=True)
 
 
 def _move_aside(path: Path) -> Path:

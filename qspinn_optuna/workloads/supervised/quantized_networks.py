@@ -11,8 +11,8 @@ from qspinn_optuna.networks import check_exact, freeze_network, quantize_network
 from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
 from qspinn_optuna.networks.running.batches import Inputs, tensors
 from qspinn_optuna.workloads.progress import TrainingProgress
-from qspinn_optuna.workloads.supervised.cache import RecentNetworks
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, evaluate_at_rungs
+from qspinn_optuna.workloads.supervised.recent import RecentNetworks
 from qspinn_optuna.workloads.supervised.trained_networks import TrainedNetworks
 from qspinn_optuna.workloads.supervised.training import Batches, Scores, labeled
 from qspinn_optuna.workloads.supervised.turns import made_once
