@@ -11,7 +11,7 @@ from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.studies import command_of, open_named_study
 from qspinn_optuna.dashboard import publish
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.selection import Choice, SmallestSelector, recorded_choice
+from qspinn_optuna.selection import Choice, recorded_or_smallest
 from qspinn_optuna.study import without_password
 
 
@@ -19,7 +19,7 @@ def execute(arguments: argparse.Namespace) -> None:
     """Put figures and notes into the study, with the choice that it keeps; nothing is trained or tested."""
     study = open_named_study(arguments)
     choice = _choice_of(study)
-    said = "nothing to choose yet" if choice is None else f"{choice.candidate.summary}"
+    said = "nothing to choose yet" if choice is None else choice.candidate.summary
     print(f"Study {study.study_name}: {said}", flush=True)
     outputs = Outputs()
     publish_to_dashboard(outputs, arguments, study)
@@ -54,4 +54,4 @@ def _choice_of(study: optuna.Study) -> Choice | None:
         front = ParetoFront.from_study(study)
     except ValueError:
         return None
-    return recorded_choice(study) or SmallestSelector().select(front)
+    return recorded_or_smallest(study, front)

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.dashboard.notes import choice_note, few_trials_note, no_front_note, trial_note, with_section
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.selection import Choice, SmallestSelector, record_choice, recorded_choice
+from qspinn_optuna.selection import Choice, record_choice, recorded_or_smallest
 from qspinn_optuna.significance import recorded_significance
 from qspinn_optuna.study import TrialRecord, check_directions, footprint_of
 from qspinn_optuna.visualization import (
@@ -72,7 +72,7 @@ def publish(
     except ValueError as error:
         choice, text = None, no_front_note(str(error))
     else:
-        choice = choice or recorded_choice(study) or SmallestSelector().select(front)
+        choice = choice or recorded_or_smallest(study, front)
         record_choice(study, choice)
         figures |= {
             "hypervolume": plot_hypervolume(study),

@@ -7,7 +7,7 @@ from qspinn_optuna.selection.choice import Choice
 from qspinn_optuna.selection.function import FunctionSelector
 from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
-from qspinn_optuna.selection.recording import record_choice, recorded_choice
+from qspinn_optuna.selection.recording import record_choice, recorded_choice, recorded_or_smallest
 from qspinn_optuna.selection.selector import Selector
 from qspinn_optuna.selection.smallest import SmallestSelector
 from qspinn_optuna.selection.sweep import MuInterval, sweep_mu
@@ -27,5 +27,6 @@ __all__ = [
     "TradeOffSelector",
     "record_choice",
     "recorded_choice",
+    "recorded_or_smallest",
     "sweep_mu",
 ]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import optuna
 
-from qspinn_optuna.front import Candidate
+from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.smallest import SmallestSelector
 from qspinn_optuna.study import StudyAttribute, TrialRecord, check_directions, footprint_of, read, write
 
 
@@ -47,6 +48,11 @@ def recorded_choice(study: optuna.Study) -> Choice | None:
         candidate=_with_flash_and_ram(study, choice.candidate),
         rivals=tuple(_with_flash_and_ram(study, rival) for rival in choice.rivals),
     )
+
+
+def recorded_or_smallest(study: optuna.Study, front: ParetoFront) -> Choice:
+    """The choice that a study keeps; the smallest feasible model if it keeps none."""
+    return recorded_choice(study) or SmallestSelector().select(front)
 
 
 def _with_flash_and_ram(study: optuna.Study, candidate: Candidate) -> Candidate:
