@@ -17,6 +17,7 @@ from qspinn_optuna.significance import recorded_significance
 from qspinn_optuna.study import TrialRecord, check_directions, footprint_of
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
+    plot_devices,
     plot_footprint,
     plot_front,
     plot_hypervolume,
@@ -27,6 +28,18 @@ from qspinn_optuna.visualization import (
 
 _CARD_HEIGHT = 450
 """Height of the dashboard's cards in pixels."""
+
+_ORDER = (
+    "front",
+    "footprint",
+    "bit-allocation",
+    "devices",
+    "winner-by-mu",
+    "schemes-and-roundings",
+    "hypervolume",
+    "significance",
+)
+"""Figures, the most important one first."""
 
 _NOTED = 200
 """Newest trials that get a note, beside those of the front."""
@@ -81,6 +94,8 @@ def publish(
             "footprint": plot_footprint(study, front, choice),
             "winner-by-mu": plot_winner_by_mu(front),
         }
+        if any(candidate.flash_kib is not None and candidate.ram_kib for candidate in front):
+            figures["devices"] = plot_devices(front, choice)
         text = choice_note(study, front, choice, command)
     noted = _worth_a_note(finished, front)
     if len(noted) < len(finished):
@@ -88,7 +103,10 @@ def publish(
     report = recorded_significance(study)
     if report is not None:
         figures["significance"] = plot_significance(report)
-    for name, figure in figures.items():
+    for number, name in enumerate(sorted(figures, key=_ORDER.index), 1):
+        figure = figures[name]
+        # The dashboard shows figures in no order.
+        figure.layout.title.text = f"{number}. {figure.layout.title.text}"
         dashboard.save_plotly_graph_object(study, _fitted(figure), graph_object_id=f"qspinn-{name}")
     dashboard.save_note(study, with_section(dashboard.get_note(study), text))
     _note_trials(dashboard, study, noted)

@@ -1,8 +1,9 @@
-"""Plotly figures of studies, legible on light and dark pages."""
+"""Plotly figures of studies."""
 
 from __future__ import annotations
 
 from qspinn_optuna.visualization.bit_allocation import plot_bit_allocation
+from qspinn_optuna.visualization.devices import plot_devices
 from qspinn_optuna.visualization.footprint import plot_footprint
 from qspinn_optuna.visualization.front import plot_front
 from qspinn_optuna.visualization.hypervolume import plot_hypervolume
@@ -13,6 +14,7 @@ from qspinn_optuna.visualization.winner_by_mu import plot_winner_by_mu
 
 __all__ = [
     "plot_bit_allocation",
+    "plot_devices",
     "plot_footprint",
     "plot_front",
     "plot_hypervolume",

@@ -7,26 +7,26 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import TrialState
+from plotly.subplots import make_subplots
 
 from qspinn_optuna.front import ParetoFront, check_front
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.study import TrialRecord, accuracy_floor, baseline_of
 from qspinn_optuna.visualization.checks import check_choice, finished_records
-from qspinn_optuna.visualization.controls import is_uniform_width, is_weight_only, weight_dimensions
-from qspinn_optuna.visualization.hover import describe_candidate, describe_stopped, describe_trial
-from qspinn_optuna.visualization.iso_reward import add_iso_rewards
-from qspinn_optuna.visualization.style import (
-    CHOICE_COLOR,
-    CHOICE_MARK,
-    CROWD,
-    INK,
-    PURPLE,
-    SCHEMES,
-    SKY,
-    apply_style,
-    memory_axis,
+from qspinn_optuna.visualization.close_up import CloseUp, close_up_of
+from qspinn_optuna.visualization.controls import weight_dimensions
+from qspinn_optuna.visualization.front_traces import (
+    add_choice,
+    add_controls,
+    add_level,
+    add_staircase,
+    add_stopped,
+    add_trials,
+    numbers,
 )
+from qspinn_optuna.visualization.iso_reward import add_iso_rewards
+from qspinn_optuna.visualization.other_rules import OTHER_RULES, other_choices, other_rules_trace
+from qspinn_optuna.visualization.style import CHOICE_MARK, apply_style, memory_axis
 
 _CELLS = 250
 """Positions along each axis that the mouse can distinguish."""
@@ -36,6 +36,9 @@ _NAMED = 8
 
 _TALLEST_FRONT = 12.0
 """Largest height of a front, in points of accuracy, that is always shown completely."""
+
+_BELOW = 0.6
+"""Space below the front, as a share of its height, in which trials are shown that are worse."""
 
 
 def plot_front(
@@ -47,10 +50,11 @@ def plot_front(
 ) -> go.Figure:
     """Accuracy against memory: all finished trials, the front as a staircase, and the choice.
 
-    Frames mark the trials of uniform width and those that narrow only weights, which a search should beat. Lines show
-    the accuracy of the float network and the accuracy floor, if the study has them. Small crosses are trials that a
-    pruner stopped in evaluation, at their accuracy so far. The axis of accuracy shows the front and twice its height
-    below, 36 points at most; trials that failed badly are visible after zooming out.
+    Frames mark the trials with one width for all parameters, and those that narrow only weights, which a search should
+    beat. Lines show the accuracy of the float network and the accuracy floor, if the study has them. Open stars are
+    what other rules would choose. Small crosses are trials that a pruner stopped in evaluation, at their accuracy so
+    far. The axis of accuracy ends below the front; trials that failed badly are visible after zooming out. Where models
+    of the front are too close together around the choice, a second panel shows them larger, with their trial numbers.
 
     Args:
         study: The study.
@@ -72,29 +76,79 @@ def plot_front(
     baseline_accuracy = None if baseline is None else baseline.accuracy
     memories = [record.memory_kib for record in records] + [candidate.memory_kib for candidate in front]
     ends = (min(memories), max(memories))
-    low, high = _accuracy_range(front, baseline_accuracy)
-    figure = go.Figure()
-    _add_stopped(figure, study, ends)
-    _add_trials(figure, records, floor, _notes(records, front, choice, (low, high)))
-    _add_controls(figure, records, weight_dimensions(study))
+    low, high = _accuracy_range(front, baseline_accuracy, floor)
+    close_up, rules = close_up_of(front, choice, memories), other_choices(front, choice)
+    figure = _panels(close_up)
+    notes = _notes(records, front, choice, (low, high))
+    add_stopped(figure, study, ends)
+    add_trials(figure, records, floor, notes)
+    add_controls(figure, records, weight_dimensions(study))
     if mu is not None:
         add_iso_rewards(figure, front, choice, mu, ends, high - low)
-    _add_staircase(figure, front, ends[1])
+    add_staircase(figure, front, ends[1])
+    elsewhere = [candidate for candidate in front if close_up is None or not close_up.has(candidate.memory_kib)]
+    if any(candidate.trial_number in rules for candidate in elsewhere):
+        figure.add_trace(other_rules_trace(elsewhere, rules))
     if choice is not None:
-        _add_choice(figure, choice)
-    _add_level(figure, ends, baseline_accuracy, "float network", "dash")
-    _add_level(figure, ends, floor, "accuracy floor", "dot")
-    apply_style(figure, f"{study.study_name}: accuracy against memory", _summary(front, choice), height=620)
-    figure.update_xaxes(memory_axis(memories))
-    figure.update_yaxes(title={"text": "accuracy on held-out samples (%)"}, range=[low, high])
+        add_choice(figure, choice)
+    add_level(figure, ends, baseline_accuracy, "float network", "dash")
+    add_level(figure, ends, floor, "accuracy floor", "dot")
+    title = f"{study.study_name}: accuracy against memory"
+    apply_style(figure, title, _summary(front, choice, floor), height=620 if close_up is None else 720)
+    figure.update_layout(legend={"entrywidthmode": "fraction", "entrywidth": 0.33})
+    figure.update_xaxes(memory_axis(memories), row=1)
+    figure.update_yaxes(title={"text": "accuracy (%)"}, range=[low, high], row=1)
+    if close_up is not None:
+        _add_close_up(figure, close_up, records, floor, notes, choice, rules, baseline_accuracy)
     return figure
 
 
-def _summary(front: ParetoFront, choice: Choice | None) -> str:
+def _panels(close_up: CloseUp | None) -> go.Figure:
+    if close_up is None:
+        return make_subplots(1, 1)
+    return make_subplots(2, 1, row_heights=[0.55, 0.45], vertical_spacing=0.12)
+
+
+def _add_close_up(
+    figure: go.Figure,
+    close_up: CloseUp,
+    records: Sequence[TrialRecord],
+    floor: float | None,
+    notes: Mapping[int, str],
+    choice: Choice | None,
+    rules: Mapping[int, str],
+    baseline_accuracy: float | None,
+) -> None:
+    """The second panel: the same, nearer, with the numbers of the trials of the front."""
+    levels = [level for level in (baseline_accuracy, floor) if level is not None]
+    (first, last), (low, high) = close_up.memories, close_up.accuracies(levels)
+    inside = [record for record in records if close_up.has(record.memory_kib)]
+    part = go.Figure()
+    add_trials(part, inside, floor, notes)
+    add_staircase(part, close_up.members, last)
+    chosen = None if choice is None else choice.trial_number
+    part.add_trace(numbers([member for member in close_up.members if member.trial_number != chosen]))
+    if any(member.trial_number in rules for member in close_up.members):
+        part.add_trace(other_rules_trace(close_up.members, rules))
+    if choice is not None and close_up.has(choice.memory_kib):
+        add_choice(part, choice)
+    add_level(part, (first, last), baseline_accuracy, "float network", "dash")
+    add_level(part, (first, last), floor, "accuracy floor", "dot")
+    named = {trace.name for trace in figure.data}
+    for trace in part.data:
+        is_new = trace.name == OTHER_RULES and trace.name not in named
+        trace.update(showlegend=is_new, name=trace.name if is_new else f"{trace.name} (close-up)")
+        figure.add_trace(trace, row=2, col=1)
+    figure.update_xaxes(title={"text": ""}, row=1)  # That of the other axis is near enough.
+    figure.update_xaxes(title={"text": "memory (KiB); below, around the choice"}, range=[first, last], nticks=8, row=2)
+    figure.update_yaxes(range=[low, high], nticks=6, row=2)
+
+
+def _summary(front: ParetoFront, choice: Choice | None, floor: float | None) -> str:
     models = f"{len(front)} model{'s' if len(front) > 1 else ''} on the front, {front.baseline_kib:,.4g} KiB in 32 bits"
-    if choice is None:
-        return models
-    return f"{models}; chosen: {choice.compression:.2f}x smaller, {choice.accuracy:.2%}"
+    chosen = "" if choice is None else f"chosen: {choice.compression:.2f}x smaller, {choice.accuracy:.2%} held out"
+    faint = "" if floor is None else "faint: under the floor"
+    return "<br>".join(filter(None, [models, "; ".join(filter(None, [chosen, faint]))]))
 
 
 def _notes(
@@ -128,129 +182,13 @@ def _also_here(number: int, numbers: Sequence[int]) -> str:
     return f"<br>at the same point: trial{'s' if len(others) > 1 else ''} {', '.join(others[:_NAMED])}{more}"
 
 
-def _add_trials(
-    figure: go.Figure, records: Sequence[TrialRecord], floor: float | None, notes: Mapping[int, str]
-) -> None:
-    size, opaque, faded = (5, 0.5, 0.15) if len(records) > CROWD else (8, 0.9, 0.45)
-    for scheme, mark in SCHEMES.items():
-        members = [record for record in records if record.params.get("scheme") == scheme]
-        if not members:
-            continue
-        feasible = [record.is_feasible(floor) for record in members]
-        faint = "" if all(feasible) else " (faint: under the floor)"
-        figure.add_trace(
-            go.Scatter(
-                x=[record.memory_kib for record in members],
-                y=[100 * record.accuracy for record in members],
-                mode="markers",
-                marker={
-                    "color": mark.color,
-                    "symbol": mark.symbol,
-                    "size": size,
-                    "opacity": [opaque if ok else faded for ok in feasible],
-                    "line": {"width": 0},
-                },
-                name=f"{scheme.upper()}{faint}",
-                text=[describe_trial(record) + notes[record.number] for record in members],
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-
-
-def _add_controls(figure: go.Figure, records: Sequence[TrialRecord], weights: set[str]) -> None:
-    """Frames around the trials that a search should beat; the points below them have the hover labels."""
-    uniform = [record for record in records if is_uniform_width(record)]
-    weight_only = [record for record in records if is_weight_only(record, weights)]
-    for members, name, color, symbol, size in (
-        (uniform, "uniform width", SKY, "square-open", 15),
-        (weight_only, "only weights narrowed", PURPLE, "circle-open", 17),
-    ):
-        if members:
-            figure.add_trace(
-                go.Scatter(
-                    x=[record.memory_kib for record in members],
-                    y=[100 * record.accuracy for record in members],
-                    mode="markers",
-                    marker={"color": color, "symbol": symbol, "size": size, "line": {"width": 2}},
-                    name=name,
-                    hoverinfo="skip",
-                )
-            )
-
-
-def _add_stopped(figure: go.Figure, study: optuna.Study, ends: tuple[float, float]) -> None:
-    """Trials that were stopped in evaluation, within the range of memory of the finished ones."""
-    pruned = map(TrialRecord, study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
-    stopped = [
-        (record, record.footprint.kib, record.counts.accuracy)
-        for record in pruned
-        if record.counts and record.footprint and ends[0] <= record.footprint.kib <= ends[1]
-    ]
-    if stopped:
-        figure.add_trace(
-            go.Scatter(
-                x=[kib for _, kib, _ in stopped],
-                y=[100 * accuracy for _, _, accuracy in stopped],
-                mode="markers",
-                marker={"color": INK, "symbol": "x-thin-open", "size": 6},
-                name="stopped early, accuracy so far",
-                text=[describe_stopped(record) for record, _, _ in stopped],
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-
-
-def _add_staircase(figure: go.Figure, front: ParetoFront, last_kib: float) -> None:
-    """The front as a staircase, drawn to the largest memory of all trials."""
-    memories = [candidate.memory_kib for candidate in front]
+def _accuracy_range(front: ParetoFront, *levels: float | None) -> tuple[float, float]:
+    """Ends of the accuracy axis, percent, around the front and the levels, without trials that failed badly."""
     accuracies = [100 * candidate.accuracy for candidate in front]
-    figure.add_trace(
-        go.Scatter(
-            x=[*memories, last_kib],
-            y=[*accuracies, accuracies[-1]],
-            mode="lines",
-            line={"color": INK, "width": 2, "shape": "hv"},
-            name="Pareto front",
-            hoverinfo="skip",
-        )
-    )
-
-
-def _add_choice(figure: go.Figure, choice: Choice) -> None:
-    figure.add_trace(
-        go.Scatter(
-            x=[choice.memory_kib],
-            y=[100 * choice.accuracy],
-            mode="markers",
-            marker={"color": CHOICE_COLOR, "symbol": "star", "size": 19},
-            name=f"chosen: trial {choice.trial_number}",
-            text=[
-                f"<b>chosen{f': {choice.rule}' if choice.rule else ''}</b><br>{describe_candidate(choice.candidate)}"
-            ],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    )
-
-
-def _add_level(figure: go.Figure, ends: tuple[float, float], accuracy: float | None, text: str, dash: str) -> None:
-    if accuracy is not None:
-        figure.add_trace(
-            go.Scatter(
-                x=list(ends),
-                y=[100 * accuracy] * 2,
-                mode="lines",
-                line={"color": CHOICE_COLOR if dash == "dot" else INK, "width": 1.5, "dash": dash},
-                name=f"{text} {accuracy:.2%}",
-                hovertemplate=f"{text} {accuracy:.2%}<extra></extra>",
-            )
-        )
-
-
-def _accuracy_range(front: ParetoFront, baseline_accuracy: float | None) -> tuple[float, float]:
-    """Ends of the accuracy axis, percent, around the front: trials that failed badly would flatten it."""
-    shown = [100 * candidate.accuracy for candidate in front]
-    if baseline_accuracy is not None:
-        shown.append(100 * baseline_accuracy)
-    high = max(shown)
-    span = min(max(high - min(shown), 1.0), _TALLEST_FRONT)
-    return max(high - 3 * span, -0.02 * span), min(100 + 0.1 * span, high + 0.5 * span)
+    known = [100 * level for level in levels if level is not None]
+    high = max(accuracies + known)
+    span = min(max(high - min(accuracies), 1.0), _TALLEST_FRONT)
+    # A floor far below the front would flatten it, too.
+    near = [level for level in known if level >= min(accuracies) - span]
+    low = min([max(min(accuracies), high - span), *near])
+    return max(low - _BELOW * span, -0.02 * span), min(100 + 0.1 * span, high + 0.15 * span)

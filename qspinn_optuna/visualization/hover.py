@@ -13,7 +13,8 @@ _MANY = 14
 
 def describe_trial(record: TrialRecord) -> str:
     """Result and configuration of a finished trial."""
-    result = f"{record.memory_kib:.2f} KiB, {record.accuracy:.2%}"
+    smaller = f", {record.footprint.compression:.2f}x smaller" if record.footprint else ""
+    result = f"{record.memory_kib:.2f} KiB{smaller}, {record.accuracy:.2%}"
     return _joined([f"<b>trial {record.number}</b>", result], _params(record))
 
 

@@ -18,8 +18,13 @@ from qspinn_optuna.visualization.hover import describe_trial
 from qspinn_optuna.visualization.style import CROWD, ROUNDINGS, SCHEMES, apply_style, memory_axis
 
 _PANEL_HEIGHT = 250
-_GAP = 0.24
+_GAP = 0.34
 """Space between two panels, as a share of their height: three lines and a title fit into 450 pixels, too."""
+
+_FEWEST = 5
+"""Fewest trials of a box: quartiles of fewer say nothing that their points do not."""
+
+_CLEAR = "rgba(0, 0, 0, 0)"
 
 _TALLEST = 20.0
 """Most points of accuracy on the axes, unless half of the trials would be outside."""
@@ -112,6 +117,7 @@ def _box(scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], low
     label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}{f', {outside} lower' if outside else ''}"
     color = ROUNDINGS[rounding].color
     points = {"size": 3, "opacity": 0.25} if crowded else {"size": 5, "opacity": 0.6}
+    has_box = len(members) >= _FEWEST
     return go.Box(
         x=[label] * len(members),
         y=[100 * record.accuracy for record in members],
@@ -119,8 +125,8 @@ def _box(scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], low
         boxpoints="all",
         jitter=0.5,
         pointpos=0,
-        line={"color": color, "width": 1.5},
-        fillcolor="rgba(0, 0, 0, 0)",
+        line={"color": color if has_box else _CLEAR, "width": 1.5},
+        fillcolor=_CLEAR,
         marker={"color": color, "symbol": SCHEMES[scheme].symbol, **points},
         showlegend=False,
         text=[describe_trial(record) for record in members],

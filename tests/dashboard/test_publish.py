@@ -88,6 +88,7 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
         for name in (
             "front",
             "bit-allocation",
+            "devices",
             "footprint",
             "winner-by-mu",
             "hypervolume",
@@ -96,6 +97,9 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
         )
     }
     assert all(figure["data"] for figure in figures.values())
+    titles = sorted(figure["layout"]["title"]["text"] for figure in figures.values())
+    assert [title.partition(".")[0] for title in titles] == [str(number) for number in range(1, len(figures) + 1)]
+    assert "accuracy against memory" in titles[0]
     note = detail["note"]["body"]
     assert f"trial {choice.trial_number}" in note
     assert "python study.py --trials 20" in note

@@ -17,12 +17,14 @@ from qspinn_optuna import ParetoFront, QuantizationObjective, TradeOffSelector
 from qspinn_optuna.study import DIRECTIONS, set_accuracy_floor
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
+    plot_devices,
     plot_footprint,
     plot_front,
     plot_hypervolume,
     plot_schemes_and_roundings,
     plot_winner_by_mu,
 )
+from qspinn_optuna.visualization.style import CHOICE_COLOR
 from tests.fake_workload import FakeWorkload, fake_space
 
 Draw = Callable[[optuna.Study, ParetoFront], go.Figure]
@@ -39,6 +41,7 @@ OF_FRONTS: dict[str, Draw] = {
     "footprint": plot_footprint,
     "bits": lambda _, front: plot_bit_allocation(front),
     "winner": lambda _, front: plot_winner_by_mu(front),
+    "devices": lambda _, front: plot_devices(front),
 }
 studies = pytest.mark.parametrize("draw", OF_STUDIES.values(), ids=OF_STUDIES.keys())
 fronts = pytest.mark.parametrize("draw", OF_FRONTS.values(), ids=OF_FRONTS.keys())
@@ -136,14 +139,14 @@ def test_trials_without_finite_values_are_left_out(draw: Draw) -> None:
 
 
 @everything
-def test_pages_may_be_light_or_dark(draw: Draw, study: optuna.Study, front: ParetoFront) -> None:
+def test_text_is_legible_whatever_the_page(draw: Draw, study: optuna.Study, front: ParetoFront) -> None:
     layout = draw(study, front).layout
-    clear = "rgba(0, 0, 0, 0)"
-    assert (layout.template.layout.paper_bgcolor, layout.template.layout.plot_bgcolor) == (clear, clear)
+    style = layout.template.layout
     assert (layout.paper_bgcolor, layout.plot_bgcolor) == (None, None)
-    for page in (1.0, luminance("#111111")):
-        contrast = sorted((page + 0.05, luminance(layout.template.layout.font.color) + 0.05))
-        assert contrast[1] / contrast[0] > 4
+    assert style.paper_bgcolor == style.plot_bgcolor
+    for color in (style.font.color, CHOICE_COLOR):
+        contrast = sorted((luminance(style.paper_bgcolor) + 0.05, luminance(color) + 0.05))
+        assert contrast[1] / contrast[0] >= 4.5
 
 
 def luminance(color: str) -> float:
@@ -155,6 +158,6 @@ def luminance(color: str) -> float:
 
 def test_choices_of_selectors_are_welcome(study: optuna.Study, front: ParetoFront) -> None:
     choice = TradeOffSelector(0.0).select(front)
-    for draw in (partial(plot_front, study), partial(plot_footprint, study), plot_bit_allocation):
+    for draw in (partial(plot_front, study), partial(plot_footprint, study), plot_bit_allocation, plot_devices):
         figure: Any = draw(front, choice)
         assert f"trial {choice.trial_number}" in figure.to_json()

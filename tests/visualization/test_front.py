@@ -94,8 +94,8 @@ def test_controls_are_framed(study: optuna.Study, front: ParetoFront) -> None:
     figure = plot_front(study, front)
     uniform = [trial for trial in study.trials if trial.params["bits.weight"] == trial.params["bits.membrane"]]
     weight_only = [trial for trial in study.trials if trial.params["bits.membrane"] == 8]
-    assert points(named(figure, "uniform width")) == [point(trial) for trial in uniform]
-    assert points(named(figure, "only weights narrowed")) == [point(trial) for trial in weight_only]
+    assert points(named(figure, "one width")) == [point(trial) for trial in uniform]
+    assert points(named(figure, "weights only")) == [point(trial) for trial in weight_only]
     assert 0 < len(uniform) < len(weight_only) < len(study.trials)
 
 
@@ -121,7 +121,7 @@ def test_a_study_that_does_not_know_its_space_has_no_weight_only_trials() -> Non
     study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(QuantizationObjective(FakeWorkload(), fake_space()), n_trials=5)
     figure = plot_front(study, ParetoFront.from_study(study))
-    assert "only weights narrowed" not in [trace.name for trace in figure.data]
+    assert "weights only" not in [trace.name for trace in figure.data]
 
 
 def test_stopped_trials_are_shown_at_their_accuracy_so_far(pruned_study: optuna.Study) -> None:

@@ -13,6 +13,7 @@ from qspinn_optuna import QuantizationObjective, QuantizationSpace
 from qspinn_optuna.study import DIRECTIONS
 from qspinn_optuna.visualization import plot_schemes_and_roundings
 from tests.fake_workload import FakeWorkload
+from tests.visualization.traces import footprint
 
 
 def test_every_trial_is_in_the_box_of_its_pair(study: optuna.Study) -> None:
@@ -53,9 +54,9 @@ def study_of(accuracies: Sequence[float]) -> optuna.Study:
     distributions: dict[str, BaseDistribution] = {
         name: CategoricalDistribution([value]) for name, value in params.items()
     }
-    attributes: dict[str, object] = {"config": {}, "footprint": {}}
     for number, accuracy in enumerate(accuracies):
         values = [1.0 + number, accuracy]
+        attributes = {"config": {}, "footprint": footprint(values[0])}
         study.add_trial(create_trial(values=values, params=params, distributions=distributions, user_attrs=attributes))
     return study
 
@@ -73,6 +74,13 @@ def test_trials_that_failed_badly_are_outside_of_the_axes_and_counted() -> None:
     assert box.name.endswith("n = 22, 2 lower")
     assert len(box.y) == 22
     assert "2 lower than the axes, down to 10.0%" in figure.layout.title.text
+
+
+def test_fewer_than_five_trials_have_points_and_no_box() -> None:
+    for count, line in ((4, "rgba(0, 0, 0, 0)"), (5, "#007F5C")):
+        (box,) = [trace for trace in plot_schemes_and_roundings(study_of(USUAL[:count])).data if trace.type == "box"]
+        assert box.line.color == line
+        assert box.boxpoints == "all"
 
 
 def test_where_nothing_failed_all_is_in_view() -> None:
