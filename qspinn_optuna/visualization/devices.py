@@ -13,6 +13,11 @@ from qspinn_optuna.visualization.checks import check_choice
 from qspinn_optuna.visualization.hover import describe_candidate
 from qspinn_optuna.visualization.style import BLUE, CHOICE_COLOR, INK, ORANGE, apply_style
 
+_LARGE = 512
+"""KiB of flash of devices whose names have no room on their right."""
+
+_HEIGHTS = ("bottom left", "middle left", "top left")
+
 
 def plot_devices(front: ParetoFront, choice: Choice | None = None, targets: Sequence[Target] = TARGETS) -> go.Figure:
     """Flash and RAM of the models of a front, beside those of devices: a model fits what is to the right and above.
@@ -68,15 +73,17 @@ def _models(members: Sequence[Candidate], **options: object) -> go.Scatter:
 
 
 def _devices(targets: Sequence[Target]) -> go.Scatter:
-    # The name of the last one has no room on its right.
-    largest = max(target.flash_kib for target in targets)
+    # Large devices have similar memories: their names are on the left, at different heights.
+    ordered = sorted(targets, key=lambda target: target.ram_kib)
+    large = [target for target in ordered if target.flash_kib >= _LARGE]
+    sides = {target.name: _HEIGHTS[rank % len(_HEIGHTS)] for rank, target in enumerate(large)}
     return go.Scatter(
         x=[target.flash_kib for target in targets],
         y=[target.ram_kib for target in targets],
         mode="markers+text",
         marker={"color": ORANGE, "symbol": "square", "size": 10},
         text=[target.name for target in targets],
-        textposition=["middle left" if target.flash_kib == largest else "bottom center" for target in targets],
+        textposition=[sides.get(target.name, "middle right") for target in targets],
         textfont={"size": 11, "color": INK},
         hovertext=[str(target) for target in targets],
         hovertemplate="%{hovertext}<extra></extra>",
