@@ -20,7 +20,7 @@ from qspinn_optuna.cli.targets import fits_of
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.parameters import format_kib
-from qspinn_optuna.selection import Choice, Selector, TradeOffSelector
+from qspinn_optuna.selection import Choice, Selector, TradeOffSelector, other_choices
 from qspinn_optuna.study import (
     Baseline,
     TrialRecord,
@@ -73,6 +73,7 @@ class Report:
         lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns, fits)]
         if self.choice is not None:
             lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
+        lines += self._other_rules()
         lines += [
             f"Best {scheme}: trial {other.trial_number}, {other.compression:.2f}x smaller, {self._accuracies(other)}"
             for scheme, other in self.by_scheme.items()
@@ -81,6 +82,18 @@ class Report:
         lines += [f"Control: {name}, {accuracy:.2%} on the test set" for name, accuracy in self.controls.items()]
         return "\n".join(lines)
 
+    def _other_rules(self) -> list[str]:
+        """What other rules would choose, and what that gains and costs."""
+        if self.choice is None:
+            return []
+        chosen = self.choice
+        return [
+            f"By {name}: trial {other.trial_number}, {other.compression:.2f}x smaller, {other.accuracy:.2%} "
+            f"({100 * (other.accuracy - chosen.accuracy):+.2f} points for "
+            f"{100 * (other.memory_kib / chosen.memory_kib - 1):+.0f}% of memory)"
+            for name, other in other_choices(self.front, chosen).items()
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON keeps it."""
         content: dict[str, Any] = {
@@ -88,6 +101,7 @@ class Report:
             "baseline_test_accuracy": None if self.baseline is None else self.baseline.test_accuracy,
             "front": [candidate.to_dict() for candidate in self.front],
             "choice": None if self.choice is None else self._choice_to_dict(self.choice),
+            "other_rules": {name: other.trial_number for name, other in other_choices(self.front, self.choice).items()},
             "choice_by_scheme": {scheme: self._choice_to_dict(choice) for scheme, choice in self.by_scheme.items()},
         }
         if self.target is not None:

@@ -8,6 +8,7 @@ from qspinn_optuna.selection.function import FunctionSelector
 from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
 from qspinn_optuna.selection.recording import record_choice, recorded_choice, recorded_or_smallest
+from qspinn_optuna.selection.rules import RULES, other_choices
 from qspinn_optuna.selection.selector import Selector
 from qspinn_optuna.selection.smallest import SmallestSelector
 from qspinn_optuna.selection.sweep import MuInterval, sweep_mu
@@ -15,6 +16,7 @@ from qspinn_optuna.selection.tolerance import ToleranceSelector
 from qspinn_optuna.selection.trade_off import TradeOffSelector
 
 __all__ = [
+    "RULES",
     "BudgetSelector",
     "Choice",
     "FunctionSelector",
@@ -25,6 +27,7 @@ __all__ = [
     "SmallestSelector",
     "ToleranceSelector",
     "TradeOffSelector",
+    "other_choices",
     "record_choice",
     "recorded_choice",
     "recorded_or_smallest",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from qspinn_optuna.front import ParetoFront, check_front
-from qspinn_optuna.selection import Choice
+from qspinn_optuna.selection import Choice, other_choices
 from qspinn_optuna.study import TrialRecord, accuracy_floor, baseline_of
 from qspinn_optuna.visualization.checks import check_choice, finished_records
 from qspinn_optuna.visualization.close_up import CloseUp, close_up_of
@@ -25,7 +25,7 @@ from qspinn_optuna.visualization.front_traces import (
     numbers,
 )
 from qspinn_optuna.visualization.iso_reward import add_iso_rewards
-from qspinn_optuna.visualization.other_rules import OTHER_RULES, other_choices, other_rules_trace
+from qspinn_optuna.visualization.other_rules import OTHER_RULES, names_by_trial, other_rules_trace
 from qspinn_optuna.visualization.style import CHOICE_MARK, apply_style, memory_axis
 
 _CELLS = 250
@@ -77,7 +77,7 @@ def plot_front(
     memories = [record.memory_kib for record in records] + [candidate.memory_kib for candidate in front]
     ends = (min(memories), max(memories))
     low, high = _accuracy_range(front, baseline_accuracy, floor)
-    close_up, rules = close_up_of(front, choice, memories), other_choices(front, choice)
+    close_up, rules = close_up_of(front, choice, memories), names_by_trial(other_choices(front, choice))
     figure = _panels(close_up)
     notes = _notes(records, front, choice, (low, high))
     add_stopped(figure, study, ends)

@@ -7,41 +7,19 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from qspinn_optuna.front import Candidate, ParetoFront
-from qspinn_optuna.selection import (
-    Choice,
-    KneeSelector,
-    OneStandardErrorSelector,
-    Selector,
-    SmallestSelector,
-    TradeOffSelector,
-)
+from qspinn_optuna.front import Candidate
+from qspinn_optuna.selection import Choice
 from qspinn_optuna.visualization.style import INK
-
-RULES: Mapping[str, Selector] = {
-    "smallest": SmallestSelector(),
-    "knee": KneeSelector(),
-    "one standard error": OneStandardErrorSelector(),
-    "reward, mu = 0.1": TradeOffSelector(0.1),
-}
-"""Rules that need no number of the user's, by the words of their labels."""
-
 
 OTHER_RULES = "other rules"
 """Name of the trace."""
 
 
-def other_choices(front: ParetoFront, choice: Choice | None) -> dict[int, str]:
-    """Names of other rules by the trial that they choose; without the chosen one."""
+def names_by_trial(choices: Mapping[str, Choice]) -> dict[int, str]:
+    """Names of rules by the trial that they choose, from choices by the names of their rules."""
     found: dict[int, list[str]] = {}
-    for name, selector in RULES.items():
-        try:
-            chosen = selector.select(front).trial_number
-        except ValueError:
-            continue  # The front has too few models for this rule, or no floor.
-        found.setdefault(chosen, []).append(name)
-    if choice is not None:
-        found.pop(choice.trial_number, None)
+    for name, choice in choices.items():
+        found.setdefault(choice.trial_number, []).append(name)
     return {trial: ", ".join(names) for trial, names in found.items()}
 
 
@@ -50,7 +28,7 @@ def other_rules_trace(members: Sequence[Candidate], names: Mapping[int, str], **
 
     Args:
         members: What is shown of the front.
-        names: What :func:`other_choices` gives.
+        names: What :func:`names_by_trial` gives.
         options: More options of the trace.
     """
     shown = [candidate for candidate in members if candidate.trial_number in names]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from qspinn_optuna import ParetoFront, SmallestSelector
 from qspinn_optuna.front import Candidate
+from qspinn_optuna.selection import other_choices
 from qspinn_optuna.visualization import plot_front
 from qspinn_optuna.visualization.close_up import close_up_of
-from qspinn_optuna.visualization.other_rules import OTHER_RULES, RULES, other_choices
+from qspinn_optuna.visualization.other_rules import OTHER_RULES, names_by_trial
 from tests.fake_workload import fake_space
 from tests.visualization.traces import footprint, named, points
 
@@ -62,18 +63,9 @@ def test_a_close_up_has_the_smallest_model_and_all_its_neighbours(memories: list
     assert math.log(max(shown) / min(shown)) <= whole / 5
 
 
-def test_other_rules_name_what_they_choose(front: ParetoFront) -> None:
-    choice = SmallestSelector().select(front)
-    names = other_choices(front, choice)
-    assert choice.trial_number not in names
-    for name, selector in RULES.items():
-        chosen = selector.select(front).trial_number
-        assert chosen == choice.trial_number or name in names[chosen]
-
-
 def test_other_rules_are_labelled_in_the_figure(study: optuna.Study, front: ParetoFront) -> None:
     choice = SmallestSelector().select(front)
-    names = other_choices(front, choice)
+    names = names_by_trial(other_choices(front, choice))
     assert names
     members = [member for member in front if member.trial_number in names]
     trace = named(plot_front(study, front, choice), OTHER_RULES)
