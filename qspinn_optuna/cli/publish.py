@@ -14,6 +14,9 @@ from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, recorded_or_smallest
 from qspinn_optuna.study import without_password
 
+_NOTE = "http://localhost:8080/dashboard/studies/{}/note"
+"""Where a dashboard on its usual port shows the note of a study, which begins with the choice."""
+
 
 def execute(arguments: argparse.Namespace) -> None:
     """Put figures and notes into the study, with the choice that it keeps; nothing is trained or tested."""
@@ -44,8 +47,11 @@ def publish_to_dashboard(
     """
     dashboard = f"optuna-dashboard {shlex.quote(without_password(arguments.storage))}"
     command = command_of(study)
-    if outputs.attempt(f"publication to {dashboard}", lambda: publish(study, choice, mu=mu, command=command)):
-        print(f"All of it: {dashboard}")
+    if outputs.attempt(
+        f"publication to {dashboard}",
+        lambda: publish(study, choice, mu=mu, command=command, storage=arguments.storage),
+    ):
+        print(f"All of it: {dashboard}, then {_NOTE.format(study._study_id)}")
 
 
 def _choice_of(study: optuna.Study) -> Choice | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.metadata import version
 
 import optuna
 
@@ -35,8 +36,17 @@ def choice_note(
     front: ParetoFront,
     choice: Choice,
     command: str | None = None,
+    storage: str | None = None,
 ) -> str:
-    """The note of a study: the choice, its rivals, how to load it, and the models of the front."""
+    """The note of a study: the choice, its rivals, how to use it, and the models of the front.
+
+    Args:
+        study: The study.
+        front: Its front.
+        choice: The chosen model.
+        command: The command that runs the study.
+        storage: The URL of the study's storage.
+    """
     title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
     baseline = baseline_of(study)
     against = f" (float: {baseline.accuracy:.2%})" if baseline is not None else ""
@@ -54,21 +64,9 @@ def choice_note(
     if choice.rivals:
         rivals = ", ".join(f"trial {rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
         lines += [f"Within the standard error of the evaluation, these might have been chosen as well: {rivals}.", ""]
-    lines += ["## Load it", ""]
-    if command:
-        lines += [
-            f"`{command}` runs the study, and continues it.",
-            "",
-            f"`qspinn export --study {shlex.quote(study.study_name)} --storage ... --out DIR` writes it as C.",
-            "",
-        ]
     lines += [
-        "```python",
-        "import optuna",
-        "from qspinn_optuna.selection import recorded_choice",
-        f"study = optuna.load_study(study_name={study.study_name!r}, storage=...)",
-        "config = recorded_choice(study).config",
-        "```",
+        *_use(study.study_name, command, storage),
+        *_facts(study, choice),
         "",
         "## The models of the front",
         "",
@@ -91,6 +89,31 @@ def choice_note(
     return "\n".join(lines)
 
 
+def _use(name: str, command: str | None, storage: str | None) -> list[str]:
+    """Commands from the study to the model on a device, to be copied."""
+    where = "URL" if storage is None else shlex.quote(storage)
+    commands = [
+        *([f"{command}  # goes on with the study"] if command else []),
+        f"qspinn export --study {shlex.quote(name)} --storage {where} --out DIR  # the chosen model as C",
+    ]
+    code = [
+        "import optuna",
+        "from qspinn_optuna.selection import recorded_choice",
+        "from qspinn_optuna.study import open_storage",
+        f"study = optuna.load_study(study_name={name!r}, storage=open_storage({storage or 'URL'!r}))",
+        "config = recorded_choice(study).config",
+    ]
+    return ["## Use it", "", "```bash", *commands, "```", "", "```python", *code, "```", ""]
+
+
+def _facts(study: optuna.Study, choice: Choice) -> list[str]:
+    """With what the study was made."""
+    record = TrialRecord(study.get_trials(deepcopy=False)[choice.trial_number])
+    seed = "" if record.seed is None else f" Seed of the evaluations: {record.seed}."
+    samples = "" if choice.candidate.samples is None else f" Accuracies are of {choice.candidate.samples:,} samples."
+    return [f"Published by qspinn_optuna {version('qspinn_optuna')}.{seed}{samples}"]
+
+
 def no_front_note(reason: str) -> str:
     """The note of a study without a feasible trial."""
     return f"# Nothing to choose yet\n\n{reason}"
@@ -102,6 +125,16 @@ def few_trials_note(noted: int, finished: int) -> str:
         f"\n\n{noted:,} of {finished:,} finished trials have notes on their footprints: those of the front and the "
         "newest. The user attributes of the others have the same information."
     )
+
+
+CHOSEN = "**Chosen**"
+"""The beginning of the note of the chosen trial."""
+
+
+def chosen_line(choice: Choice, tested: float | None) -> str:
+    """What the note of the chosen trial says first."""
+    on_test = "" if tested is None else f", {tested:.2%} on the test set"
+    return f"{CHOSEN}: {choice.rule or 'by hand'}. {choice.accuracy:.2%} on held-out samples{on_test}."
 
 
 def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:

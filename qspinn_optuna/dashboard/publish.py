@@ -10,11 +10,19 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.dashboard.notes import choice_note, few_trials_note, no_front_note, trial_note, with_section
+from qspinn_optuna.dashboard.notes import (
+    CHOSEN,
+    choice_note,
+    chosen_line,
+    few_trials_note,
+    no_front_note,
+    trial_note,
+    with_section,
+)
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, record_choice, recorded_or_smallest
 from qspinn_optuna.significance import recorded_significance
-from qspinn_optuna.study import TrialRecord, check_directions, footprint_of
+from qspinn_optuna.study import TrialRecord, accuracies_on_test, check_directions, footprint_of, without_password
 from qspinn_optuna.visualization import (
     plot_bit_allocation,
     plot_devices,
@@ -51,6 +59,7 @@ def publish(
     *,
     mu: float | None = None,
     command: str | None = None,
+    storage: str | None = None,
 ) -> Choice | None:
     """Show a study in optuna-dashboard: figures, a note with the choice, and notes on finished trials.
 
@@ -65,6 +74,7 @@ def publish(
             smallest feasible model.
         mu: Cost of memory in the lines of equal reward, which are drawn if given.
         command: The command that runs the study, for the note.
+        storage: The URL of the study's storage, for the note; a password in it is left out.
 
     Returns:
         The choice; None if there is no feasible trial, and then the note has the reason.
@@ -96,7 +106,7 @@ def publish(
         }
         if any(candidate.flash_kib is not None and candidate.ram_kib for candidate in front):
             figures["devices"] = plot_devices(front, choice)
-        text = choice_note(study, front, choice, command)
+        text = choice_note(study, front, choice, command, None if storage is None else without_password(storage))
     noted = _worth_a_note(finished, front)
     if len(noted) < len(finished):
         text += few_trials_note(len(noted), len(finished))
@@ -110,6 +120,7 @@ def publish(
         dashboard.save_plotly_graph_object(study, _fitted(figure), graph_object_id=f"qspinn-{name}")
     dashboard.save_note(study, with_section(dashboard.get_note(study), text))
     _note_trials(dashboard, study, noted)
+    _note_choice(dashboard, study, choice)
     return choice
 
 
@@ -134,6 +145,24 @@ def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTri
         # NOTE: the dashboard expects a running trial, of which it uses three attributes; finished trials are frozen.
         frozen = SimpleNamespace(storage=writing, study=study, _trial_id=trial._trial_id)
         dashboard.save_note(frozen, trial_note(record, footprint))
+
+
+def _note_choice(dashboard: Any, study: optuna.Study, choice: Choice | None) -> None:
+    """Let the note of the chosen trial say so first, and no other."""
+    trials = study.get_trials(deepcopy=False)
+    line = None if choice is None else chosen_line(choice, accuracies_on_test(study).get(choice.trial_number))
+    kept = study._storage.get_study_system_attrs(study._study_id)
+    for trial in trials:
+        note = str(kept.get(f"dashboard:{trial._trial_id}:note_str:0", ""))
+        is_chosen = choice is not None and trial.number == choice.trial_number
+        if not is_chosen and not note.startswith(CHOSEN):
+            continue
+        writable = SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id)
+        note = dashboard.get_note(writable)
+        plain = note.partition("\n\n")[2] if note.startswith(CHOSEN) else note
+        wanted = f"{line}\n\n{plain}" if is_chosen else plain
+        if wanted != note:
+            dashboard.save_note(writable, wanted)
 
 
 def _fitted(figure: go.Figure) -> go.Figure:

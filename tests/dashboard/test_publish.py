@@ -181,6 +181,36 @@ def test_published_again_only_new_trials_are_noted(study: optuna.Study, monkeypa
     ]
 
 
+def test_the_chosen_trial_says_so_first_and_no_other_does(study: optuna.Study, url: str) -> None:
+    front = ParetoFront.from_study(study)
+    first, last = front.candidates[0].trial_number, front.candidates[-1].trial_number
+    assert first != last
+    publish(study, TradeOffSelector(100.0).select(front))
+    publish(study, TradeOffSelector(0.0).select(front))
+    notes = {trial["number"]: trial["note"]["body"] for trial in fetch(f"{url}/api/studies/{NUMBER}")["trials"]}
+    assert [number for number, note in notes.items() if "**Chosen**" in note] == [last]
+    assert notes[last].startswith("**Chosen**: ")
+    assert all("KiB**" in note for note in notes.values())
+
+
+def test_the_commands_of_the_note_run_as_they_stand(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study = finished_study(storage)
+    choice = publish(study, storage=storage)
+    assert choice is not None
+    code = optuna_dashboard.get_note(study).partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["config"] == choice.config
+
+
+def test_a_note_shows_no_password(study: optuna.Study) -> None:
+    publish(study, storage="postgresql://me:secret@host/studies")
+    note = optuna_dashboard.get_note(study)
+    assert "postgresql://me:***@host/studies" in note
+    assert "secret" not in note
+
+
 def test_published_again_what_people_wrote_stays(study: optuna.Study) -> None:
     optuna_dashboard.save_note(study, "My own remark.")
     publish(study)
