@@ -59,6 +59,10 @@ class QuantizationConfig:
         object.__setattr__(self, "scheme", Scheme(self.scheme))
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
+    def __str__(self) -> str:
+        parameters = (f"{name} {each.format} {each.rounding}" for name, each in self.parameters.items())
+        return f"{self.scheme}: {', '.join(parameters)}"
+
     def __hash__(self) -> int:
         return hash((self.scheme, frozenset(self.parameters.items())))
 

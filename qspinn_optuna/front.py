@@ -23,6 +23,7 @@ from qspinn_optuna.study import (
     footprint_of,
     is_feasible,
 )
+from qspinn_optuna.tables import format_table, markdown_table
 from qspinn_optuna.targets import Fit, Target
 
 _Point = TypeVar("_Point")
@@ -92,9 +93,22 @@ class Candidate:
         }
 
 
-@dataclass(frozen=True)
+_HEADER = ("trial", "scheme", "KiB", "smaller", "accuracy")
+
+
+def _row(candidate: Candidate) -> list[str]:
+    return [
+        str(candidate.trial_number),
+        candidate.config.scheme.value,
+        f"{candidate.memory_kib:.2f}",
+        f"{candidate.compression:.2f}x",
+        f"{candidate.accuracy:.2%}",
+    ]
+
+
+@dataclass(frozen=True, repr=False)
 class ParetoFront:
-    """The nondominated candidates of a study, from the smallest to the most accurate.
+    """The nondominated candidates of a study, from the smallest to the most accurate; printed, it is a table.
 
     Args:
         candidates: The candidates, by ascending memory and accuracy.
@@ -105,6 +119,17 @@ class ParetoFront:
     candidates: tuple[Candidate, ...]
     baseline_kib: float
     accuracy_floor: float | None = None
+
+    def __repr__(self) -> str:
+        models = f"{len(self)} model{'s' if len(self) != 1 else ''}"
+        smallest = f", from {self.candidates[0].compression:.2f}x to {self.candidates[-1].compression:.2f}x smaller"
+        return f"ParetoFront({models}{smallest if self.candidates else ''})"
+
+    def __str__(self) -> str:
+        return format_table(_HEADER, [*map(_row, self)])
+
+    def _repr_markdown_(self) -> str:
+        return markdown_table(_HEADER, [*map(_row, self)])
 
     def __len__(self) -> int:
         return len(self.candidates)

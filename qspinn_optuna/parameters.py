@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point.qformat import MAX_BITS, check_range
+from qspinn_optuna.tables import format_table, markdown_table
 from qspinn_optuna.vocabulary import Vocabulary
 
 BASELINE_BITS = 32
@@ -101,7 +102,7 @@ class ParameterSpec:
     fixed_bits: int | None = None
     baseline_count: int | None = None
     max_bits: int = MAX_BITS
-    formats: tuple[QFormat, ...] = ()
+    formats: tuple[QFormat, ...] = field(default=(), repr=False)
     memory: Memory | None = None
 
     def __post_init__(self) -> None:
@@ -191,15 +192,29 @@ class FootprintEntry:
         return self.bits if self.memory is Memory.RAM else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Footprint:
-    """Memory that the device stores for a network, in closed form.
+    """Memory that the device stores for a network, in closed form; printed, and in notebooks, it is a table.
 
     Args:
         entries: One for each stored parameter.
     """
 
     entries: tuple[FootprintEntry, ...]
+
+    def __repr__(self) -> str:
+        return f"Footprint({self._summary}, {len(self.entries)} parameters)"
+
+    def __str__(self) -> str:
+        return format_table(_FOOTPRINT_HEADER, [*map(_footprint_row, self.entries)]) + f"\n{self._summary}"
+
+    def _repr_markdown_(self) -> str:
+        return markdown_table(_FOOTPRINT_HEADER, [*map(_footprint_row, self.entries)]) + f"\n\n{self._summary}"
+
+    @property
+    def _summary(self) -> str:
+        split = f"flash {format_kib(self.flash_kib)} KiB, RAM {format_kib(self.ram_kib)} KiB"
+        return f"{format_kib(self.kib)} KiB, {self.compression:.2f}x smaller than 32 bits; {split}"
 
     @classmethod
     def of(
@@ -291,6 +306,14 @@ class Footprint:
         for entry in self.entries:
             total[entry.family] = total.get(entry.family, 0) + entry.bits
         return total
+
+
+_FOOTPRINT_HEADER = ("parameter", "family", "elements", "bits", "KiB", "memory")
+
+
+def _footprint_row(entry: FootprintEntry) -> list[str]:
+    kib = format_kib(kib_of(entry.bits))
+    return [entry.name, entry.family.value, f"{entry.count:,}", str(entry.width), kib, entry.memory.value]
 
 
 def kib_of(bits: int) -> float:

@@ -62,6 +62,10 @@ class WidthReport(Protocol):
         ...
 
 
+_SHOWN = 8
+"""Widths that the repr of a space names."""
+
+
 class QuantizationSpace:
     """The scheme, the rounding and the width of every parameter, as dimensions of an Optuna study.
 
@@ -120,6 +124,14 @@ class QuantizationSpace:
         self._width_names = _width_names(self.searched, ties, names)
         self._widths = _collect_widths(self.searched, self._width_names, bits, names)
         _tell_limits(bits, self._widths)
+
+    def __repr__(self) -> str:
+        shown = [f"{name}: {low}-{high}" for name, (low, high) in self.widths.items()]
+        more = f", and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        return (
+            f"QuantizationSpace({self.cardinality:,} configurations; {' or '.join(self.schemes)}; "
+            f"{' or '.join(self.roundings)}; bits {', '.join(shown[:_SHOWN])}{more})"
+        )
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

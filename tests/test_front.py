@@ -172,7 +172,3 @@ def test_a_candidate_as_json_has_one_rounding_or_one_for_each_parameter() -> Non
 def test_a_candidate_is_one_readable_line() -> None:
     front = ParetoFront.from_study(study_of([(16.0, 0.895)]))
     assert repr(front.candidates[0]) == "Candidate(trial 0: ptq, 6.25x, 89.50 %)"
-    assert (
-        repr(front) == "ParetoFront(candidates=(Candidate(trial 0: ptq, 6.25x, 89.50 %),), baseline_kib=100.0, "
-        "accuracy_floor=None)"
-    )

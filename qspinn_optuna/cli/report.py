@@ -13,9 +13,9 @@ import optuna
 from optuna.trial import TrialState
 
 from qspinn_optuna.cli.columns import WidthColumns
+from qspinn_optuna.cli.json_files import write_json
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.selectors import choose
-from qspinn_optuna.cli.tables import format_table, write_json
 from qspinn_optuna.cli.targets import fits_of
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
@@ -31,6 +31,7 @@ from qspinn_optuna.study import (
     finished_trials,
     space_of,
 )
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.targets import Fit, Target
 from qspinn_optuna.visualization import plot_front
 

@@ -12,6 +12,7 @@ from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.parameters import Memory, format_kib
 from qspinn_optuna.selection import Choice
 from qspinn_optuna.study import FootprintRecord, TrialRecord, accuracies_on_test, baseline_of
+from qspinn_optuna.tables import markdown_table
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
 """Marks around the section that publishing replaces. Viewers hide them, while the dashboard shows HTML comments."""
@@ -58,7 +59,7 @@ def choice_note(
         "",
         *([f"Of it {choice.candidate.flash_and_ram}.", ""] if choice.candidate.flash_and_ram else []),
         *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
-        *_config_table(choice.config),
+        _config_table(choice.config),
         "",
     ]
     if choice.rivals:
@@ -72,7 +73,7 @@ def choice_note(
         "",
         "The feasible Pareto front. The dashboard's own list of best trials ignores constraints.",
         "",
-        *_table(
+        markdown_table(
             ["trial", "scheme", "KiB", "times smaller", "accuracy"],
             [
                 [
@@ -166,7 +167,7 @@ def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:
             f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
             f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.{_split(footprint)}",
             "",
-            *_table(["parameter", "format", "rounding", *memory, "KiB", "share"], rows),
+            markdown_table(["parameter", "format", "rounding", *memory, "KiB", "share"], rows),
         ]
     )
 
@@ -177,15 +178,11 @@ def _split(footprint: FootprintRecord) -> str:
     return f" Flash {format_kib(footprint.flash_kib)} KiB, RAM {format_kib(footprint.ram_kib)} KiB."
 
 
-def _config_table(config: QuantizationConfig) -> list[str]:
-    return _table(
+def _config_table(config: QuantizationConfig) -> str:
+    return markdown_table(
         ["parameter", "bits", "format", "rounding"],
         [
             [f"`{name}`", str(quantization.format.bits), str(quantization.format), quantization.rounding.value]
             for name, quantization in config.parameters.items()
         ],
     )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

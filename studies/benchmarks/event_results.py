@@ -19,9 +19,10 @@ import optuna
 
 from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationObjective, QuantizationSpace, open_study
 from qspinn_optuna.cli.argument_types import count, output_file, positive
-from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.json_files import write_json
 from qspinn_optuna.datasets import FrameSplits
 from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised import SupervisedWorkload
 from qspinn_optuna.workloads.supervised.events import (
     RECIPES,

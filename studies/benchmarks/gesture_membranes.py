@@ -17,7 +17,8 @@ from torch import nn
 
 from qspinn_optuna import Scheme
 from qspinn_optuna.cli.argument_types import output_file, positive
-from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.json_files import write_json
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised import FrameBatches
 from qspinn_optuna.workloads.supervised.events import (
     EVALUATION_BATCH,

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from qspinn_optuna import ParameterQuantization, QuantizationConfig, Rounding, Scheme
 from qspinn_optuna.cli.argument_types import positive
-from qspinn_optuna.cli.tables import format_table
 from qspinn_optuna.networks import calibrate, freeze_network, quantize_network
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised import ConvSNN
 from qspinn_optuna.workloads.supervised.events import GESTURES, NMNIST
 

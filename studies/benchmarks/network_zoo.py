@@ -14,7 +14,7 @@ import optuna
 import torch
 
 from qspinn_optuna.cli.argument_types import output_file, positive
-from qspinn_optuna.cli.tables import write_json
+from qspinn_optuna.cli.json_files import write_json
 from zoo.architecture import Architecture
 from zoo.passage import Passage, passage
 from zoo.spikingjelly_models import SPIKINGJELLY

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qspinn_optuna.cli.argument_types import confidence, count, fraction, output_file, positive, seed, weight
-from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.json_files import write_json
+from qspinn_optuna.tables import format_table
 
 
 @pytest.mark.parametrize(
