@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from multiprocessing.context import ForkProcess
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import optuna
 from faults.events import EventFile
 from faults.outcome import Outcome, finished, front_of, outcome_of
 from faults.worker import Death, Job, Phase, open_slow_study, start
-from faults.workload import correct_of, key_of, SAMPLES, slow_space
+from faults.workload import SAMPLES, correct_of, key_of, slow_space
 
 LARGEST = 10
 """The largest width; the space has its square of configurations."""

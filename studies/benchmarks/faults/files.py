@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from faults.events import EventFile
 from faults.outcome import finished
 from faults.worker import Job, open_slow_study, start
@@ -173,9 +172,8 @@ def _without_rights(place: Path, *, file: bool) -> Refusal:
         [sys.executable, "-c", program], capture_output=True, text=True, user=user, check=False, cwd="/"
     )
     lines = outcome.stderr.strip().splitlines()
-    return Refusal(
-        sum(line.startswith("ValueError") for line in lines), lines[-1] if lines else "", _digest(path) == before
-    )
+    errors = [line for line in lines if line.startswith("ValueError")]
+    return Refusal(len(errors), "".join(lines[-1:]), _digest(path) == before)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,10 @@ from faults.worker import Job, open_slow_study, start
 _BEFORE = 2.0
 """Seconds that workers run before the outage."""
 
+_TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'studies' AND pid <> pg_backend_pid()"
+)
+
 
 def stopped(server: PostgreSQL, seconds: float) -> None:
     """Let the server crash, and start it again later."""
@@ -27,19 +31,14 @@ def stopped(server: PostgreSQL, seconds: float) -> None:
 def dropped(server: PostgreSQL, _seconds: float = 0.0) -> None:
     """End all connections of workers, several times."""
     for _ in range(5):
-        server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = 'studies' AND pid <> pg_backend_pid()"
-        )
+        server.execute(_TERMINATE)
         time.sleep(0.5)
 
 
 def crowded(server: PostgreSQL, seconds: float) -> None:
     """Take all connections of a server, so that workers get none for a while."""
     end, taken = time.monotonic() + seconds, []
-    server.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'studies'"
-    )
+    server.execute(_TERMINATE)
     while time.monotonic() < end:
         try:
             taken.append(psycopg.connect(server.plain_url()))

@@ -8,7 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qspinn_optuna import Deployment, Family, ParameterSpec, QuantizationConfig, QuantizationSpace, TrainingProgress
+from qspinn_optuna import (
+    Deployment,
+    Family,
+    ParameterSpec,
+    QuantizationConfig,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    TrainingProgress,
+)
 
 SAMPLES = 1_000
 
@@ -32,9 +41,9 @@ class SlowWorkload:
     deployment = Deployment.INFERENCE
     baseline = 0.95
 
-    def __init__(self, seconds: float, tell: Tell = lambda stage, key: None, deadly: str | None = None) -> None:
+    def __init__(self, seconds: float, tell: Tell | None = None, deadly: str | None = None) -> None:
         self._seconds = seconds
-        self._tell = tell
+        self._tell: Tell = tell or (lambda *_: None)
         self._deadly = deadly
 
     def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
@@ -71,4 +80,4 @@ def key_of(bits: object) -> str:
 
 def slow_space(largest: int = 16) -> QuantizationSpace:
     """Widths up to ``largest`` for two parameters; the scheme and the roundings are given."""
-    return QuantizationSpace(SlowWorkload.parameters, (1, largest), schemes=["ptq"], roundings=["nearest"])
+    return QuantizationSpace(SlowWorkload.parameters, (1, largest), [Scheme.PTQ], [Rounding.NEAREST])
