@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from faults.events import EventFile
 from faults.workload import key_of
+from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.study import TrialRecord
 
 Results = dict[str, tuple[float, ...]]
@@ -23,7 +24,8 @@ class Outcome:
 
     Args:
         complete: Trials that are complete.
-        failed: Trials that failed, and were not tried again: an attempt whose worker died is none.
+        failed: Trials that failed, and were not tried again. One whose worker died before anything was suggested for
+            it is none.
         running: Trials that run for ever.
         lost: Configurations that were queued or begun, and neither completed nor given up.
         twice: Configurations that two trials measured.
@@ -56,7 +58,11 @@ def outcome_of(study: optuna.Study, events: EventFile, queued: Iterable[str] = (
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
-    failed = [trial for trial in trials if trial.state is TrialState.FAIL and trial.number not in retried]
+    failed = [
+        trial
+        for trial in trials
+        if trial.state is TrialState.FAIL and trial.number not in retried and (_key(trial) or _was_suggested(trial))
+    ]
     given_up = {_key(trial) for trial in failed if len(trial.system_attrs.get("retry_history", ())) >= 2}
     begun = events.counts("training")
     measured = Counter(_key(trial) for trial in complete if TrialRecord(trial).duplicate_of is None)
@@ -87,6 +93,10 @@ def front_of(values: Iterable[tuple[float, ...]]) -> set[tuple[float, ...]]:
     return {
         one for one in points if not any(other != one and other[0] <= one[0] and other[1] >= one[1] for other in points)
     }
+
+
+def _was_suggested(trial: FrozenTrial) -> bool:
+    return bool(trial.system_attrs.get(SUGGESTED))
 
 
 def _key(trial: FrozenTrial) -> str:
