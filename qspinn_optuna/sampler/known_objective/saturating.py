@@ -117,6 +117,7 @@ class SaturatingEnsemble:
         weights: Floats,
         steps: int,
         shares: Floats | None = None,
+        places: NDArray[np.intp] | None = None,
     ) -> None:
         """Fit every member to data.
 
@@ -127,10 +128,13 @@ class SaturatingEnsemble:
             weights: How much a point counts, 1 for one as exact as any, [points].
             steps: Largest number of Gauss-Newton steps.
             shares: Weight of a point for each member besides, 0-1, [members, points]; 1 if not given.
+            places: Which points of a longer series these are, ascending, [points]; the first ones if not given. A point
+                keeps its noise while others come and go.
         """
         self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
-        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(len(values), len(self._prior)))
+        places = np.arange(len(values)) if places is None else places
         # The draws of a point stay the same, so that a fit moves little when a point is added.
+        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(places[-1] + 1, len(self._prior)))[places]
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
         weights = np.broadcast_to(weights, data.shape) if shares is None else weights * shares
         damping = np.full(len(self._prior), 1e-2)
