@@ -107,7 +107,7 @@ class SaturatingEnsemble:
 
     def step_cost(self, points: int) -> float:
         """Multiplications of one step of :meth:`fit`."""
-        return points * self._prior.size * self._prior.shape[1]
+        return points * self._prior.size * min(points, self._prior.shape[1])
 
     def fit(
         self,
@@ -146,12 +146,9 @@ class SaturatingEnsemble:
             if step % 3 == 0:
                 self._noise = self._estimate_noise(residuals, weights)
             robust = weights * self._robustness(residuals) / self._noise[:, None] ** 2
-            curvature = np.matmul((slopes * robust[..., None]).transpose(0, 2, 1), slopes)
-            diagonal = np.arange(len(self._precision))
-            curvature[:, diagonal, diagonal] += self._precision * (1 + damping[:, None])
             descent = np.matmul((robust * residuals)[:, None], slopes)[:, 0]
             descent -= (self._fitted - self._prior) * self._precision
-            moves = np.linalg.solve(curvature, descent[..., None])[..., 0]
+            moves = _newton_moves(slopes, robust, self._precision * (1 + damping[:, None]), descent)
             before = self._loss(self._fitted, residuals, weights)
             moved = self._fitted + moves
             after = self._loss(moved, data - self._value(moved, coordinates, indicators), weights)
@@ -249,3 +246,33 @@ def _misfit(standard: Floats) -> Floats:
     """Negative logarithm of Student's t density of standardized residuals, without its normalization."""
     misfit: Floats = (_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(standard**2 / _DEGREES_OF_FREEDOM)
     return misfit
+
+
+def _newton_moves(slopes: Floats, weights: Floats, precision: Floats, descent: Floats) -> Floats:
+    """Solutions m of (slopes' weights slopes + precision) m = descent, [members, parameters].
+
+    With fewer points than parameters, a system of the size of the points is solved (Woodbury's identity).
+
+    Args:
+        slopes: [members, points, parameters].
+        weights: Not negative, [members, points].
+        precision: A diagonal, [members, parameters].
+        descent: [members, parameters].
+    """
+    _, points, parameters = slopes.shape
+    if points >= parameters:
+        curvature = np.matmul((slopes * weights[..., None]).transpose(0, 2, 1), slopes)
+        diagonal = np.arange(parameters)
+        curvature[:, diagonal, diagonal] += precision
+        moves: Floats = np.linalg.solve(curvature, descent[..., None])[..., 0]
+        return moves
+    # Roots of weights and precisions, so that weights of 0 do no harm, and the system is symmetric.
+    scaled = slopes * np.sqrt(weights)[..., None]
+    scaled /= np.sqrt(precision)[:, None]
+    system = np.matmul(scaled, scaled.transpose(0, 2, 1))
+    diagonal = np.arange(points)
+    system[:, diagonal, diagonal] += 1
+    white = (descent / np.sqrt(precision))[..., None]
+    explained = np.matmul(scaled.transpose(0, 2, 1), np.linalg.solve(system, np.matmul(scaled, white)))
+    within: Floats = (white - explained)[..., 0] / np.sqrt(precision)
+    return within
