@@ -114,7 +114,7 @@ def _certain_improvement(candidates: _Candidates, strips: _Strips, start: Places
     edges, heights = strips.edges, strips.heights
     # Area under the front from the first finite edge to each edge; from minus infinity on, it is not needed.
     areas = np.concatenate(([0.0, 0.0], np.cumsum(np.diff(edges[1:]) * heights[1:])))
-    width = edges[end] - candidates.costs
+    width = edges[np.maximum(end, 1)] - candidates.costs
     below = (edges[start + 1] - candidates.costs) * heights[start] + areas[end] - areas[start + 1]
     return np.where(end > start, width * candidates.means - below, 0.0)
 
