@@ -64,9 +64,7 @@ class CliffModel:
             costs: What is to be minimized besides, [points].
         """
         kept = window(distances_to_front(costs, values))
-        coordinates, indicators, values, weights = (
-            data[kept] for data in (coordinates, indicators, values, weights)
-        )
+        coordinates, indicators, values, weights = (data[kept] for data in (coordinates, indicators, values, weights))
         bottom = _BOTTOM * (float(np.ptp(values)) or 1.0)
         log_collapsed = np.where(values <= values.min() + bottom, -np.log(bottom), -np.inf)
 
