@@ -83,7 +83,7 @@ def expected_hypervolume_improvement(
         means.ravel(),
         np.broadcast_to(deviations, means.shape).ravel(),
     )
-    # Of each candidate the strip of its cost, the first one that it may fail to surpass, and the first one out of reach.
+    # Of each candidate the strip of its cost, the first that it may fail to surpass, and the first out of reach.
     start = np.searchsorted(edges[1:-1], candidates.costs, side="right")
     uncertain = np.searchsorted(heights, candidates.means - _CERTAIN * candidates.deviations)
     hopeless = np.searchsorted(heights, candidates.means + _HOPELESS * candidates.deviations)
