@@ -15,6 +15,7 @@ from qspinn_optuna.sampler.known_objective import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective.constraints import Threshold
 from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
+from qspinn_optuna.sampler.known_objective.linear import Linear
 from qspinn_optuna.sampler.known_objective.observations import Observation
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import (
@@ -66,18 +67,20 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         self._description = description_of(space)
         self._narrowest = {name: _first(distribution) for name, distribution in space.distributions.items()}
         footprint = space.footprint(space.config(self._narrowest))
-        self._least_kib = footprint.kib
-        self._kib_per_bit = {
+        kib_per_bit = {
             name: self._kib_with(name, distribution.low + 1) - footprint.kib
             for name, distribution in space.distributions.items()
             if isinstance(distribution, IntDistribution) and not distribution.single()
         }
+        # The space's footprint, computed faster: memory is linear in widths.
+        constant = footprint.kib - math.fsum(kib * self._narrowest[name] for name, kib in kib_per_bit.items())
+        memory = Linear(constant, kib_per_bit)
         # NOTE: not the 32-bit original, which is far away: a little accuracy gained at the wide end would count for all
         # the memory up to there, and the narrow end, where one searches, would be neglected.
         widest = {name: _last(distribution) for name, distribution in space.distributions.items()}
         widest_kib = space.footprint(space.config(widest)).kib
         reference = min(footprint.baseline_kib, widest_kib)
-        super().__init__(space.distributions, self._memory_kib, reference=reference, seed=seed)
+        super().__init__(space.distributions, memory, reference=reference, seed=seed)
 
     @property
     def space(self) -> QuantizationSpace:
@@ -87,11 +90,6 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     def _kib_with(self, name: str, width: int) -> float:
         """Memory with the narrowest widths, but for one dimension."""
         return self._space.footprint(self._space.config({**self._narrowest, name: width})).kib
-
-    def _memory_kib(self, params: Mapping[str, Any]) -> float:
-        """The space's footprint, computed faster: memory is linear in widths."""
-        more = (kib * (params[name] - self._narrowest[name]) for name, kib in self._kib_per_bit.items())
-        return self._least_kib + math.fsum(more)
 
     def _check_study(self, study: Study) -> None:
         check_directions(study)

@@ -89,6 +89,15 @@ def test_it_is_the_hypervolume_that_a_configuration_adds(pending: Floats, requir
     np.testing.assert_allclose(values, expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 256, 257, 600])
+def test_in_blocks_it_is_what_it_is_row_by_row(rows: int) -> None:
+    surrogate = Certain(SearchGrid(SMALL), increasing=True, seed=0)
+    acquisition = Acquisition(surrogate, observations(np.empty((0, 2))), price, reference_cost=7.0)
+    candidates = np.random.default_rng(0).integers(0, 4, (rows, 2)).astype(float)
+    expected = [acquisition(candidates[[i]])[0] for i in range(rows)]
+    np.testing.assert_allclose(acquisition(candidates), expected, rtol=1e-12)
+
+
 def begun(space: Space) -> tuple[SearchGrid, Observations, Acquisition]:
     """A study after its first trials, and its acquisition function."""
     study = run(space, INITIAL, 0)

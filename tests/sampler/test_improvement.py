@@ -110,6 +110,29 @@ def test_many_candidates_of_many_members_are_those_one_by_one() -> None:
             assert together[member, i] == pytest.approx(alone[0])
 
 
+def strip_by_strip(costs: Floats, means: Floats, deviations: Floats, front: tuple[Floats, Floats]) -> Floats:
+    """The sum over all strips, none of which is taken for sure or for hopeless."""
+    inside = (front[0] < REFERENCE[0]) & (front[1] > REFERENCE[1])
+    kept = nondominated(front[0][inside], front[1][inside])
+    edges = np.concatenate(([-np.inf], front[0][inside][kept], [REFERENCE[0]]))
+    heights = np.append(REFERENCE[1], front[1][inside][kept])
+    total = np.zeros_like(means)
+    for low, high, height in zip(edges[:-1], edges[1:], heights, strict=True):
+        total += (high - np.maximum(costs, low)).clip(0) * expected_improvement(means, deviations, height)
+    return total
+
+
+@settings(deadline=None, max_examples=50)
+@given(fronts, st.integers(0, 1_000), st.sampled_from([1e-12, 1e-3, 0.05, 0.3, 5.0]))
+def test_sure_and_hopeless_strips_change_nothing(front: tuple[Floats, Floats], seed: int, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    # Costs on edges too.
+    costs = np.concatenate([rng.uniform(-1, 10, 20), np.arange(11.0)])
+    means, deviations = rng.uniform(-1, 12, (2, 31)), noise * rng.uniform(0.5, 2, (2, 31))
+    found = expected_hypervolume_improvement(costs, means, deviations, front, REFERENCE)
+    np.testing.assert_allclose(found, strip_by_strip(costs, means, deviations, front), rtol=1e-9, atol=1e-12)
+
+
 def test_an_empty_front_leaves_all_to_the_reference() -> None:
     empty = (np.empty(0), np.empty(0))
     got = expected_hypervolume_improvement(

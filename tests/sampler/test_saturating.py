@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
+from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble, _newton_moves
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +48,20 @@ def test_slopes_are_finite_differences() -> None:
         step[i] = 1e-6
         ahead, behind = (model._value(parameters + sign * step, coordinates, indicators) for sign in (1, -1))
         np.testing.assert_allclose(slopes[..., i], (ahead - behind) / 2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("points", [1, 4, 9, 20])
+def test_moves_solve_the_system_of_the_parameters_with_few_points_and_with_many(points: int) -> None:
+    rng = np.random.default_rng(points)
+    slopes, descent = rng.normal(size=(3, points, 9)), rng.normal(size=(3, 9))
+    weights, precision = rng.exponential(10, (3, points)), rng.exponential(1, (3, 9)) + 0.1
+    weights[:, 0] = 0
+    moves = _newton_moves(slopes, weights, precision, descent)
+    for member in range(3):
+        curvature = sum(
+            weight * np.outer(row, row) for weight, row in zip(weights[member], slopes[member], strict=True)
+        ) + np.diag(precision[member])
+        np.testing.assert_allclose(curvature @ moves[member], descent[member], atol=1e-9)
 
 
 def test_it_recovers_a_function_of_its_own_form() -> None:

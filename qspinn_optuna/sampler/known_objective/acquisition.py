@@ -21,6 +21,10 @@ _SHARE_OF_NOISE = 0.7
 """Share of its noise that a member counts as its own uncertainty: the members differ by the rest of the uncertainty."""
 
 
+_BLOCK = 256
+"""Rows that are evaluated at once."""
+
+
 class Acquisition:
     """Expected hypervolume improvement, averaged over the members of the surrogate's ensemble.
 
@@ -48,6 +52,11 @@ class Acquisition:
 
     def __call__(self, rows: Rows) -> Floats:
         """The hypervolume that each row is expected to add, [rows]."""
+        blocks = [self._expected(rows[first : first + _BLOCK]) for first in range(0, len(rows), _BLOCK)]
+        return np.concatenate(blocks) if blocks else np.zeros(0)
+
+    def _expected(self, rows: Rows) -> Floats:
+        """The same of rows of which there are few: memory grows with rows times members times points."""
         costs = self._cost(rows)
         improvement = expected_hypervolume_improvement(
             costs,

@@ -56,6 +56,10 @@ class SearchGrid:
         self._levels = np.array([_levels(dimension) for dimension in dimensions])
         self._categorical = [i for i, value in enumerate(dimensions) if isinstance(value, CategoricalDistribution)]
         self._numeric = [i for i in range(len(dimensions)) if i not in self._categorical]
+        # Columns of the numeric dimensions whose fraction is that of the steps, and others with steps.
+        stepped = [i for i in self._numeric if math.isfinite(self._levels[i])]
+        self._curved = [self._numeric.index(i) for i in stepped if _is_log(dimensions[i])]
+        self._stepped = [self._numeric.index(i) for i in stepped if not _is_log(dimensions[i])]
         self.cardinality: float = math.prod(self._levels.tolist())
 
     @property
@@ -81,9 +85,7 @@ class SearchGrid:
 
     def features(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Inputs of a model: coordinates [points, numeric dimensions] and indicators [points, choices]."""
-        coordinates = np.empty((len(rows), len(self._numeric)))
-        for column, (i, units) in enumerate(zip(self._numeric, self.units, strict=True)):
-            coordinates[:, column] = units * self._fractions(i, rows[:, i])
+        coordinates = self.units * self._fractions_of(rows)
         indicators = [np.eye(int(self._levels[i]))[rows[:, i].astype(int)] for i in self._categorical]
         return coordinates, np.concatenate(indicators, axis=1) if indicators else np.zeros((len(rows), 0))
 
@@ -144,9 +146,11 @@ class SearchGrid:
         changed = rows.copy()
         changes = rng.integers(1, 4, len(rows))
         for change in range(3):
-            where = rng.integers(0, len(self.names), len(rows))
-            for i, (dimension, levels) in enumerate(zip(self._dimensions, self._levels, strict=True)):
-                picked = np.flatnonzero((where == i) & (change < changes))
+            where = np.where(change < changes, rng.integers(0, len(self.names), len(rows)), -1)
+            by_dimension = np.argsort(where, kind="stable")
+            bounds = np.searchsorted(where[by_dimension], np.arange(len(self.names) + 1)).tolist()
+            for i, (dimension, levels) in enumerate(zip(self._dimensions, self._levels.tolist(), strict=True)):
+                picked = by_dimension[bounds[i] : bounds[i + 1]]
                 if isinstance(dimension, CategoricalDistribution):
                     changed[picked, i] = rng.integers(0, int(levels), len(picked))
                 elif math.isinf(levels) or _is_log(dimension):
@@ -176,6 +180,14 @@ class SearchGrid:
         for point, (i, value) in zip(changed, changes, strict=True):
             point[i] = value
         return changed
+
+    def _fractions_of(self, rows: Rows) -> NDArray[np.float64]:
+        """Where in its range each numeric value lies, 0-1, [points, numeric dimensions]."""
+        fractions = rows[:, self._numeric]
+        fractions[:, self._stepped] /= self._levels[self._numeric][self._stepped] - 1
+        for column in self._curved:
+            fractions[:, column] = self._fractions(self._numeric[column], fractions[:, column])
+        return fractions
 
     def _fractions(self, i: int, column: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where in its range each value of a dimension lies, 0-1."""

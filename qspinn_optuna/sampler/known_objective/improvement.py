@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+_CERTAIN, _HOPELESS = 9.0, 38.0
+"""Standard deviations beyond which a normal gain exceeds a height for sure, or never: to the last digit the expected
+improvement is then the difference of the means, or 0."""
 
 
 def nondominated(costs: Floats, gains: Floats) -> NDArray[np.intp]:
@@ -33,7 +40,7 @@ def hypervolume(costs: Floats, gains: Floats, reference: tuple[float, float]) ->
     return float(widths @ (gains[front] - reference[1]))
 
 
-def expected_improvement(mean: Floats, deviation: Floats, best: float) -> Floats:
+def expected_improvement(mean: Floats, deviation: Floats, best: float | Floats) -> Floats:
     """E[max(0, Y - best)] of normal Y (Jones, Schonlau and Welch 1998, https://doi.org/10.1023/A:1008306431147)."""
     standard = (mean - best) / deviation
     density = np.exp(-0.5 * standard**2) / np.sqrt(2 * np.pi)
@@ -70,11 +77,53 @@ def expected_hypervolume_improvement(
     order = nondominated(front_costs, front_gains)
     edges = np.concatenate(([-np.inf], front_costs[order], [reference[0]]))
     heights = np.concatenate(([reference[1]], front_gains[order]))
-    deviations = np.broadcast_to(deviations, means.shape)
-    total = np.zeros_like(means)
-    for low, high, height in zip(edges[:-1], edges[1:], heights, strict=True):
-        widths = (high - np.maximum(costs, low)).clip(0)
-        reached = np.flatnonzero(widths)
-        gain = expected_improvement(means[..., reached], deviations[..., reached], height)
-        total[..., reached] += widths[reached] * gain
-    return total
+    strips = _Strips(edges, heights)
+    candidates = _Candidates(
+        np.broadcast_to(np.minimum(costs, reference[0]), means.shape).ravel(),
+        means.ravel(),
+        np.broadcast_to(deviations, means.shape).ravel(),
+    )
+    # Of each candidate the strip of its cost, the first that it may fail to surpass, and the first out of reach.
+    start = np.searchsorted(edges[1:-1], candidates.costs, side="right")
+    uncertain = np.searchsorted(heights, candidates.means - _CERTAIN * candidates.deviations)
+    hopeless = np.searchsorted(heights, candidates.means + _HOPELESS * candidates.deviations)
+    certain = _certain_improvement(candidates, strips, start, np.maximum(start, uncertain))
+    total = certain + _uncertain_improvement(candidates, strips, np.maximum(start, uncertain), hopeless)
+    return total.reshape(means.shape)
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Costs, and means and standard deviations of gains, [candidates] each."""
+
+    costs: Floats
+    means: Floats
+    deviations: Floats
+
+
+@dataclass(frozen=True)
+class _Strips:
+    """Edges of strips of the costs, of which the first one is minus infinity, [strips + 1], and heights, [strips]."""
+
+    edges: Floats
+    heights: Floats
+
+
+def _certain_improvement(candidates: _Candidates, strips: _Strips, start: Places, end: Places) -> Floats:
+    """Hypervolume above the strips from ``start`` up to ``end``, which a candidate surpasses for sure."""
+    edges, heights = strips.edges, strips.heights
+    # Area under the front from the first finite edge to each edge; from minus infinity on, it is not needed.
+    areas = np.concatenate(([0.0, 0.0], np.cumsum(np.diff(edges[1:]) * heights[1:])))
+    width = edges[np.maximum(end, 1)] - candidates.costs
+    below = (edges[start + 1] - candidates.costs) * heights[start] + areas[end] - areas[start + 1]
+    return np.where(end > start, width * candidates.means - below, 0.0)
+
+
+def _uncertain_improvement(candidates: _Candidates, strips: _Strips, start: Places, end: Places) -> Floats:
+    """Expected hypervolume above the strips from ``start`` up to ``end``."""
+    sizes = (end - start).clip(0)
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    strip = np.arange(len(which)) + np.repeat(start - np.cumsum(sizes) + sizes, sizes)
+    widths = strips.edges[strip + 1] - np.maximum(candidates.costs[which], strips.edges[strip])
+    gains = expected_improvement(candidates.means[which], candidates.deviations[which], strips.heights[strip])
+    return np.bincount(which, widths * gains, minlength=len(sizes))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .cliffs import Cliffs
 from .residuals import ResidualProcess
 from .saturating import SaturatingEnsemble
+from .window import distances_to_front, window
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +53,18 @@ class CliffModel:
         noise: Floats = self._curves.noise * np.sqrt(1 - self._residuals.share)
         return noise
 
-    def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats) -> None:
-        """Fit to data from where the last fit ended; arguments as in :meth:`.SaturatingEnsemble.fit`."""
+    def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats, costs: Floats) -> None:
+        """Fit to data from where the last fit ended; of many points to a :func:`.window` around the front.
+
+        Args:
+            coordinates: [points, numeric dimensions].
+            indicators: 1 for the choice made, [points, choices].
+            values: To be maximized, [points], finite.
+            weights: How much a point counts, 1 for one as exact as any, [points].
+            costs: What is to be minimized besides, [points].
+        """
+        kept = window(distances_to_front(costs, values))
+        coordinates, indicators, values, weights = (data[kept] for data in (coordinates, indicators, values, weights))
         bottom = _BOTTOM * (float(np.ptp(values)) or 1.0)
         log_collapsed = np.where(values <= values.min() + bottom, -np.log(bottom), -np.inf)
 
@@ -63,7 +74,7 @@ class CliffModel:
 
         affordable = int(_FIT_COST / self._curves.step_cost(len(values)))
         steps = min(_STEPS if self._is_fitted else _FIRST_STEPS, max(affordable, 2))
-        self._curves.fit(coordinates, indicators, values, weights, steps, shares())
+        self._curves.fit(coordinates, indicators, values, weights, steps, shares(), places=kept)
         self._is_fitted = True
         log_intact = self._curves.log_density(coordinates, indicators, values)
         self._cliffs.sample(coordinates, log_intact, log_collapsed, weights)

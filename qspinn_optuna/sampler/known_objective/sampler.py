@@ -57,7 +57,8 @@ class KnownObjectiveSampler(BaseSampler):
 
     Args:
         search_space: The distributions from which the objective suggests.
-        known: The known objective, a function of the parameters. It is called a few thousand times a suggestion.
+        known: The known objective, a function of the parameters. It is called a few thousand times a suggestion;
+            a :class:`.Linear` one is computed at once.
         index: Which of the two objectives it is.
         reference: What the known objective must be better than to count; the worst one of all candidates and trials if
             not given.

@@ -107,7 +107,7 @@ class SaturatingEnsemble:
 
     def step_cost(self, points: int) -> float:
         """Multiplications of one step of :meth:`fit`."""
-        return points * self._prior.size * self._prior.shape[1]
+        return points * self._prior.size * min(points, self._prior.shape[1])
 
     def fit(
         self,
@@ -117,6 +117,7 @@ class SaturatingEnsemble:
         weights: Floats,
         steps: int,
         shares: Floats | None = None,
+        places: NDArray[np.intp] | None = None,
     ) -> None:
         """Fit every member to data.
 
@@ -127,10 +128,13 @@ class SaturatingEnsemble:
             weights: How much a point counts, 1 for one as exact as any, [points].
             steps: Largest number of Gauss-Newton steps.
             shares: Weight of a point for each member besides, 0-1, [members, points]; 1 if not given.
+            places: Which points of a longer series these are, ascending, [points]; the first ones if not given. A point
+                keeps its noise while others come and go.
         """
         self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
-        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(len(values), len(self._prior)))
+        places = np.arange(len(values)) if places is None else places
         # The draws of a point stay the same, so that a fit moves little when a point is added.
+        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(places[-1] + 1, len(self._prior)))[places]
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
         weights = np.broadcast_to(weights, data.shape) if shares is None else weights * shares
         damping = np.full(len(self._prior), 1e-2)
@@ -142,12 +146,9 @@ class SaturatingEnsemble:
             if step % 3 == 0:
                 self._noise = self._estimate_noise(residuals, weights)
             robust = weights * self._robustness(residuals) / self._noise[:, None] ** 2
-            curvature = np.matmul((slopes * robust[..., None]).transpose(0, 2, 1), slopes)
-            diagonal = np.arange(len(self._precision))
-            curvature[:, diagonal, diagonal] += self._precision * (1 + damping[:, None])
             descent = np.matmul((robust * residuals)[:, None], slopes)[:, 0]
             descent -= (self._fitted - self._prior) * self._precision
-            moves = np.linalg.solve(curvature, descent[..., None])[..., 0]
+            moves = _newton_moves(slopes, robust, self._precision * (1 + damping[:, None]), descent)
             before = self._loss(self._fitted, residuals, weights)
             moved = self._fitted + moves
             after = self._loss(moved, data - self._value(moved, coordinates, indicators), weights)
@@ -245,3 +246,33 @@ def _misfit(standard: Floats) -> Floats:
     """Negative logarithm of Student's t density of standardized residuals, without its normalization."""
     misfit: Floats = (_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(standard**2 / _DEGREES_OF_FREEDOM)
     return misfit
+
+
+def _newton_moves(slopes: Floats, weights: Floats, precision: Floats, descent: Floats) -> Floats:
+    """Solutions m of (slopes' weights slopes + precision) m = descent, [members, parameters].
+
+    With fewer points than parameters, a system of the size of the points is solved (Woodbury's identity).
+
+    Args:
+        slopes: [members, points, parameters].
+        weights: Not negative, [members, points].
+        precision: A diagonal, [members, parameters].
+        descent: [members, parameters].
+    """
+    _, points, parameters = slopes.shape
+    if points >= parameters:
+        curvature = np.matmul((slopes * weights[..., None]).transpose(0, 2, 1), slopes)
+        diagonal = np.arange(parameters)
+        curvature[:, diagonal, diagonal] += precision
+        moves: Floats = np.linalg.solve(curvature, descent[..., None])[..., 0]
+        return moves
+    # Roots of weights and precisions, so that weights of 0 do no harm, and the system is symmetric.
+    scaled = slopes * np.sqrt(weights)[..., None]
+    scaled /= np.sqrt(precision)[:, None]
+    system = np.matmul(scaled, scaled.transpose(0, 2, 1))
+    diagonal = np.arange(points)
+    system[:, diagonal, diagonal] += 1
+    white = (descent / np.sqrt(precision))[..., None]
+    explained = np.matmul(scaled.transpose(0, 2, 1), np.linalg.solve(system, np.matmul(scaled, white)))
+    within: Floats = (white - explained)[..., 0] / np.sqrt(precision)
+    return within

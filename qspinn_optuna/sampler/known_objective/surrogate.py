@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
+from .constraint_model import ConstraintModel
 from .grid import Rows, SearchGrid
 from .model import CliffModel
 from .observations import Observations
-from .saturating import SaturatingEnsemble
 
 Floats = NDArray[np.float64]
-
-_CONSTRAINT_STEPS = 12
-"""Steps of a fit to a constraint."""
-
-_CHOICE_EFFECT = 2.0
-"""How much a choice may change a constraint: it alone can break one, while it changes an objective but a little."""
 
 
 class Surrogate:
@@ -34,17 +27,17 @@ class Surrogate:
         self._grid = grid
         self._seed = seed
         self._gain = CliffModel(grid.units, grid.categories, increasing=increasing, seed=seed)
-        self._constraints: dict[str, SaturatingEnsemble] = {}
+        self._constraints: dict[str, ConstraintModel] = {}
         self._constraint_names: tuple[str, ...] = ()
 
     def fit(self, observations: Observations) -> None:
         """Fit all models to a study with at least one observation."""
         features = self._grid.features(observations.rows)
-        self._gain.fit(*features, observations.gains, observations.weights)
+        self._gain.fit(*features, observations.gains, observations.weights, observations.costs)
         for name, (rows, values) in observations.constraints.items():
             if name not in self._constraints:
-                self._constraints[name] = self._constraint_model()
-            self._constraints[name].fit(*self._grid.features(rows), values, np.ones(len(values)), _CONSTRAINT_STEPS)
+                self._constraints[name] = ConstraintModel(self._grid.units, self._grid.categories, self._seed)
+            self._constraints[name].fit(*self._grid.features(rows), values)
         # A model of a constraint that the study does not have (any more) is kept, but not asked.
         self._constraint_names = tuple(observations.constraints)
 
@@ -65,16 +58,5 @@ class Surrogate:
         """Probability that a row keeps the modelled constraints, [rows]."""
         probability = np.ones(len(rows))
         for name in self._constraint_names:
-            model = self._constraints[name]
-            margins = model.predict(*self._grid.features(rows)) / model.noise
-            probability = probability * ndtr(-margins).mean(axis=0)
+            probability = probability * self._constraints[name].probability(*self._grid.features(rows))
         return probability
-
-    def _constraint_model(self) -> SaturatingEnsemble:
-        return SaturatingEnsemble(
-            self._grid.units,
-            self._grid.categories,
-            increasing=False,
-            choice_effect=_CHOICE_EFFECT,
-            seed=self._seed,
-        )
