@@ -113,7 +113,7 @@ def search(
     name = f"{arguments.dataset}-{seed}"
     study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=1.0)
     # The sampler with which the README's table was made. When a study goes on, it must not repeat its first draws.
-    study.sampler = make_sampler("tpe", space, seed + len(study.trials))
+    study.sampler = make_sampler("tpe", space, seed)
     if not study.trials:
         for params in first_trials(space):
             study.enqueue_trial(params)

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from .constraints import Threshold, find_bounds, finite, is_feasible
+from .draws import first_attempt
 from .fixed import enqueued_params
 from .grid import Rows, SearchGrid
 from .objectives import KnownObjective, Objectives
@@ -124,4 +125,5 @@ class History:
 
 def _others(study: Study, besides: FrozenTrial | None) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False)
-    return [trial for trial in trials if besides is None or trial.number != besides.number]
+    # A trial that tries another one again may suggest the same.
+    return [trial for trial in trials if besides is None or first_attempt(trial) != first_attempt(besides)]
