@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.sampler.known_objective.draws import fresh_seed, seeds_of
+from qspinn_optuna.sampler.known_objective.draws import first_attempt, fresh_seed, seeds_of
 
 
 class RepeatableSampler(BaseSampler):
@@ -53,6 +53,9 @@ class RepeatableSampler(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """What the sampler does before a trial."""
         self._made_for(study, trial).before_trial(study, trial)
+        if _retries_a_suggestion(study, trial):
+            # Optuna does not ask samplers for what is fixed, so NSGA-II would leave the trial out of its generation.
+            self.sample_relative(study, trial, self.infer_relative_search_space(study, trial))
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """What the sampler does after a trial."""
@@ -61,3 +64,9 @@ class RepeatableSampler(BaseSampler):
     def _made_for(self, study: Study, trial: FrozenTrial, parameter: str = "") -> BaseSampler:
         seeds = seeds_of(self._seed, study, trial, parameter)
         return self.make(int(seeds.generate_state(1)[0]))
+
+
+def _retries_a_suggestion(study: Study, trial: FrozenTrial) -> bool:
+    """Whether a trial tries one again that was not enqueued by hand."""
+    first = first_attempt(trial)
+    return first != trial.number and "fixed_params" not in study.get_trials(deepcopy=False)[first].system_attrs

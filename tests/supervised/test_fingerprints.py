@@ -144,11 +144,11 @@ LABELS = torch.arange(10) % 2
 
 
 def frames(samples: Tensor) -> LabeledFrames:
-    return LabeledFrames(samples.reshape(10, 1, 1, 4, 4).numpy() & 1, LABELS.numpy())
+    return LabeledFrames((samples % 2).reshape(10, 1, 1, 4, 4).numpy().astype(np.uint8), LABELS.numpy())
 
 
 WAYS: dict[str, Callable[[Path, Tensor], Any]] = {
-    "list": lambda _, samples: list(zip(samples.split(4), LABELS.split(4), strict=True)),
+    "list": lambda _, samples: list(zip(torch.split(samples, 4), torch.split(LABELS, 4), strict=True)),
     "tensors": lambda _, samples: DataLoader(TensorDataset(samples, LABELS), 4),
     "shuffled": lambda _, samples: DataLoader(TensorDataset(samples, LABELS), 4, shuffle=True),
     "part": lambda _, samples: DataLoader(Subset(TensorDataset(samples, LABELS), range(2, 9)), 4),

@@ -45,6 +45,9 @@ class KnownObjectiveSampler(BaseSampler):
     an enqueued trial or a ``PartialFixedSampler`` around this sampler fixes are kept, and the other ones chosen for
     them.
 
+    What is suggested follows from the seed and the study: with one worker, a study that is stopped and continued by a
+    new sampler of the same seed has the trials of an undisturbed one.
+
     Constraints that bound an objective are recognized, and bound what counts as an improvement; others are modelled
     like the objective, and a candidate counts as far as it is likely to keep them. Parameters that are not in
     ``search_space`` are sampled independently at random, and configurations are repeated for them when all are seen.

@@ -56,7 +56,7 @@ def _is_in_memory(value: object) -> bool:
     return isinstance(value, list | tuple | TensorDataset) or isinstance(getattr(value, "fingerprint", None), str)
 
 
-def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
+def _feed(update: Callable[[bytes | memoryview], None], value: Any, depth: int) -> None:
     update(f"<{type(value).__qualname__}>".encode())
     if depth == 0:
         return
@@ -71,7 +71,7 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
         array = value.detach().cpu().contiguous().numpy() if isinstance(value, Tensor) else np.ascontiguousarray(value)
         update(repr((array.dtype.str, array.shape)).encode())
         # Without a copy, which takes longer than the digest.
-        update(array.tobytes() if array.dtype.hasobject else array.reshape(-1).view(np.uint8))
+        update(array.tobytes() if array.dtype.hasobject else array.reshape(-1).view(np.uint8).data)
     else:
         for part in _parts(value):
             _feed(update, part, depth - 1)
