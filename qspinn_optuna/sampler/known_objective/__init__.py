@@ -8,8 +8,8 @@ its own too, as a package of OptunaHub. From the sampler down:
 - ``surrogate``, with ``milestones``, ``model``, ``saturating``, ``cliffs`` and ``residuals``: what is expected of a
   configuration;
 - ``history``, with ``observations``, ``constraints`` and ``fixed``: what the trials of a study tell;
-- ``objectives``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers; ``draws``: random
-  numbers of a trial.
+- ``objectives``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers;
+- ``draws``: the random numbers of a trial.
 """
 
 from .claims import SpaceExhausted
