@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_FIRST, _GROWTH = 8, 1.25
+_FIRST, _GROWTH = 8, 1.1
 """Observations of the first milestone, and by how much the next ones have more."""
 
 
@@ -28,7 +28,7 @@ _Model = TypeVar("_Model", bound=Model)
 class Milestones(Generic[_Model]):
     """The fits of a model to a growing number of observations.
 
-    Milestones are numbers of observations, each a quarter larger than the one before. A fit to more than so many begins
+    Milestones are numbers of observations, each a tenth larger than the one before. A fit to more than so many begins
     where the fit to the first so many ended, and that one at the milestone before. So a fit takes few steps, and is the
     same whatever the process has fitted before. A process that goes on with a study makes up for the milestones, whose
     number grows with the logarithm of that of the observations.
