@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 import tempfile
 import warnings
@@ -49,4 +50,5 @@ def row() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(row())
