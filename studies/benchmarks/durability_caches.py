@@ -49,6 +49,11 @@ def row() -> str:
     return f"| {FLIPS:,} single-bit flips in a cached network | {noticed:,} noticed |"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the row."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     print(row())
+
+
+if __name__ == "__main__":
+    main()
