@@ -21,9 +21,13 @@ from qspinn_optuna.study import (
     identity_of,
     is_new,
     open_storage,
+    other_version,
     set_accuracy_floor,
 )
 from qspinn_optuna.workloads import Workload
+
+# Below Optuna's own loggers, so that it is shown as their lines are.
+_LOGGER = optuna.logging.get_logger("optuna.study.qspinn")
 
 
 def open_study(
@@ -69,6 +73,7 @@ def open_study(
         identify(study, identity)
     else:
         check_identity(study, identity)
+        _tell_of_other_version(study)
     if workload is not None and accuracy_drop is not None:
         limit_accuracy_drop(study, workload, accuracy_drop)
     return study
@@ -87,6 +92,12 @@ def limit_accuracy_drop(study: optuna.Study, workload: Workload, accuracy_drop: 
     """
     _check_drop(accuracy_drop)
     set_accuracy_floor(study, max(0.0, ensure_baseline(study, workload).accuracy - accuracy_drop))
+
+
+def _tell_of_other_version(study: optuna.Study) -> None:
+    line = other_version(study)
+    if line is not None:
+        _LOGGER.warning(line)
 
 
 def _check_arguments(

@@ -58,8 +58,7 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
     except ValueError as error:
         raise UsageError(str(error)) from error
     if space.cardinality > 1:
-        # The sampler of a study that goes on must not draw again what it drew at its beginning.
-        study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
+        study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
     training = "" if baseline_of(study) else "; training the float network ..."
     print(f"{space.cardinality:,} configurations{training}", flush=True)
     _set_floor(arguments, study, workload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 import optuna
@@ -12,7 +13,15 @@ from optuna.storages import RDBStorage
 
 from qspinn_optuna.cli.arguments import STORAGE
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of, without_password
+from qspinn_optuna.study import (
+    check_directions,
+    check_settings,
+    open_storage,
+    other_version,
+    source_of,
+    space_of,
+    without_password,
+)
 from qspinn_optuna.workloads import Workload
 
 
@@ -37,7 +46,7 @@ def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
 
 
 def check_ours(study: optuna.Study) -> None:
-    """Refuse a study of another program.
+    """Refuse a study of another program; tell of one of another version.
 
     Raises:
         UsageError: If it is one.
@@ -48,6 +57,9 @@ def check_ours(study: optuna.Study) -> None:
         raise UsageError(str(error)) from error
     if space_of(study) is None:
         raise UsageError(f"--study must be one of qspinn, got {study.study_name}, which another program made")
+    line = other_version(study)
+    if line is not None:
+        print(line, file=sys.stderr)
 
 
 def check_workload(study: optuna.Study, workload: Workload) -> None:

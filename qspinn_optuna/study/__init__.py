@@ -55,6 +55,7 @@ from qspinn_optuna.study.records import (
 from qspinn_optuna.study.requeueing import enqueue_interrupted
 from qspinn_optuna.study.source import Source, record_source, source_of
 from qspinn_optuna.study.storage import open_storage, without_password
+from qspinn_optuna.study.version import other_version
 
 __all__ = [
     "DIRECTIONS",
@@ -92,6 +93,7 @@ __all__ = [
     "measurements",
     "memory_of",
     "open_storage",
+    "other_version",
     "read",
     "record_baseline",
     "record_configuration",

@@ -48,7 +48,11 @@ def _enqueue(study: optuna.Study, trial: FrozenTrial, history: Sequence[int]) ->
 
     Nothing else goes on: counts, progress and constraints would be taken for those of the next attempt.
     """
-    attributes: dict[str, Any] = {_FIXED: {**trial.system_attrs.get(_FIXED, {}), **trial.params}}
+    attributes: dict[str, Any] = {
+        _FIXED: {**trial.system_attrs.get(_FIXED, {}), **trial.params},
+        # Samplers draw for the next attempt what they drew for the first one.
+        _FIRST: trial.system_attrs.get(_FIRST, trial.number),
+    }
     if history:
-        attributes |= {_FIRST: history[0], _HISTORY: list(history)}
+        attributes[_HISTORY] = list(history)
     study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))

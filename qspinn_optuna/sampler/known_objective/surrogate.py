@@ -7,21 +7,19 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from .grid import Rows, SearchGrid
+from .milestones import Milestones
 from .model import CliffModel
 from .observations import Observations
 from .saturating import SaturatingEnsemble
 
 Floats = NDArray[np.float64]
 
-_CONSTRAINT_STEPS = 12
-"""Steps of a fit to a constraint."""
-
 _CHOICE_EFFECT = 2.0
 """How much a choice may change a constraint: it alone can break one, while it changes an objective but a little."""
 
 
 class Surrogate:
-    """Expects gains and constraints of rows of a grid. Every fit begins where the last one ended.
+    """Expects gains and constraints of rows of a grid, as :class:`.Milestones` of observations tell.
 
     Args:
         grid: The search space.
@@ -35,18 +33,18 @@ class Surrogate:
         self._seed = seed
         self._gain = CliffModel(grid.units, grid.categories, increasing=increasing, seed=seed)
         self._constraints: dict[str, SaturatingEnsemble] = {}
-        self._constraint_names: tuple[str, ...] = ()
+        self._fits_of_gain = Milestones(self._gain)
+        self._fits_of_constraints: dict[str, Milestones[SaturatingEnsemble]] = {}
 
     def fit(self, observations: Observations) -> None:
         """Fit all models to a study with at least one observation."""
         features = self._grid.features(observations.rows)
-        self._gain.fit(*features, observations.gains, observations.weights)
+        self._gain = self._fits_of_gain.fit(*features, observations.gains, observations.weights)
+        self._constraints = {}
         for name, (rows, values) in observations.constraints.items():
-            if name not in self._constraints:
-                self._constraints[name] = self._constraint_model()
-            self._constraints[name].fit(*self._grid.features(rows), values, np.ones(len(values)), _CONSTRAINT_STEPS)
-        # A model of a constraint that the study does not have (any more) is kept, but not asked.
-        self._constraint_names = tuple(observations.constraints)
+            # NOTE: the fits to a constraint that the study does not have any more are kept, in case that it comes back.
+            fits = self._fits_of_constraints.setdefault(name, Milestones(self._constraint_model()))
+            self._constraints[name] = fits.fit(*self._grid.features(rows), values, np.ones(len(values)))
 
     @property
     def noise(self) -> Floats:
@@ -64,8 +62,7 @@ class Surrogate:
     def feasibility(self, rows: Rows) -> Floats:
         """Probability that a row keeps the modelled constraints, [rows]."""
         probability = np.ones(len(rows))
-        for name in self._constraint_names:
-            model = self._constraints[name]
+        for model in self._constraints.values():
             margins = model.predict(*self._grid.features(rows)) / model.noise
             probability = probability * ndtr(-margins).mean(axis=0)
         return probability
