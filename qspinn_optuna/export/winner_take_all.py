@@ -62,6 +62,7 @@ def program_of(model: IntegerModel) -> Program:
         values=1 + layer.neurons,
         name_of_value=lambda value: f"the membrane of neuron {value - 1}" if value else "the neuron that spikes",
         traces=lambda samples, first: _traces(model, samples, first),
+        unpacks=True,
     )
 
 

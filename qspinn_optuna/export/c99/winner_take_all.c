@@ -86,6 +86,9 @@ static void snn_end_step(snn_state *state, uint32_t winner)
     state->step++;
 }
 
+/* Compiled with SNN_UNPACKED defined, this file computes the same in the way of a computer: several times faster there,
+ * with constants that the first step unpacks in RAM. That step must not be in two threads at once. The state is the
+ * same. */
 #ifdef SNN_UNPACKED
 @unpacked@
 #else
