@@ -169,7 +169,6 @@ UNPACKED_MUTANTS = (
     Mutant("a word of weights of the block before", "(SNN_NEURONS / 32u) + block) *", "(SNN_NEURONS / 32u)) *"),
     Mutant("planes of weights in the other order", "& 1u) << plane);", "& 1u) << (SNN_WEIGHT_BITS - 1u - plane));"),
     Mutant("weights of the neuron before", "word >> j % 32u & 1u", "word >> (j + 31u) % 32u & 1u"),
-    Mutant("the smallest scale is forgotten", "SNN_SCALE_BITS) + SNN_LOWEST_SCALE;", "SNN_SCALE_BITS);"),
     Mutant(
         "scales of the neuron before",
         "(snn_charged)snn_read(snn_scale, k *",
