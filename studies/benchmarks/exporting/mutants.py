@@ -91,8 +91,8 @@ MUTANTS = (
     Mutant("a full adder forgets a carry", "(*a & b) | (half & c)", "(*a & b)"),
     Mutant(
         "rows that are left over are not added",
-        "for (first = 0; first < count; first++) {",
-        "for (first = 1; first < count; first++) {",
+        "for (first = 0; first < coding.count; first++) {",
+        "for (first = 1; first < coding.count; first++) {",
     ),
     Mutant(
         "planes of weights in the other order",
@@ -125,12 +125,12 @@ MUTANTS = (
         "sums over 8 bits are cut", "for (low = 8; low < levels; low += 8u) {", "for (low = 8; low < 1u; low += 8u) {"
     ),
     Mutant("sixteen neurons twice", "digits[levels] = digit >> 16;", "digits[levels] = digit >> 15;"),
-    Mutant("dropped pixels are numbered", "if (value != 0 && is_input != 0) {", "if (value != 0) {"),
-    Mutant("dark pixels are numbered", "if (value != 0 && is_input != 0) {", "if (is_input != 0) {"),
+    Mutant("dropped pixels are numbered", "if ((kept >> (k) & 1u) != 0) {", "if (kept != 0) {"),
+    Mutant("dark pixels are numbered", "if (pixel[k] != 0) {", "if (kept != 0) {"),
     Mutant("a chance too large by one", "< SNN_CHANCE(value)", "<= SNN_CHANCE(value)"),
-    Mutant("lanes from the highest", "(uint32_t)(draw & 0xFFFFu)", "(uint32_t)(draw >> 48)"),
+    Mutant("lanes from the highest", "(uint32_t)(coding->draw & 0xFFFFu)", "(uint32_t)(coding->draw >> 48)"),
     Mutant("draws do not go on", "key += 4u * SNN_GOLDEN;", "key += SNN_GOLDEN;"),
-    Mutant("the lower half of a draw", "(uint32_t)(snn_mix(key) >> 32)", "(uint32_t)snn_mix(key)"),
+    Mutant("the lower half of a draw", "(uint32_t)((z ^ z >> 31) >> 32)", "(uint32_t)(z ^ z >> 31)"),
     Mutant("draws of the neuron before", "+ 32u * block * SNN_GOLDEN", "+ (32u * block + 1u) * SNN_GOLDEN"),
     Mutant(
         "draws do not depend on the step",
