@@ -47,10 +47,12 @@ RATE = 0.25
 Timed = Callable[[], float]
 """Seconds that all samples take."""
 
-OPTIMIZED = {"-O2": ("-O2",), "-O3": ("-O3",)}
-NATIVE = {"-O3 native": ("-O3", "-march=native")}
-UNPACKED = {f"unpacked {name}": (*flags, "-DSNN_UNPACKED") for name, flags in {**OPTIMIZED, **NATIVE}.items()}
-"""Ways to compile."""
+Ways = dict[str, tuple[str, ...]]
+"""Ways to compile: their flags by name."""
+
+OPTIMIZED: Ways = {"-O2": ("-O2",), "-O3": ("-O3",)}
+NATIVE: Ways = {"-O3 native": ("-O3", "-march=native")}
+UNPACKED: Ways = {f"unpacked {name}": (*flags, "-DSNN_UNPACKED") for name, flags in {**OPTIMIZED, **NATIVE}.items()}
 
 
 class CompiledModel:
@@ -138,7 +140,7 @@ def compare(
     model: IntegerModel,
     samples: NDArray[np.uint8],
     other: tuple[str, Timed],
-    ways: dict[str, tuple[str, ...]],
+    ways: Ways,
     repeats: int,
 ) -> None:
     """Print the speeds of the C and of something else, which take turns."""
