@@ -1,0 +1,132 @@
+"""What runs the trials of a command: this process, workers of this machine, or those of a Dask cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import optuna
+import sqlalchemy
+
+from qspinn_optuna.cli.errors import CommandError, UsageError, line_of
+from qspinn_optuna.cli.loading import loaded
+from qspinn_optuna.objective import QuantizationObjective
+from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.threads import available_cores
+from qspinn_optuna.workers import Progress, check_scheduler, check_shared, run_on_dask, run_workers
+
+
+def check_engine(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot run trials, before anything is trained.
+
+    Raises:
+        UsageError: If options do not fit together, or there is no such Dask scheduler.
+    """
+    if arguments.dask is None:
+        return
+    if arguments.workers > 1:
+        raise UsageError(f"--workers must not be given with --dask, which has workers, got {arguments.workers}")
+    try:
+        check_scheduler(arguments.dask)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise UsageError(f"--dask: {error}") from error
+    arguments.storage = _absolute(arguments.storage)
+
+
+def check_storage(arguments: argparse.Namespace, storage: optuna.storages.BaseStorage) -> None:
+    """Refuse a storage in memory where several processes need it.
+
+    Raises:
+        UsageError: If it is one.
+    """
+    if arguments.workers == 1 and arguments.dask is None:
+        return
+    try:
+        check_shared(storage)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
+
+
+def run_trials(
+    arguments: argparse.Namespace,
+    study: optuna.Study,
+    objective: QuantizationObjective,
+    space: QuantizationSpace,
+    path: Path,
+) -> None:
+    """Run the trials that a command line asks for.
+
+    Args:
+        arguments: The command line.
+        study: Where they go.
+        objective: What each of them calls.
+        space: What is searched.
+        path: The file that made the workload; workers import it.
+    """
+    sampler = partial(make_sampler, arguments.sampler, space) if space.cardinality > 1 else None
+    seeds = {"sampler": sampler, "seed": arguments.seed}
+    if arguments.dask is not None:
+        run_on_dask(
+            study,
+            objective,
+            arguments.trials,
+            scheduler=arguments.dask,
+            show_progress=True,
+            modules=_modules_beside(path),
+            **seeds,
+        )
+    elif arguments.workers > 1:
+        if arguments.workers > available_cores():
+            print(f"{arguments.workers} workers share {available_cores()} cores: more are hardly faster", flush=True)
+        run_workers(
+            study,
+            objective,
+            arguments.trials,
+            workers=arguments.workers,
+            show_progress=True,
+            environment=partial(_importing, path),
+            **seeds,
+        )
+    else:
+        with Progress(arguments.trials) as progress:
+            study.optimize(objective, n_trials=arguments.trials, callbacks=[lambda _, trial: progress.add(trial.state)])
+
+
+@contextmanager
+def _importing(path: Path) -> Iterator[None]:
+    """What a worker does, with the file imported; its errors become lines, as they do without workers."""
+    try:
+        with loaded(path):
+            yield
+    except CommandError:
+        raise
+    except Exception as error:
+        raise CommandError(line_of(error)) from error
+
+
+def _modules_beside(path: Path) -> list[ModuleType]:
+    """The module of a file, and those that it has imported from its folder."""
+    folder = path.resolve().parent
+    return [
+        module
+        for module in list(sys.modules.values())
+        if (file := getattr(module, "__file__", None)) and Path(file).resolve().is_relative_to(folder)
+    ]
+
+
+def _absolute(url: str) -> str:
+    """A URL of an SQLite file with its whole path: Dask's workers have other current folders."""
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        return url
+    file = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not file or file == ":memory:":
+        return url
+    return parsed.set(database=str(Path(file).resolve())).render_as_string(hide_password=False)
