@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -15,11 +17,13 @@ import sqlalchemy
 
 from qspinn_optuna.cli.errors import CommandError, UsageError, line_of
 from qspinn_optuna.cli.loading import loaded
+from qspinn_optuna.cli.user_file import UserFile
 from qspinn_optuna.objective import QuantizationObjective
+from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.sampler.by_name import make_sampler
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.threads import available_cores
-from qspinn_optuna.workers import Progress, check_scheduler, check_shared, run_on_dask, run_workers
+from qspinn_optuna.workers import Progress, UnpicklableError, check_scheduler, check_shared, run_on_dask, run_workers
 
 
 def check_engine(arguments: argparse.Namespace) -> None:
@@ -84,18 +88,50 @@ def run_trials(
     elif arguments.workers > 1:
         if arguments.workers > available_cores():
             print(f"{arguments.workers} workers share {available_cores()} cores: more are hardly faster", flush=True)
-        run_workers(
-            study,
-            objective,
-            arguments.trials,
+        run = partial(
+            run_workers,
+            n_trials=arguments.trials,
             workers=arguments.workers,
             show_progress=True,
             environment=partial(_importing, path),
             **seeds,
         )
+        try:
+            run(study, objective)
+        except UnpicklableError as error:
+            print(f"each worker makes the workload again from {path.name}: {error}", flush=True)
+            run(study, _RemadeObjective(arguments, path, space, objective.pruner))
     else:
         with Progress(arguments.trials) as progress:
             study.optimize(objective, n_trials=arguments.trials, callbacks=[lambda _, trial: progress.add(trial.state)])
+
+
+@dataclass
+class _RemadeObjective:
+    """The objective of a workload that cannot be pickled: it is made again, once in every worker.
+
+    The study has the baseline's accuracy; trained networks are in the workload's cache, if it has one.
+
+    Args:
+        arguments: The command line.
+        path: The file, which the worker has imported.
+        space: What is searched.
+        pruner: As of the objective.
+    """
+
+    arguments: argparse.Namespace
+    path: Path
+    space: QuantizationSpace
+    pruner: FrontPruner | None
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
+        """Evaluate a trial."""
+        return self._objective(trial)
+
+    @cached_property
+    def _objective(self) -> QuantizationObjective:
+        workload = UserFile(self.path, importlib.import_module(self.path.stem)).workload(self.arguments)
+        return QuantizationObjective(workload, self.space, seed=self.arguments.seed, pruner=self.pruner)
 
 
 @contextmanager

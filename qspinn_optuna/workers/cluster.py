@@ -77,7 +77,7 @@ def run_on_dask(
         ModuleNotFoundError: If Dask is not installed.
         ValueError: If ``scheduler`` does not answer, has no workers, or they have another version of this package; or
             the storage is in memory.
-        TypeError: If ``objective`` cannot be pickled.
+        UnpicklableError: If ``objective`` cannot be pickled.
         RuntimeError: If workers die one after another.
     """
     check_shared(study._storage)

@@ -32,6 +32,9 @@ _GRACE = 15.0
 _ATTEMPTS = 3
 """Deaths in a row, for each worker, that one configuration explains."""
 
+_PRELOADED = {"optuna", "qspinn_optuna"}
+"""Packages whose modules a fork server imports, with what they import; none of them starts threads then."""
+
 _LOGGER = optuna.logging.get_logger("optuna.workers.qspinn")
 
 
@@ -75,7 +78,7 @@ def run_workers(
 
     Raises:
         ValueError: If ``workers`` is under 1, ``n_trials`` is negative, or the storage is in memory.
-        TypeError: If ``objective`` cannot be pickled.
+        UnpicklableError: If ``objective`` cannot be pickled.
         RuntimeError: If workers die one after another.
     """
     if workers < 1:
@@ -233,8 +236,7 @@ def _context() -> BaseContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # It can only import what needs no training and starts no threads.
-    context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == "qspinn_optuna"])
+    context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] in _PRELOADED])
     return context
 
 

@@ -19,6 +19,10 @@ MakeSampler = Callable[[int], BaseSampler]
 """Makes a sampler with a seed."""
 
 
+class UnpicklableError(TypeError):
+    """What workers need cannot be sent to them."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What every worker does.
@@ -41,13 +45,13 @@ class Search:
         """For another process: also what is defined in a notebook or a function.
 
         Raises:
-            TypeError: If that is impossible.
+            UnpicklableError: If that is impossible.
         """
         try:
             data: bytes = cloudpickle.dumps(self)
         except Exception as error:
             reason = " ".join(str(error).split())
-            raise TypeError(
+            raise UnpicklableError(
                 f"objective must be one that can be pickled, since workers are processes of their own: {reason}"
             ) from error
         return data
