@@ -112,7 +112,7 @@ def _connected(address: str) -> Iterator[Client]:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"scheduler must be the address of a Dask scheduler, got {address!r}: {reason}") from error
-    with client:
+    with client, client.as_current():
         _check_workers(client, address)
         yield client
 
