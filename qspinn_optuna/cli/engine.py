@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +14,7 @@ from types import ModuleType
 
 import optuna
 import sqlalchemy
+from optuna.samplers import BaseSampler
 
 from qspinn_optuna.cli.errors import CommandError, UsageError, line_of
 from qspinn_optuna.cli.loading import loaded
@@ -74,36 +75,51 @@ def run_trials(
         path: The file that made the workload; workers import it.
     """
     sampler = partial(make_sampler, arguments.sampler, space) if space.cardinality > 1 else None
-    seeds = {"sampler": sampler, "seed": arguments.seed}
     if arguments.dask is not None:
         run_on_dask(
             study,
             objective,
             arguments.trials,
             scheduler=arguments.dask,
+            sampler=sampler,
+            seed=arguments.seed,
             show_progress=True,
             modules=_modules_beside(path),
-            **seeds,
         )
     elif arguments.workers > 1:
-        if arguments.workers > available_cores():
-            print(f"{arguments.workers} workers share {available_cores()} cores: more are hardly faster", flush=True)
-        run = partial(
-            run_workers,
-            n_trials=arguments.trials,
-            workers=arguments.workers,
-            show_progress=True,
-            environment=partial(_importing, path),
-            **seeds,
-        )
-        try:
-            run(study, objective)
-        except UnpicklableError as error:
-            print(f"each worker makes the workload again from {path.name}: {error}", flush=True)
-            run(study, _RemadeObjective(arguments, path, space, objective.pruner))
+        _run_workers(arguments, study, objective, path, sampler)
     else:
         with Progress(arguments.trials) as progress:
             study.optimize(objective, n_trials=arguments.trials, callbacks=[lambda _, trial: progress.add(trial.state)])
+
+
+def _run_workers(
+    arguments: argparse.Namespace,
+    study: optuna.Study,
+    objective: QuantizationObjective,
+    path: Path,
+    sampler: Callable[[int], BaseSampler] | None,
+) -> None:
+    if arguments.workers > available_cores():
+        print(f"{arguments.workers} workers share {available_cores()} cores: more are hardly faster", flush=True)
+
+    def run(evaluated: Callable[[optuna.Trial], tuple[float, float]]) -> None:
+        run_workers(
+            study,
+            evaluated,
+            arguments.trials,
+            workers=arguments.workers,
+            sampler=sampler,
+            seed=arguments.seed,
+            show_progress=True,
+            environment=partial(_importing, path),
+        )
+
+    try:
+        run(objective)
+    except UnpicklableError as error:
+        print(f"each worker makes the workload again from {path.name}: {error}", flush=True)
+        run(_RemadeObjective(arguments, path, objective.space, objective.pruner))
 
 
 @dataclass
