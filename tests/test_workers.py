@@ -133,13 +133,10 @@ def test_seeds_of_workers_differ_and_change_when_the_study_goes_on() -> None:
     assert len(seeds) == 24
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [({"workers": 0}, "workers"), ({"n_trials": -1}, "n_trials")],
-)
-def test_impossible_numbers_are_refused(study: optuna.Study, change: dict[str, int], match: str) -> None:
+@pytest.mark.parametrize(("n_trials", "workers", "match"), [(1, 0, "workers"), (-1, 1, "n_trials")])
+def test_impossible_numbers_are_refused(study: optuna.Study, n_trials: int, workers: int, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        run_workers(study, lambda _: 0.0, **{"n_trials": 1, "workers": 1, **change})
+        run_workers(study, lambda _: 0.0, n_trials, workers=workers)
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite://", "sqlite:///:memory:"])
