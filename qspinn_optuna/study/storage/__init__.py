@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qspinn_optuna.study.storage.durable import DurableStorage
-from qspinn_optuna.study.storage.opening import durable, open_storage, retry_interrupted
+from qspinn_optuna.study.storage.opening import durable, open_storage, retry_interrupted, write_now
 from qspinn_optuna.study.storage.outages import StorageError, StudyDeletedError
 from qspinn_optuna.study.storage.retries import enqueue_interrupted
 from qspinn_optuna.study.storage.secrets import without_password
@@ -17,4 +17,5 @@ __all__ = [
     "open_storage",
     "retry_interrupted",
     "without_password",
+    "write_now",
 ]

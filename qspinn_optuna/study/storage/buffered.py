@@ -86,7 +86,13 @@ class BufferedStorage(PatientStorage):
             super().set_trial_system_attr(trial_id, key, value)
             return
         owned.set_system_attr(key, value)
-        if not key.startswith(_WRITTEN_LATER) and not owned.is_lost:
+        if not key.startswith(_WRITTEN_LATER):
+            self.write_now(trial_id)
+
+    def write_now(self, trial_id: int) -> None:
+        """Write what a running trial of this process has stored so far."""
+        owned = self._running(trial_id)
+        if owned is not None and not owned.is_lost:
             try:
                 self.write(owned)
             except UpdateFinishedTrialError:

@@ -88,6 +88,13 @@ def retry_interrupted(study: optuna.Study) -> list[int]:
     return storage.retry_stale(study._study_id) if isinstance(storage, DurableStorage) else []
 
 
+def write_now(trial: optuna.Trial) -> None:
+    """Write what a running trial has stored so far, if its storage waits with that."""
+    storage = trial.study._storage
+    if isinstance(storage, DurableStorage):
+        storage.write_now(trial._trial_id)
+
+
 def _passes_soon(error: Exception) -> bool:
     """Whether another process creates the tables at the same time, or a server is full or starts."""
     text = str(error)

@@ -8,7 +8,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import optuna
@@ -85,15 +86,23 @@ class Patience:
                 if not is_passing(error):
                     raise StorageError(f"storage: {self.line_of(error)}") from None
                 if not self._goes_on(error):
-                    raise StorageError(
-                        f"storage: {self.line_of(error)}; given up after {_duration(self.seconds)}"
-                    ) from None
+                    given_up = f"; given up after {_duration(self.seconds)}" if self.seconds > 0 else ""
+                    raise StorageError(f"storage: {self.line_of(error)}{given_up}") from None
             else:
                 self._succeed()
                 return result
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
             self._recover()
+
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """Wait for nothing meanwhile."""
+        seconds, self.seconds = self.seconds, 0.0
+        try:
+            yield
+        finally:
+            self.seconds = seconds
 
     def line_of(self, error: BaseException) -> str:
         """The reason of an error in a line, without secrets."""

@@ -36,9 +36,10 @@ class PatientStorage(BaseStorage):
 
     def __init__(self, backend: BaseStorage, patience: float) -> None:
         self._backend = storage_of_studies(backend)
-        engine = self._backend._backend if isinstance(self._backend, _CachedStorage) else None
-        secrets = passwords_in(engine.url) if isinstance(engine, RDBStorage) else ()
-        self._patience = Patience(patience, self._backend.remove_session, secrets)
+        # Optuna's cache closes no connections.
+        self._engine = self._backend._backend if isinstance(self._backend, _CachedStorage) else self._backend
+        secrets = passwords_in(self._engine.url) if isinstance(self._engine, RDBStorage) else ()
+        self._patience = Patience(patience, self._engine.remove_session, secrets)
 
     def _call(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return self._patience.wait_out(lambda: function(*args, **kwargs))
@@ -139,4 +140,4 @@ class PatientStorage(BaseStorage):
 
     def remove_session(self) -> None:
         """Close the connection of this thread."""
-        self._backend.remove_session()
+        self._engine.remove_session()
