@@ -7,9 +7,9 @@ import random
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import TypeVar
 
 import optuna
@@ -91,7 +91,7 @@ class Patience:
             else:
                 self._succeed()
                 return result
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
             self._recover()
 
@@ -114,7 +114,7 @@ class Patience:
     def _goes_on(self, error: Exception) -> bool:
         """Whether to try again; tells the first failure."""
         with self._lock:
-            now = time.monotonic()
+            now = monotonic()
             if self._since is None:
                 self._since = now
                 if self.seconds > 0:
