@@ -154,9 +154,12 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Optuna raises an error of its own from that of the engine."""
-    is_wrapped = isinstance(error, StorageInternalError) and error.__cause__ is not None
-    return error.__cause__ if is_wrapped and error.__cause__ is not None else error
+    """The error of the engine, from which Optuna and SQLAlchemy raise others of their own."""
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        return _cause(error.__cause__)
+    if isinstance(error, exc.PendingRollbackError) and isinstance(error.__context__, exc.SQLAlchemyError):
+        return _cause(error.__context__)
+    return error
 
 
 def _reason(error: BaseException) -> str:
@@ -165,7 +168,7 @@ def _reason(error: BaseException) -> str:
     if _grpc_code(cause) is not None:
         text = f"{_grpc_code(cause)}: {cause.details()}"  # type: ignore[attr-defined]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else type(cause).__name__
+    return lines[0].partition(" (Background on")[0] if lines else type(cause).__name__
 
 
 def _grpc_code(error: BaseException) -> str | None:
