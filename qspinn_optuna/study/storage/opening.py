@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ from optuna.storages import BaseStorage, GrpcStorageProxy, InMemoryStorage, Jour
 
 from qspinn_optuna.study.storage.durable import DurableStorage
 from qspinn_optuna.study.storage.journal import JournalFile, check_journal
-from qspinn_optuna.study.storage.outages import StorageError
+from qspinn_optuna.study.storage.outages import StorageError, reason_of
 from qspinn_optuna.study.storage.secrets import passwords_in, without_password
 from qspinn_optuna.study.storage.sqlite import check_file, check_place
 
@@ -26,7 +27,10 @@ _PROXY_TIMEOUT = 10
 _ATTEMPTS = 20
 """Attempts to open a database that will be ready soon."""
 
-_PASSING = ("already exists", "starting up", "too many clients", "connection slots", "Too many connections")
+_PASSING = re.compile(
+    "already exists|starting up|shutting down|terminating connection|closed the connection|too many clients"
+    "|connection slots|Too many connections"
+)
 """What databases say that will be ready soon: other workers create the tables, or take the last connections."""
 
 _DRIVERS = {"psycopg": "qspinn_optuna[postgresql]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
@@ -97,15 +101,14 @@ def write_now(trial: optuna.Trial) -> None:
 
 def _passes_soon(error: Exception) -> bool:
     """Whether another process creates the tables at the same time, or a server is full or starts."""
-    text = str(error)
-    return isinstance(error, sqlalchemy.exc.IntegrityError) or any(words in text for words in _PASSING)
+    return isinstance(error, sqlalchemy.exc.IntegrityError) or _PASSING.search(reason_of(error)) is not None
 
 
 def _reason(error: Exception, url: str) -> str:
-    """The first line of an error, without the password of a URL."""
+    """An error in a line, without the password of a URL."""
     if isinstance(error, ImportError):
         return _how_to_install(error)
-    line = next(iter(str(error).splitlines()), type(error).__name__)
+    line = reason_of(error)
     for password in passwords_in(url):
         line = line.replace(password, "***")
     return without_password(line)

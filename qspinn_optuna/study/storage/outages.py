@@ -106,7 +106,7 @@ class Patience:
 
     def line_of(self, error: BaseException) -> str:
         """The reason of an error in a line, without secrets."""
-        line = _reason(error)
+        line = reason_of(error)
         for secret in self._secrets:
             line = line.replace(secret, "***")
         return line
@@ -144,7 +144,7 @@ def is_passing(error: BaseException) -> bool:
         return cause.errno not in _LASTING_ERRNOS
     code = _grpc_code(cause)
     if code is not None:
-        return code in _PASSING_CODES or (code == "UNKNOWN" and bool(_OF_A_SERVER.search(_reason(cause))))
+        return code in _PASSING_CODES or (code == "UNKNOWN" and bool(_OF_A_SERVER.search(reason_of(cause))))
     if isinstance(cause, exc.DBAPIError):
         passes = isinstance(cause, exc.OperationalError | exc.InterfaceError) or cause.connection_invalidated
         return passes and not _LASTING.search(str(cause.orig))
@@ -162,7 +162,8 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What an engine says of an error, in a line."""
     cause = _cause(error)
     text = str(cause.orig) if isinstance(cause, exc.DBAPIError) and cause.orig is not None else str(cause)
     if _grpc_code(cause) is not None:
