@@ -27,6 +27,7 @@ NUMBER = "number"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(outages, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(outages, "_MOMENT", 0.0)
 
 
 @pytest.fixture

@@ -23,6 +23,9 @@ _T = TypeVar("_T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two attempts."""
 
+_MOMENT = 1.0
+"""Seconds of an outage of which nothing is told."""
+
 _LASTING = re.compile(
     r"malformed|not a database|read-?only|no such table|does not exist|authentication failed|permission denied"
     r"|access denied",
@@ -67,6 +70,7 @@ class Patience:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._is_over = False
+        self._is_told = False
 
     def wait_out(self, call: Callable[[], _T]) -> _T:
         """The result of a call, which is repeated while the storage cannot be reached.
@@ -112,24 +116,23 @@ class Patience:
         return line
 
     def _goes_on(self, error: Exception) -> bool:
-        """Whether to try again; tells the first failure."""
+        """Whether to try again; tells of an outage once, unless it is over in a moment."""
         with self._lock:
             now = monotonic()
-            if self._since is None:
-                self._since = now
-                if self.seconds > 0:
-                    _LOGGER.error(f"storage: {self.line_of(error)}; trying again for up to {_duration(self.seconds)}")
+            self._since = now if self._since is None else self._since
             self._is_over = self._is_over or now - self._since >= self.seconds
+            if not (self._is_told or self._is_over) and now - self._since >= _MOMENT:
+                self._is_told = True
+                _LOGGER.error(f"storage: {self.line_of(error)}; trying again for up to {_duration(self.seconds)}")
             return not self._is_over
 
     def _succeed(self) -> None:
         if self._since is None:
             return
         with self._lock:
-            if self._since is not None:
-                self._since, self._is_over = None, False
-                if self.seconds > 0:
-                    _LOGGER.error("storage: back again")
+            if self._is_told:
+                _LOGGER.error("storage: back again")
+            self._since, self._is_over, self._is_told = None, False, False
 
 
 def is_of_storage(error: BaseException) -> bool:
