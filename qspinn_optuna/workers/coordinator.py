@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 
 import optuna
 
+from qspinn_optuna.study import retry_interrupted
 from qspinn_optuna.threads import available_cores
 from qspinn_optuna.workers.progress import Progress
 from qspinn_optuna.workers.sharing import MakeSampler, Objective, Search, check_shared, search_of
@@ -206,7 +207,7 @@ class _Crew:
             )
         # As an error, since commands show errors only.
         _LOGGER.error(f"Worker {worker.number} died, {reason}: another one takes its place.")
-        _requeue_stale(self._study)
+        retry_interrupted(self._study)
 
     def _stop(self) -> None:
         """End all workers; they queue their trials again."""
@@ -225,10 +226,6 @@ class _Crew:
                 if worker.process.pid is not None and worker.process.is_alive():
                     worker.process.kill()
                     worker.process.join()
-
-
-def _requeue_stale(study: optuna.Study) -> None:
-    optuna.storages.fail_stale_trials(study)
 
 
 def _context() -> BaseContext:
