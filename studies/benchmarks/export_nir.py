@@ -15,9 +15,9 @@ import torch
 
 from qspinn_optuna import Scheme
 from qspinn_optuna.cli.argument_types import positive
-from qspinn_optuna.cli.tables import format_table
 from qspinn_optuna.export import NIRReader, nir_difference
 from qspinn_optuna.integer import classify
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised.events import (
     RECIPES,
     event_workload,
