@@ -176,7 +176,7 @@ def open_at_once(folder: Path, barrier: Barrier, names: Queue[str]) -> None:
 
 def test_workers_may_open_a_new_study_in_a_new_database_at_the_same_moment(tmp_path: Path) -> None:
     context = forkserver()
-    for attempt in range(5):
+    for attempt in range(2):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         barrier, names = context.Barrier(4), context.Queue()

@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from qspinn_optuna.sampler.known_objective import history
+from qspinn_optuna.sampler.known_objective import draws, history
 from qspinn_optuna.study import DIRECTIONS, enqueue_interrupted
 from qspinn_optuna.study.storage import retries
 from qspinn_optuna.study.storage.retries import ATTEMPTS, is_superseded, requeue
@@ -78,10 +78,11 @@ def test_what_a_sampler_claimed_and_nobody_asked_for_is_tried(study: optuna.Stud
     assert study.trials[1].params == {"number": 77}
 
 
-def test_a_trial_of_which_nothing_is_known_is_not_retried(study: optuna.Study) -> None:
+def test_a_trial_of_which_nothing_is_known_has_a_retry_that_draws_the_same(study: optuna.Study) -> None:
     study.ask()
     retry(study, study.trials[0])
-    assert states(study) == ["FAIL"]
+    assert states(study) == ["FAIL", "WAITING"]
+    assert draws.first_attempt(study.trials[1]) == 0
 
 
 def test_a_configuration_that_kills_its_process_is_given_up(
