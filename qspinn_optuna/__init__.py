@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from qspinn_optuna.targets import Fit as Fit
     from qspinn_optuna.targets import Target as Target
     from qspinn_optuna.targets import target_named as target_named
+    from qspinn_optuna.workers import run_on_dask as run_on_dask
+    from qspinn_optuna.workers import run_workers as run_workers
     from qspinn_optuna.workloads import TrainingProgress as TrainingProgress
     from qspinn_optuna.workloads import Workload as Workload
     from qspinn_optuna.workloads.stdp import STDPWorkload as STDPWorkload
@@ -88,6 +90,7 @@ _NAMES = {
     "selection": ("Choice", "SmallestSelector", "TradeOffSelector"),
     "space": ("QuantizationSpace",),
     "targets": ("TARGETS", "Fit", "Target", "target_named"),
+    "workers": ("run_on_dask", "run_workers"),
     "workloads": ("TrainingProgress", "Workload"),
     "workloads.stdp": ("STDPWorkload",),
     "workloads.supervised": ("SupervisedWorkload", "fit"),

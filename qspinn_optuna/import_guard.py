@@ -6,12 +6,14 @@ sets, and its models of ResNet and VGG. Hooks help two imports on:
 - of torchvision, whose compiled operators are declared where they are missing; calling them is an error still;
 - of ``spikingjelly.datasets``, during which shells stand for torchvision and torchaudio if they fail all the same.
 
-Packages that work are imported as ever.
+Packages that work are imported as ever. Without Triton, torch remarks on every operator for it that SpikingJelly
+registers, when a neuron runs for the first time: that remark is left out, since nothing here needs Triton.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,13 +25,16 @@ from types import ModuleType
 from typing import Any
 
 _OPERATORS = ("nms", "qnms")
+_TRITON_LOGGER = "torch._library.triton"
+_TRITON_REMARK = "Triton not available"
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def install() -> None:
-    """Watch for these imports from now on. This imports nothing itself."""
+    """Watch for these imports and leave the remark out, from now on. This imports nothing itself."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+        logging.getLogger(_TRITON_LOGGER).addFilter(lambda record: not record.getMessage().startswith(_TRITON_REMARK))
 
 
 class _Finder(MetaPathFinder):

@@ -84,14 +84,17 @@ class QuantizationObjective:
         """
         check_space(trial.study, self._space_description)
         try:
-            config = self.space.suggest(trial)
-            footprint = self.space.footprint(config)
-            record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
-            ensure_baseline(trial.study, self.workload)
-            counts = self._timed_result(trial, config, footprint.kib)
+            return self._objectives(trial)
         except KeyboardInterrupt:
             enqueue_interrupted(trial)
             raise
+
+    def _objectives(self, trial: optuna.Trial) -> tuple[float, float]:
+        config = self.space.suggest(trial)
+        footprint = self.space.footprint(config)
+        record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
+        ensure_baseline(trial.study, self.workload)
+        counts = self._timed_result(trial, config, footprint.kib)
         record_counts(trial, counts)
         floor = accuracy_floor(trial.study)
         if floor is not None:

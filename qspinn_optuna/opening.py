@@ -14,16 +14,22 @@ from qspinn_optuna.sampler import MemoryAwareSampler
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import (
     DIRECTIONS,
+    DurableStorage,
     check_identity,
     description_of,
+    durable,
     ensure_baseline,
     identify,
     identity_of,
     is_new,
     open_storage,
+    other_version,
     set_accuracy_floor,
 )
 from qspinn_optuna.workloads import Workload
+
+# Below Optuna's own loggers, so that it is shown as their lines are.
+_LOGGER = optuna.logging.get_logger("optuna.study.qspinn")
 
 
 def open_study(
@@ -36,12 +42,15 @@ def open_study(
 ) -> optuna.Study:
     """Open a study of ``space``, or create it if there is none of that name.
 
-    Several workers may open it at the same time. If ``storage`` is a URL, a trial whose process was killed is enqueued
-    again a few minutes later, when any worker begins another trial.
+    Several workers may open it at the same time. Unless the storage is in memory, it becomes a
+    :class:`~qspinn_optuna.study.DurableStorage`: a trial whose process ends is queued again when any worker begins
+    another trial, errors of the storage are waited out, and results that could not be told to it are read from files in
+    the current folder.
 
     Args:
         name: Name of the study.
-        storage: URL of a database such as "sqlite:///qspinn.db", or a storage of Optuna; in memory if None.
+        storage: URL of a database such as "sqlite:///qspinn.db", of a journal file, "journal:///qspinn.log", or of a
+            proxy, "grpc://host:port"; or a storage of Optuna; in memory if None.
         space: The search space.
         sampler: The sampler; ``MemoryAwareSampler(space)`` without a seed if not given. Reproducible studies need a
             sampler with a seed.
@@ -61,7 +70,7 @@ def open_study(
     identity = identity_of(space, {} if workload is None else workload.describe())
     sampler = _default_sampler(space) if sampler is None else sampler
     _check_sampler(sampler, identity["space"])
-    opened = open_storage(storage) if isinstance(storage, str) else storage
+    opened = _opened(storage)
     study = optuna.create_study(
         study_name=name, storage=opened, sampler=sampler, directions=DIRECTIONS, load_if_exists=True
     )
@@ -69,6 +78,9 @@ def open_study(
         identify(study, identity)
     else:
         check_identity(study, identity)
+        _tell_of_other_version(study)
+    if isinstance(opened, DurableStorage):
+        opened.take_in_unsaved(study._study_id)
     if workload is not None and accuracy_drop is not None:
         limit_accuracy_drop(study, workload, accuracy_drop)
     return study
@@ -87,6 +99,12 @@ def limit_accuracy_drop(study: optuna.Study, workload: Workload, accuracy_drop: 
     """
     _check_drop(accuracy_drop)
     set_accuracy_floor(study, max(0.0, ensure_baseline(study, workload).accuracy - accuracy_drop))
+
+
+def _tell_of_other_version(study: optuna.Study) -> None:
+    line = other_version(study)
+    if line is not None:
+        _LOGGER.warning(line)
 
 
 def _check_arguments(
@@ -116,6 +134,12 @@ def _check_drop(accuracy_drop: float) -> None:
         raise ValueError(
             f"accuracy_drop must be a fraction between 0 and 1, such as 0.01 for one point, got {accuracy_drop!r}."
         )
+
+
+def _opened(storage: str | BaseStorage | None) -> BaseStorage | None:
+    if storage is None:
+        return None
+    return open_storage(storage) if isinstance(storage, str) else durable(storage)
 
 
 def _default_sampler(space: QuantizationSpace) -> BaseSampler:

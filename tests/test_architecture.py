@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "qspinn_optuna"
 
 FLOORS = (
-    ("vocabulary", "import_guard", "tables"),
+    ("vocabulary", "import_guard", "tables", "termination", "threads"),
     ("fixed_point",),
     ("config", "parameters", "targets", "datasets"),
     ("integer",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -146,6 +147,13 @@ def test_data_sets_of_spikingjelly_itself_are_imported_beside_a_torchaudio_that_
 def test_the_package_does_not_import_spikingjelly_before_it_is_needed() -> None:
     code = "import sys, qspinn_optuna.datasets; print({'spikingjelly', 'torchvision', 'torchaudio'} & set(sys.modules))"
     assert run_program(code).stdout.strip() == "set()"
+
+
+def test_torch_does_not_remark_on_missing_triton(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("torch._library.triton")
+    logger.warning("Triton not available, find_triton_kernels = []")
+    logger.warning("another remark")
+    assert caplog.messages == ["another remark"]
 
 
 def write_package(folder: Path, name: str, content: str) -> None:

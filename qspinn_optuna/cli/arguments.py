@@ -26,6 +26,10 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("search")
     group.add_argument("--trials", type=count, default=30, help="trials to run now; 0 reports on those of earlier runs")
     group.add_argument("--seed", type=seed, default=0, help="of the evaluations and the sampler")
+    group.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that run trials")
+    group.add_argument(
+        "--dask", metavar="SCHEDULER", help="run trials on the workers of a Dask cluster, such as tcp://host:8786"
+    )
     group.add_argument("--sampler", choices=SAMPLERS, default="memory-aware", help="what suggests configurations")
     group.add_argument(
         "--pruning-confidence",

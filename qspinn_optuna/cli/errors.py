@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qspinn_optuna.cli.termination import Terminated, sigterm_interrupts
+from qspinn_optuna.termination import Terminated, sigterm_interrupts
 
 _PACKAGE = Path(__file__).parents[1]
 

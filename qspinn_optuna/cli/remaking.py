@@ -18,8 +18,13 @@ from qspinn_optuna.study import Source, TrialRecord, check_identity, identity_of
 from qspinn_optuna.workloads import Workload
 
 
-def finished_trial(study: optuna.Study, number: int) -> TrialRecord:
+def finished_trial(study: optuna.Study, number: int, *, or_pruned: bool = False) -> TrialRecord:
     """A finished trial of a study.
+
+    Args:
+        study: The study.
+        number: Number of the trial.
+        or_pruned: Whether it may be a pruned one.
 
     Raises:
         UsageError: If there is none of that number.
@@ -28,7 +33,7 @@ def finished_trial(study: optuna.Study, number: int) -> TrialRecord:
     if number >= len(trials):
         raise UsageError(f"--trial must be under {len(trials)}, as many trials has {study.study_name}, got {number}")
     trial = trials[number]
-    if trial.state is not TrialState.COMPLETE:
+    if trial.state is not TrialState.COMPLETE and not (or_pruned and trial.state is TrialState.PRUNED):
         raise UsageError(f"--trial must be a finished one, got {number}, which is {_state(trial.state)}")
     return TrialRecord(trial)
 

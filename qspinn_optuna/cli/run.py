@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 
+from qspinn_optuna.cli.engine import check_engine
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
@@ -46,13 +47,14 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
         # Of a trial that fails, the log has the traceback; the error itself is told in a line.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
     target_of(arguments)  # Refuses an unknown one before anything is trained.
+    check_engine(arguments)
     workload = file.workload(arguments)
     study = open_for_report(arguments, workload)
     if study is None:
         space = space_of_run(file, workload, arguments)
         study = open_for_search(arguments, workload, space)
         record_source(study, str(file.path), options)
-        search(arguments, study, workload, space, first_trials_in(file, space, arguments))
+        search(arguments, study, workload, space, file.path, first_trials_in(file, space, arguments))
     elif source_of(study) is None:
         record_source(study, str(file.path), options)
     report(arguments, study, workload, file)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 
+from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.studies import check_ours, check_workload, open_database
 from qspinn_optuna.objective import QuantizationObjective
@@ -52,14 +54,14 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
         UsageError: If the storage cannot be opened, or the study of that name is of something else.
     """
     storage = open_database(arguments.storage)
+    check_storage(arguments, storage)
     _existing_study(arguments, storage)
     try:
         study = open_study(arguments.study, storage, space, workload=workload)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if space.cardinality > 1:
-        # The sampler of a study that goes on must not draw again what it drew at its beginning.
-        study.sampler = make_sampler(arguments.sampler, space, arguments.seed + len(study.trials))
+        study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
     training = "" if baseline_of(study) else "; training the float network ..."
     print(f"{space.cardinality:,} configurations{training}", flush=True)
     _set_floor(arguments, study, workload)
@@ -87,6 +89,7 @@ def search(
     study: optuna.Study,
     workload: Workload,
     space: QuantizationSpace,
+    path: Path,
     first_trials: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Run the trials that are asked for.
@@ -96,6 +99,7 @@ def search(
         study: What :func:`open_for_search` gave.
         workload: What is quantized.
         space: What is searched.
+        path: The file that made the workload.
         first_trials: Parameters that a new study begins with.
 
     Raises:
@@ -110,9 +114,10 @@ def search(
     if not study.trials:
         for params in first_trials:
             space.config(params)  # Refuses what is not in the space, which Optuna would only warn of.
-            study.enqueue_trial(dict(params))
+            # The same command may have begun elsewhere at the same time.
+            study.enqueue_trial(dict(params), skip_if_exists=True)
     if arguments.trials > 0:
-        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+        run_trials(arguments, study, objective, space, path)
 
 
 def _measure_significance(

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+import sys
 from pathlib import Path
 
 import optuna
-import sqlalchemy
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 
 from qspinn_optuna.cli.arguments import STORAGE
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.study import check_directions, check_settings, open_storage, source_of, space_of, without_password
+from qspinn_optuna.study import (
+    check_directions,
+    check_settings,
+    open_storage,
+    other_version,
+    source_of,
+    space_of,
+    without_password,
+)
 from qspinn_optuna.workloads import Workload
+
+_FILES = ("sqlite", "journal")
+"""Schemes of URLs that name a file."""
 
 
 def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
@@ -37,7 +49,7 @@ def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
 
 
 def check_ours(study: optuna.Study) -> None:
-    """Refuse a study of another program.
+    """Refuse a study of another program; tell of one of another version.
 
     Raises:
         UsageError: If it is one.
@@ -48,6 +60,9 @@ def check_ours(study: optuna.Study) -> None:
         raise UsageError(str(error)) from error
     if space_of(study) is None:
         raise UsageError(f"--study must be one of qspinn, got {study.study_name}, which another program made")
+    line = other_version(study)
+    if line is not None:
+        print(line, file=sys.stderr)
 
 
 def check_workload(study: optuna.Study, workload: Workload) -> None:
@@ -74,7 +89,7 @@ def export_line(study: optuna.Study, storage: str) -> str:
     return "Export: " + shlex.join(["qspinn", "export", "--study", study.study_name, *where, "--out", "DIR"])
 
 
-def open_database(url: str) -> RDBStorage:
+def open_database(url: str) -> BaseStorage:
     """The database at a URL, made if it is not there.
 
     Raises:
@@ -86,16 +101,13 @@ def open_database(url: str) -> RDBStorage:
         raise UsageError(f"--{error}") from error
 
 
-def _existing_storage(url: str) -> RDBStorage:
-    """The database at a URL; opening an SQLite file that is not there would make it."""
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise UsageError(
-            f'--storage must be a URL such as "sqlite:///qspinn.db", got {without_password(url)}'
-        ) from None
-    file = parsed.database
-    if parsed.get_backend_name() == "sqlite" and (not file or not Path(file).is_file()):
+def _existing_storage(url: str) -> BaseStorage:
+    """The database at a URL; opening a file that is not there would make it."""
+    scheme, separator, path = url.partition(":///")
+    if not re.match(r"[\w+]+://", url):
+        raise UsageError(f'--storage must be a URL such as "sqlite:///qspinn.db", got {without_password(url)}')
+    # The scheme may name a driver: sqlite+pysqlite.
+    if scheme.partition("+")[0] in _FILES and not (separator and Path(path.partition("?")[0]).is_file()):
         raise UsageError(
             f"--storage must be a database that exists, got {without_password(url)}: qspinn run FILE.py makes one"
         )

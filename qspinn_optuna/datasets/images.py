@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +45,11 @@ class LabeledImages:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the images and their labels."""
+        return _digest([self])
 
     @classmethod
     def from_arrays(cls, images: NDArray[np.generic], labels: NDArray[np.generic]) -> LabeledImages:
@@ -91,12 +97,7 @@ class ImageSplits:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of training and validation images and their labels."""
-        digest = hashlib.sha256()
-        for split in (self.train, self.validation):
-            digest.update(repr(split.images.shape).encode())
-            digest.update(split.images.tobytes())
-            digest.update(split.labels.tobytes())
-        return digest.hexdigest()[:16]
+        return _digest([self.train, self.validation])
 
     def with_train_size(self, size: int) -> ImageSplits:
         """The same splits with only the first ``size`` training images.
@@ -107,6 +108,15 @@ class ImageSplits:
         if not 1 <= size <= len(self.train):
             raise ValueError(f"The train size must be between 1 and {len(self.train)}, got {size}.")
         return ImageSplits(self.train[:size], self.validation, self.test)
+
+
+def _digest(splits: Iterable[LabeledImages]) -> str:
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(repr(split.images.shape).encode())
+        digest.update(np.ascontiguousarray(split.images).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
+    return digest.hexdigest()[:16]
 
 
 def _bytes(name: str, values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -139,7 +139,9 @@ class Export:
             accuracies: Accuracies that are known.
         """
         fast, emulation = self._speed
-        return report_of(self.model, self.program, self.on_cortex_m3, fast, emulation, self.metrics, accuracies)
+        return report_of(
+            self.model, self.program, self.on_cortex_m3, fast, self._unpacked, emulation, self.metrics, accuracies
+        )
 
     def write_report(self, accuracies: Sequence[Accuracy] = ()) -> None:
         """Write REPORT.md again, with accuracies."""
@@ -149,6 +151,14 @@ class Export:
     def _speed(self) -> tuple[Sizes | str, Emulation | str]:
         """What fast code takes, and how fast it is; or why that is not known."""
         return _or_reason(partial(self.sizes, flags=FAST_CORTEX_M3)), _or_reason(self.emulate)
+
+    @cached_property
+    def _unpacked(self) -> Sizes | str | None:
+        """What the code of a computer takes, if there is any: on a Cortex-M3, to compare."""
+        if not self.program.unpacks:
+            return None
+        macro = f"-D{self.prefix.upper()}_UNPACKED"
+        return _or_reason(partial(self.sizes, flags=(*FAST_CORTEX_M3, macro)))
 
 
 def export_c(

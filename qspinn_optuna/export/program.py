@@ -60,6 +60,8 @@ class Program:
         values: How many values ``snn_observe`` shows.
         name_of_value: What the value with a number is, in words.
         traces: The interpreter on samples from a number on.
+        unpacks: Whether ``source`` compiled with ``SNN_UNPACKED`` computes the same in the way of a computer: faster,
+            with constants unpacked in RAM.
     """
 
     summary: str
@@ -79,3 +81,4 @@ class Program:
     values: int
     name_of_value: Callable[[int], str]
     traces: Callable[[NDArray[np.integer], int], Iterator[Trace]]
+    unpacks: bool = False

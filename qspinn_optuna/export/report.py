@@ -18,6 +18,7 @@ def report_of(
     program: Program,
     sizes: Sizes | str,
     fast: Sizes | str,
+    unpacked: Sizes | str | None,
     emulation: Emulation | str,
     metrics: Metrics,
     accuracies: Sequence[Accuracy] = (),
@@ -29,6 +30,7 @@ def report_of(
         program: Its C.
         sizes: What a compiler says that makes code small, or why there is none.
         fast: What it says of the code whose instructions are counted.
+        unpacked: What it says of the code of a computer, if the network has such code.
         emulation: What an emulated run says, or why there is none.
         metrics: What was counted of the model on samples.
         accuracies: Accuracies that are known.
@@ -43,6 +45,7 @@ def report_of(
             if isinstance(sizes, str)
             else [_flash(model, program, sizes), _ram(model, program, sizes)]
         ),
+        *([_computer(unpacked)] if isinstance(unpacked, Sizes) else []),
         _time(program, fast, emulation),
         _activity(metrics),
         *([_accuracy(accuracies)] if accuracies else []),
@@ -89,6 +92,16 @@ def _ram(model: IntegerModel, program: Program, sizes: Sizes) -> str:
     counted = sum(sizes.members[member.name] for member in program.members if member.bits)
     note = f"\n\nOf the state, what the footprint counts takes {counted} bytes."
     return "## RAM, in bytes\n\n" + _table(("What", "Holds", "Footprint", "Device"), rows) + note
+
+
+def _computer(unpacked: Sizes) -> str:
+    stack = "" if unpacked.stack is None else f", and at most {unpacked.stack:,} of stack"
+    return (
+        "## On a computer\n\nAll of the above is for a device. "
+        f"Compiled as `{unpacked.compiler}`, which suits a computer and not a device, the same network takes "
+        f"{unpacked.variables:,} bytes of RAM besides the state, for unpacked constants{stack}. "
+        f"Code: {unpacked.code:,} bytes."
+    )
 
 
 def _without(program: Program, reason: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qspinn_optuna.export import chances
 from qspinn_optuna.export.packing import WORD, PackedArray, bits_of, c_integer, c_unsigned, pack, pack_bits
 from qspinn_optuna.export.program import Member, Program, Trace
-from qspinn_optuna.export.templates import fill
+from qspinn_optuna.export.templates import fill, text_of
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, purpose_key
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, NEAREST, STOCHASTIC, CodeRounding
 from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll
@@ -19,6 +19,9 @@ from qspinn_optuna.integer.winner_take_all_runtime import respond
 
 _SMALL = 2**31
 """Numbers below, and above its negative, are computed with in 32 bits."""
+
+_FEWEST_ROWS = 8
+"""Rows whose sums a narrow type must hold if it is to pay off."""
 
 
 class _Sums(NamedTuple):
@@ -52,13 +55,14 @@ def program_of(model: IntegerModel) -> Program:
         steps=coding.steps,
         classes=model.classes,
         declarations=_declarations(model, sums),
-        source=fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays)}),
+        source=_source(model, sums, arrays),
         arrays=arrays,
         inline_bits=layer.decay.bits,
         members=_members(model),
         values=1 + layer.neurons,
         name_of_value=lambda value: f"the membrane of neuron {value - 1}" if value else "the neuron that spikes",
         traces=lambda samples, first: _traces(model, samples, first),
+        unpacks=True,
     )
 
 
@@ -89,6 +93,28 @@ def _declarations(model: IntegerModel, sums: _Sums) -> str:
         "total_type": "uint16_t" if _coding(model).steps < 2**16 else "uint32_t",
     }
     return fill("winner_take_all.h", values).rstrip()
+
+
+def _source(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]) -> str:
+    strategies = {
+        "packed": text_of("winner_take_all_packed.c").rstrip(),
+        "unpacked": fill("winner_take_all_unpacked.c", _unpacked(model)).rstrip(),
+    }
+    return fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays), **strategies})
+
+
+def _unpacked(model: IntegerModel) -> dict[str, str]:
+    """Types that hold a weight, and the sum of as many rows of weights as are summed before they become wider."""
+    layer = _layer(model)
+    width = next(width for width in (8, 16, WORD) if layer.weight.format.bits <= width)
+    rows = (2**width - 1) // max(1, int(_offset(layer.weight).max()))
+    together = rows >= _FEWEST_ROWS and width < WORD
+    return {
+        "weight_type": f"uint{width}_t",
+        "part_type": f"uint{width}_t" if together else "snn_sum",
+        "rows": f"{layer.inputs}u",
+        "part": f"{min(rows, layer.inputs) if together else layer.inputs}u",
+    }
 
 
 def _types(model: IntegerModel, sums: _Sums) -> dict[str, str]:

@@ -52,9 +52,17 @@ from qspinn_optuna.study.records import (
     record_refusal,
     record_seconds,
 )
-from qspinn_optuna.study.requeueing import enqueue_interrupted
 from qspinn_optuna.study.source import Source, record_source, source_of
-from qspinn_optuna.study.storage import open_storage, without_password
+from qspinn_optuna.study.storage import (
+    DurableStorage,
+    StorageError,
+    durable,
+    enqueue_interrupted,
+    open_storage,
+    retry_interrupted,
+    without_password,
+)
+from qspinn_optuna.study.version import other_version
 
 __all__ = [
     "DIRECTIONS",
@@ -62,10 +70,12 @@ __all__ = [
     "OBJECTIVES",
     "Baseline",
     "Counts",
+    "DurableStorage",
     "FootprintRecord",
     "Measurement",
     "Source",
     "Stage",
+    "StorageError",
     "StudyAttribute",
     "TrialRecord",
     "accuracies_on_test",
@@ -80,6 +90,7 @@ __all__ = [
     "constrain",
     "controls_of",
     "description_of",
+    "durable",
     "enqueue_interrupted",
     "ensure_baseline",
     "finished_trials",
@@ -92,6 +103,7 @@ __all__ = [
     "measurements",
     "memory_of",
     "open_storage",
+    "other_version",
     "read",
     "record_baseline",
     "record_configuration",
@@ -105,6 +117,7 @@ __all__ = [
     "record_seconds",
     "record_source",
     "record_test_accuracy",
+    "retry_interrupted",
     "set_accuracy_floor",
     "source_of",
     "space_of",

@@ -14,6 +14,9 @@ class StudyAttribute(StrEnum):
     IDENTITY = "qspinn"
     """Its space, and the description of its workload."""
 
+    VERSION = "qspinn:version"
+    """The version of the package that made it."""
+
     BASELINE = "qspinn:baseline"
     """Accuracies of the float network."""
 

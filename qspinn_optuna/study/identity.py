@@ -14,6 +14,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
 from qspinn_optuna.study.objectives import DIRECTIONS, OBJECTIVES, check_directions
+from qspinn_optuna.study.version import record_version
 from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
 
 _SHOWN, _SHOWN_LENGTH = 5, 80
@@ -66,11 +67,12 @@ def description_of(space: QuantizationSpace) -> dict[str, Any]:
 
 
 def identify(study: optuna.Study, identity: Mapping[str, Any]) -> None:
-    """Store the identity and the names of the objectives in a study without trials."""
+    """Store the identity, the names of the objectives and the package's version in a study without trials."""
     with warnings.catch_warnings():
         # Metric names are experimental in Optuna; the dashboard shows them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(OBJECTIVES))
+    record_version(study)
     write(study, StudyAttribute.IDENTITY, identity)
 
 

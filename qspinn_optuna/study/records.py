@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Footprint, Memory, kib_of
 from qspinn_optuna.study.objectives import accuracy_of, is_feasible, memory_of
+from qspinn_optuna.study.storage import write_now
 from qspinn_optuna.workloads import TrainingProgress
 
 
@@ -234,10 +235,11 @@ def attributes_of(
 def record_configuration(
     trial: optuna.Trial, config: QuantizationConfig, footprint: Footprint, *, seed: int, workload: str
 ) -> None:
-    """Store in a running trial what it evaluates; arguments as in :func:`attributes_of`."""
+    """Store in a running trial what it evaluates, before that may end its process; arguments as in attributes_of."""
     attributes = attributes_of(config, FootprintRecord.of(footprint), seed=seed, workload=workload)
     for name, value in attributes.items():
         trial.set_user_attr(name, value)
+    write_now(trial)
 
 
 def record_counts(trial: optuna.Trial, counts: Counts) -> None:

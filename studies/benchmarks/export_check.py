@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from exporting.event_graph import event_frames, event_graph
 from exporting.graph_mutants import GRAPH_MUTANTS
-from exporting.mutants import MUTANTS, AnyMutant
+from exporting.mutants import MUTANTS, UNPACKED_MUTANTS, AnyMutant
 from exporting.random_graphs import random_graph, random_values
 from exporting.random_models import random_model, random_samples
 from qspinn_optuna import QuantizationConfig, Rounding, Scheme, STDPWorkload
@@ -36,6 +36,7 @@ from qspinn_optuna.export.export import sources_of
 from qspinn_optuna.export.folder import write_export
 from qspinn_optuna.export.kinds import program_of
 from qspinn_optuna.export.vectors import check_samples
+from qspinn_optuna.export.verification import FLAGS
 from qspinn_optuna.integer import IntegerModel, WinnerTakeAll, classify
 from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
 
@@ -54,6 +55,7 @@ class Kind(NamedTuple):
         samples: Random samples for a model: how many, and from what seed.
         mutants: Mistakes in its C.
         tried: Random models that a mutant may need.
+        unpacked: Whether the code of a computer is compiled, not that of a microcontroller.
     """
 
     name: str
@@ -61,10 +63,17 @@ class Kind(NamedTuple):
     samples: Callable[[IntegerModel, int, int], NDArray[np.integer]]
     mutants: tuple[AnyMutant, ...]
     tried: int
+    unpacked: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Of the compiler."""
+        return ("-DSNN_UNPACKED",) if self.unpacked else ()
 
 
 KINDS = (
     Kind("STDP networks", random_model, random_samples, MUTANTS, 60),
+    Kind("STDP networks, unpacked", random_model, random_samples, UNPACKED_MUTANTS, 60, unpacked=True),
     Kind("graphs", random_graph, random_values, GRAPH_MUTANTS, 200),
 )
 
@@ -84,7 +93,8 @@ def check_models(kind: Kind, count: int) -> int:
         samples = kind.samples(model, SAMPLES, seed)
         with tempfile.TemporaryDirectory() as name:
             export = write(model, Path(name), samples[:1])
-            values += export.verify(samples, flags=SANITIZED if seed % 10 == 0 else STRICT).values
+            flags = SANITIZED if seed % 10 == 0 else STRICT
+            values += export.verify(samples, flags=(*flags, *kind.flags)).values
     return values
 
 
@@ -101,7 +111,7 @@ def find(kind: Kind, mutant: AnyMutant) -> str | None:
                 continue
             source.write_text(wrong)
             try:
-                export.verify(samples)
+                export.verify(samples, flags=(*FLAGS, *kind.flags))
             except DifferenceError as error:
                 return f"model {seed}: {error}"
             except ToolError as error:

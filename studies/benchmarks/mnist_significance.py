@@ -91,7 +91,7 @@ def searched(name: str, arguments: argparse.Namespace, workload: Workload, space
     """A study of a space, which goes on if it is not finished."""
     storage = f"sqlite:///{arguments.output / name}.db"
     study = open_study(name, storage, space, workload=workload, accuracy_drop=arguments.tolerance)
-    study.sampler = MemoryAwareSampler(space, seed=len(study.trials))
+    study.sampler = MemoryAwareSampler(space, seed=0)
     missing = arguments.trials - len(study.trials)
     if missing > 0:
         study.optimize(QuantizationObjective(workload, space), n_trials=missing)

@@ -217,7 +217,7 @@ def test_trials_that_are_refused_or_stopped_are_told(
     assert "trials: 8 pruned" in shown.out
     assert "8 refused: too wide" in shown.out
     assert "no finished trial" in shown.err
-    assert "which is pruned" in error_of(capsys, "evaluate", "--trial", "0", code=2)
+    assert "which was refused: too wide" in error_of(capsys, "evaluate", "--trial", "0", code=2)
 
 
 def test_an_error_of_the_file_in_an_evaluation_is_told_with_its_line(

@@ -12,7 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from qspinn_optuna.cli import arguments, main, publish, termination
+from qspinn_optuna import termination
+from qspinn_optuna.cli import arguments, main, publish
 from qspinn_optuna.cli.errors import CommandError, exit_code_of
 from qspinn_optuna.cli.outputs import Outputs, write_whole
 from tests.cli.fake_file import TEXT, write_file

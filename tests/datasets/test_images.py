@@ -166,6 +166,14 @@ def test_the_fingerprint_leaves_the_test_images_alone() -> None:
     assert len({split.fingerprint for split in splits}) == 1
 
 
+def test_images_have_a_fingerprint_of_their_own() -> None:
+    first, again, other_images, other_label = (labeled(3), labeled(3), labeled(3), labeled(3))
+    other_images.images[2, 1] ^= 1
+    other_label.labels[0] ^= 1
+    assert first.fingerprint == again.fingerprint
+    assert len({part.fingerprint for part in (first, other_images, other_label, labeled(2))}) == 4
+
+
 def test_the_fingerprint_tells_training_and_validation_images_and_labels() -> None:
     base, other_images = labeled(), labeled(first=2)
     other_labels = LabeledImages(base.images, base.labels[::-1].copy())

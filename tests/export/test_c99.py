@@ -21,6 +21,7 @@ from qspinn_optuna.integer.winner_take_all_runtime import respond
 from tests.integer.models import PIXELS, example_model, models, random_codes, random_images
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O0")
+UNPACKED = "-DSNN_UNPACKED"
 SANITIZED = (*STRICT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 needs_compiler = pytest.mark.skipif(
@@ -47,6 +48,16 @@ def test_every_spike_and_membrane_is_that_of_the_interpreter(tmp_path: Path) -> 
         assert (done.samples, done.values) == (len(samples), steps * (model.network.neurons + 1))
         some_spike += 0 < (respond(model, samples).winners >= 0).sum() < steps
     assert some_spike >= 6
+
+
+@needs_compiler
+@pytest.mark.usefixtures("_no_report")
+def test_the_code_of_a_computer_computes_the_same(tmp_path: Path) -> None:
+    for seed in range(8):
+        model = random_model(seed)
+        samples = random_samples(model, 10, seed)
+        export = export_c(model, tmp_path, samples=samples[:1], overwrite=True)
+        export.verify(samples, flags=(*(SANITIZED if seed == 0 else STRICT), UNPACKED))
 
 
 @needs_compiler

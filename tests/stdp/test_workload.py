@@ -336,6 +336,7 @@ def test_the_description_is_json_and_tells_workloads_apart() -> None:
         workload(deployment=Deployment.LEARNING),
         workload(data=DATA.with_train_size(TRAIN - 1)),
         workload(data=replace(DATA, validation=DATA.validation[:-1])),
+        workload(data=replace(DATA, test=DATA.test[:-1])),
     ]
     texts = [json.dumps(of.describe(), sort_keys=True, allow_nan=False) for of in others]
     assert len(set(texts)) == len(others)

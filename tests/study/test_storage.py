@@ -58,7 +58,7 @@ def test_a_waiting_trial_is_taken_once(tmp_path: Path) -> None:
     assert storages[1].set_trial_state_values(identifier, TrialState.COMPLETE, [1.0, 1.0])
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         storages[0].set_trial_state_values(identifier, TrialState.COMPLETE, [2.0, 2.0])
-    assert study.trials[0].values == [1.0, 1.0]
+    assert storages[1].get_trial(identifier).values == study.trials[0].values == [1.0, 1.0]
 
 
 def foreign(path: Path) -> None:

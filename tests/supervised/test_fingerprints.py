@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 import torch
 from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, SubsetRandomSampler, TensorDataset
 
 from qspinn_optuna import QFormat, Rounding
+from qspinn_optuna.datasets.events import LabeledFrames
 from qspinn_optuna.workloads.supervised import ConvBlock, ConvSNN, LocalLearningSNN
-from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint, fingerprint_of_batches
+from qspinn_optuna.workloads.supervised.loader import FrameBatches
+from qspinn_optuna.workloads.supervised.turns import seeded
 
 
 def scaled(factor: float) -> Callable[[float], float]:
@@ -119,3 +123,62 @@ def test_cycles_end() -> None:
     looped: list[Any] = [1]
     looped.append(looped)
     assert len(fingerprint(looped)) == 16
+
+
+class Files(Dataset[tuple[Tensor, int]]):
+    """Samples that are in files."""
+
+    def __init__(self, folder: Path, samples: Tensor) -> None:
+        self.folder = folder
+        for number, sample in enumerate(samples):
+            (folder / str(number)).write_bytes(sample.numpy().tobytes())
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        return torch.frombuffer(bytearray((self.folder / str(number)).read_bytes()), dtype=torch.uint8), number % 2
+
+
+LABELS = torch.arange(10) % 2
+
+
+def frames(samples: Tensor) -> LabeledFrames:
+    return LabeledFrames((samples % 2).reshape(10, 1, 1, 4, 4).numpy().astype(np.uint8), LABELS.numpy())
+
+
+WAYS: dict[str, Callable[[Path, Tensor], Any]] = {
+    "list": lambda _, samples: list(zip(torch.split(samples, 4), torch.split(LABELS, 4), strict=True)),
+    "tensors": lambda _, samples: DataLoader(TensorDataset(samples, LABELS), 4),
+    "shuffled": lambda _, samples: DataLoader(TensorDataset(samples, LABELS), 4, shuffle=True),
+    "part": lambda _, samples: DataLoader(Subset(TensorDataset(samples, LABELS), range(2, 9)), 4),
+    "drawn": lambda _, samples: DataLoader(TensorDataset(samples, LABELS), 4, sampler=SubsetRandomSampler(range(9))),
+    "frames": lambda _, samples: FrameBatches(frames(samples), 4),
+    "files": lambda folder, samples: DataLoader(Files(folder, samples), 4),
+    "generated": lambda folder, samples: DataLoader(Files(folder, samples), 4, shuffle=True),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_bit_of_batches_counts(way: str, tmp_path: Path) -> None:
+    def found(samples: Tensor) -> str:
+        with seeded(0):
+            return fingerprint_of_batches(WAYS[way](tmp_path, samples))
+
+    samples = torch.randint(256, (10, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    first = found(samples)
+    assert found(samples.clone()) == first
+    for place in ((7, 3), (3, 15)):
+        changed = samples.clone()
+        changed[place] ^= 1
+        assert found(changed) != first
+
+
+def test_another_choice_of_the_same_samples_counts() -> None:
+    data = TensorDataset(torch.arange(9))
+    choices = (range(9), range(8), range(1, 9))
+    with seeded(0):
+        digests = {fingerprint_of_batches(DataLoader(data, 3, sampler=list(choice))) for choice in choices}
+        digests |= {fingerprint_of_batches(DataLoader(data, batch_sampler=[[0, 1], [2, 3]]))}
+        digests |= {fingerprint_of_batches(DataLoader(Subset(data, range(8)), 3))}
+    assert len(digests) == 5

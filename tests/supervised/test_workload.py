@@ -289,6 +289,8 @@ def test_a_trained_network_is_found_in_the_cache(tmp_path: Path) -> None:
         {"seed": 1},
         {"network": ToyNetwork(seed=1)},
         {"validation": toy_batches(3)},
+        {"test": None},
+        {"test": toy_batches(3)},
         {"train": partial(fit, batches=toy_batches(0), epochs=7, learning_rate=0.02, progress=False)},
         {"fine_tune": None},
         {"range_method": "min-max"},

@@ -11,10 +11,15 @@ typedef char snn_right_shift_must_be_arithmetic[(-1 >> 1) == -1 && (INT64_C(-3) 
 @network@
 uint8_t snn_classify(snn_state *state, uint64_t sample, const snn_input *input)
 {
+#ifdef SNN_RUN
+    snn_reset(state, sample);
+    SNN_RUN(state, input);
+#else
     uint32_t t;
     snn_reset(state, sample);
     for (t = 0; t < SNN_STEPS; t++) {
         snn_step(state, input + t * SNN_INPUT_STRIDE);
     }
+#endif
     return snn_answer(state);
 }

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from .constraints import Threshold, find_bounds, finite, is_feasible
+from .draws import first_attempt
 from .fixed import enqueued_params
 from .grid import Rows, SearchGrid
 from .objectives import KnownObjective, Objectives
@@ -82,8 +83,9 @@ class History:
             elif row is not None and trial.state is TrialState.RUNNING:
                 pending.append(row)
         measured = [(self._grid.encode(params), observation) for params, observation in further]
-        rows = self._stack([row for _, row, _ in finished] + [row for row, _ in measured if row is not None])
-        observations = [entry for *_, entry in finished] + [entry for row, entry in measured if row is not None]
+        # New observations are the last ones.
+        rows = self._stack([row for row, _ in measured if row is not None] + [row for _, row, _ in finished])
+        observations = [entry for row, entry in measured if row is not None] + [entry for *_, entry in finished]
         bounds = find_bounds([trial for trial, *_ in finished], objectives, threshold)
         constraints = {}
         for name in bounds.others:
@@ -97,7 +99,7 @@ class History:
             costs=objectives.cost_sign * self._known(rows),
             gains=np.array([objectives.gain_sign * entry.value for entry in observations]),
             weights=np.array([entry.weight for entry in observations]),
-            feasible=np.array(feasible + [False] * (len(rows) - len(finished)), dtype=bool),
+            feasible=np.array([False] * (len(rows) - len(finished)) + feasible, dtype=bool),
             pending=self._stack(pending),
             required_gain=bounds.required_gain,
             largest_cost=bounds.largest_cost,
@@ -124,4 +126,5 @@ class History:
 
 def _others(study: Study, besides: FrozenTrial | None) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False)
-    return [trial for trial in trials if besides is None or trial.number != besides.number]
+    # A trial that tries another one again may suggest the same.
+    return [trial for trial in trials if besides is None or first_attempt(trial) != first_attempt(besides)]

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from .acquisition import Acquisition
 from .claims import Claims
 from .constraints import Threshold
+from .draws import fresh_seed, place_of, seeds_of
 from .fixed import FixedParams, enqueued_params, held_params
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, History
@@ -43,6 +44,9 @@ class KnownObjectiveSampler(BaseSampler):
     running, failed and pruned trials count as suggested. When all are suggested, ``study.optimize`` ends. Values that
     an enqueued trial or a ``PartialFixedSampler`` around this sampler fixes are kept, and the other ones chosen for
     them.
+
+    What is suggested follows from the seed and the study: with one worker, a study that is stopped and continued by a
+    new sampler of the same seed has the trials of an undisturbed one.
 
     Constraints that bound an objective are recognized, and bound what counts as an improvement; others are modelled
     like the objective, and a candidate counts as far as it is likely to keep them. Parameters that are not in
@@ -92,9 +96,10 @@ class KnownObjectiveSampler(BaseSampler):
         self._known = KnownObjective(known, self._grid)
         self._index = index
         self._reference = reference
-        self._rng = np.random.default_rng(seed)
-        self._independent = RandomSampler(seed)
-        self._surrogate = Surrogate(self._grid, increasing=increasing, seed=int(self._rng.integers(2**31)))
+        self._seed = fresh_seed() if seed is None else seed
+        self._surrogate = Surrogate(
+            self._grid, increasing=increasing, seed=int(np.random.default_rng(self._seed).integers(2**31))
+        )
         self._history = History(self._grid, self._known, self._observe)
         self._claims = Claims(self._grid, self._history)
         self._lock = threading.Lock()
@@ -108,8 +113,7 @@ class KnownObjectiveSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Draw from now on what no copy of this sampler draws."""
-        self._rng = np.random.default_rng()
-        self._independent.reseed_rng()
+        self._seed = fresh_seed()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The search space; empty in a study of other objectives, or if an enqueued trial fixes all of it."""
@@ -129,14 +133,12 @@ class KnownObjectiveSampler(BaseSampler):
         fixed = FixedParams.of(study, trial, self._grid.distributions)
         if search_space != {name: own for name, own in self._grid.distributions.items() if name not in fixed.held}:
             # An unknown sampler that wraps this one holds some parameters, without which nothing is known.
-            return {
-                name: self._independent.sample_independent(study, trial, name, distribution)
-                for name, distribution in search_space.items()
-            }
+            return {name: self._draw(study, trial, name, distribution) for name, distribution in search_space.items()}
         self._check_study(study)
+        rng = np.random.default_rng(seeds_of(self._seed, study, trial))
         with self._lock:
-            ranking = self._rank(study, trial, fixed.values)
-            params = self._claims.claim(study, trial, ranking, fixed, self._rng)
+            ranking = self._rank(study, trial, fixed.values, rng)
+            params = self._claims.claim(study, trial, ranking, fixed, rng)
         return {name: params[name] for name in search_space}
 
     def sample_independent(
@@ -155,7 +157,7 @@ class KnownObjectiveSampler(BaseSampler):
                     f"search_space must be that of the objective, which suggests {param_name!r} from "
                     f"{param_distribution}, got {own}."
                 )
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        return self._draw(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """End an optimization that has seen every configuration."""
@@ -164,19 +166,26 @@ class KnownObjectiveSampler(BaseSampler):
         if len(study.directions) == 2:
             self._claims.stop_if_exhausted(study, trial, held_params(study.sampler))
 
-    def _rank(self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Iterator[Rows]:
+    def _draw(self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
+        """A random value of one parameter."""
+        seed = int(seeds_of(self._seed, study, trial, name).generate_state(1)[0])
+        return RandomSampler(seed).sample_independent(study, trial, name, distribution)
+
+    def _rank(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> Iterator[Rows]:
         """Rows of candidates, the best first. Later ones are computed only when all earlier ones are taken."""
         objectives = Objectives.of(study, self._index)
         further, threshold = self._further_observations(study), self._threshold(study)
         observations = self._history.read(study, trial, objectives, further=further, threshold=threshold)
-        maximizer = Maximizer(self._grid, fixed, self._rng)
+        maximizer = Maximizer(self._grid, fixed, rng)
         if len(observations.gains) < len(FRACTIONS):
             yield from self._grid.hold(self._initial_design(), fixed)
         if len(observations.gains) == 0:
             yield from maximizer.draw()
             return
         self._surrogate.fit(observations)
-        with_neighbours = trial.number % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1
+        with_neighbours = place_of(study, trial) % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1
         yield from self._maximize(maximizer, observations, objectives.cost_sign, with_neighbours=with_neighbours)
 
     def _maximize(

@@ -115,7 +115,7 @@ class SaturatingEnsemble:
         indicators: Floats,
         values: Floats,
         weights: Floats,
-        steps: int,
+        steps: int = 12,
         shares: Floats | None = None,
         places: NDArray[np.intp] | None = None,
     ) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .constraint_model import ConstraintModel
 from .grid import Rows, SearchGrid
+from .milestones import Milestones
 from .model import CliffModel
 from .observations import Observations
 
@@ -14,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Surrogate:
-    """Expects gains and constraints of rows of a grid. Every fit begins where the last one ended.
+    """Expects gains and constraints of rows of a grid, as :class:`.Milestones` of observations tell.
 
     Args:
         grid: The search space.
@@ -28,18 +29,19 @@ class Surrogate:
         self._seed = seed
         self._gain = CliffModel(grid.units, grid.categories, increasing=increasing, seed=seed)
         self._constraints: dict[str, ConstraintModel] = {}
-        self._constraint_names: tuple[str, ...] = ()
+        self._fits_of_gain = Milestones(self._gain)
+        self._fits_of_constraints: dict[str, Milestones[ConstraintModel]] = {}
 
     def fit(self, observations: Observations) -> None:
         """Fit all models to a study with at least one observation."""
         features = self._grid.features(observations.rows)
-        self._gain.fit(*features, observations.gains, observations.weights, observations.costs)
+        self._gain = self._fits_of_gain.fit(*features, observations.gains, observations.weights, observations.costs)
+        self._constraints = {}
         for name, (rows, values) in observations.constraints.items():
-            if name not in self._constraints:
-                self._constraints[name] = ConstraintModel(self._grid.units, self._grid.categories, self._seed)
-            self._constraints[name].fit(*self._grid.features(rows), values)
-        # A model of a constraint that the study does not have (any more) is kept, but not asked.
-        self._constraint_names = tuple(observations.constraints)
+            # NOTE: the fits to a constraint that the study does not have any more are kept, in case that it comes back.
+            new = ConstraintModel(self._grid.units, self._grid.categories, self._seed)
+            fits = self._fits_of_constraints.setdefault(name, Milestones(new))
+            self._constraints[name] = fits.fit(*self._grid.features(rows), values)
 
     @property
     def noise(self) -> Floats:
@@ -57,6 +59,6 @@ class Surrogate:
     def feasibility(self, rows: Rows) -> Floats:
         """Probability that a row keeps the modelled constraints, [rows]."""
         probability = np.ones(len(rows))
-        for name in self._constraint_names:
-            probability = probability * self._constraints[name].probability(*self._grid.features(rows))
+        for model in self._constraints.values():
+            probability = probability * model.probability(*self._grid.features(rows))
         return probability

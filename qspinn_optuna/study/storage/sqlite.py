@@ -1,38 +1,15 @@
-"""SQLite files: what is in them before they are opened, and trials that are taken by one worker only."""
+"""SQLite files: what is in them before they are opened."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy
-from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
-from optuna.trial import TrialState
 
 _TABLES = {"studies", "trials", "version_info"}
 """Tables that every database of Optuna has; another program may have one of these names, but hardly all of them."""
-
-
-class SQLiteStorage(RDBStorage):
-    """An SQLite database, in which a waiting trial is taken by one worker only.
-
-    SQLite ignores ``SELECT ... FOR UPDATE``: without a transaction that writes from its beginning, two workers may both
-    read that a trial waits, and both take it.
-    """
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Change the state of a trial; whether this call did it."""
-        session = self.scoped_session()
-        try:
-            # Optuna's own code goes on in this session, and so in this transaction.
-            session.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
-            return super().set_trial_state_values(trial_id, state, values)
-        finally:
-            # Nothing is left to undo unless the transaction could not begin.
-            session.rollback()
 
 
 def check_file(path: Path) -> None:
@@ -41,15 +18,24 @@ def check_file(path: Path) -> None:
     Raises:
         ValueError: If it is one; the file is not changed.
     """
+    check_place(path)
+    if path.exists() and path.stat().st_size > 0:
+        _check_tables(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a path where no file can be written.
+
+    Raises:
+        ValueError: If it is one.
+    """
     if path.is_dir():
         raise ValueError("it is a folder: give the path of a file")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}: make it first")
-    if not path.exists() or path.stat().st_size == 0:
-        _check_writable(path.parent)
-        return
-    _check_tables(path)
-    _check_writable(path)
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        raise ValueError(f"{place} cannot be written: give it write permission, or another file")
 
 
 def _check_tables(path: Path) -> None:
@@ -71,8 +57,3 @@ def _check_tables(path: Path) -> None:
     others = {name for name in tables - BaseModel.metadata.tables.keys() if not name.startswith("sqlite_")}
     if others and not tables >= _TABLES:
         raise ValueError("it is a database of another program, which stays as it is: give another file")
-
-
-def _check_writable(path: Path) -> None:
-    if not os.access(path, os.W_OK):
-        raise ValueError(f"{path} cannot be written: give it write permission, or another file")

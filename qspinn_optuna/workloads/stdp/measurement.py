@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
 from qspinn_optuna.integer import MeanResponse
+from qspinn_optuna.threads import allowed_threads
 from qspinn_optuna.workloads.stdp.labels import assign_labels
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
@@ -100,7 +101,7 @@ class Measurement:
         def counts(batch: range) -> NDArray[np.int32]:
             return respond(self._trains(split.images, batch, kept, first_image, seed), seed)
 
-        pool = ThreadPoolExecutor(self.threads)
+        pool = ThreadPoolExecutor(min(self.threads, allowed_threads()))
         try:
             yield from pool.map(counts, _batches(len(split)))
         finally:

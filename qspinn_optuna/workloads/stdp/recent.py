@@ -30,6 +30,10 @@ class RecentNetworks:
         self._networks: OrderedDict[tuple[QuantizationConfig, int], LabeledLayer] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[RecentNetworks], tuple[()]]:
+        # What is remembered here need not go to other processes.
+        return RecentNetworks, ()
+
     def get(self, config: QuantizationConfig, seed: int) -> LabeledLayer | None:
         """The network of a configuration, if it is remembered."""
         with self._lock:

@@ -173,11 +173,12 @@ class STDPWorkload:
         return next(self._simulations(config, seed))
 
     def describe(self) -> dict[str, Any]:
-        """What accuracies depend on: the network, the data, the seed of the baseline."""
+        """What accuracies depend on: the network, the data, also for the test, the seed of the baseline."""
         return {
             "workload": "stdp",
             "settings": asdict(self.settings),
             "data": self.data.fingerprint,
+            "test": self.data.test.fingerprint,
             "seed": self.seed,
             "deployment": self.deployment.value,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, Subset, TensorDataset
 
 _FOREIGN = ("torch", "spikingjelly", "qspinn_optuna", "numpy", "builtins")
 """Packages whose sources change with their releases only."""
@@ -35,7 +35,28 @@ def fingerprint(*values: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
+def fingerprint_of_batches(batches: Iterable[Any]) -> str:
+    """A digest of all that batches hold. They are read one by one, unless their samples are in memory anyway."""
+    if _is_in_memory(batches):
+        return fingerprint(batches)
+    digest = hashlib.sha256()
+    for batch in batches:
+        _feed(digest.update, batch, _DEPTH)
+    return digest.hexdigest()[:16]
+
+
+def _is_in_memory(value: object) -> bool:
+    """Whether :func:`fingerprint` covers the samples of batches or of a data set, not just where they are read."""
+    if isinstance(value, DataLoader):
+        # Another sampler may leave samples out.
+        takes_all = isinstance(value.sampler, SequentialSampler | RandomSampler)
+        return takes_all and type(value.batch_sampler) is BatchSampler and _is_in_memory(value.dataset)
+    if isinstance(value, Subset):
+        return _is_in_memory(value.dataset)
+    return isinstance(value, list | tuple | TensorDataset) or isinstance(getattr(value, "fingerprint", None), str)
+
+
+def _feed(update: Callable[[bytes | memoryview], None], value: Any, depth: int) -> None:
     update(f"<{type(value).__qualname__}>".encode())
     if depth == 0:
         return
@@ -49,7 +70,8 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int) -> None:
     elif isinstance(value, Tensor | np.ndarray):
         array = value.detach().cpu().contiguous().numpy() if isinstance(value, Tensor) else np.ascontiguousarray(value)
         update(repr((array.dtype.str, array.shape)).encode())
-        update(array.tobytes())
+        # Without a copy, which takes longer than the digest.
+        update(array.tobytes() if array.dtype.hasobject else array.reshape(-1).view(np.uint8).data)
     else:
         for part in _parts(value):
             _feed(update, part, depth - 1)

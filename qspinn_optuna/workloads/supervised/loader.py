@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from qspinn_optuna.datasets.events import LabeledFrames, reverse_half
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 
 
 class FrameBatches:
@@ -46,6 +47,11 @@ class FrameBatches:
         self.shuffle = shuffle
         self.shift = shift
         self.reversals = reversals
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the frames, their labels and all settings."""
+        return fingerprint(vars(self))
 
     def __len__(self) -> int:
         return math.ceil(len(self.data) / self.batch_size)

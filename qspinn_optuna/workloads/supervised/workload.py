@@ -25,7 +25,7 @@ from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.captures import Captures
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, total_accuracy
-from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint, fingerprint_of_batches
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
 from qspinn_optuna.workloads.supervised.silence import warn_of_silence
 from qspinn_optuna.workloads.supervised.trained_networks import TrainedNetworks
@@ -251,6 +251,8 @@ class SupervisedWorkload:
     def describe(self) -> dict[str, Any]:
         """Digests of what accuracies depend on: network, training, data, seed; see :mod:`~.fingerprints`.
 
+        The test batches are read for it, once and with torch's generators seeded. No network is trained or called.
+
         How stochastic rounding draws is told too: studies that offer it, of versions that drew another way, would go on
         with other counts for the same configurations.
         """
@@ -277,11 +279,14 @@ class SupervisedWorkload:
     @made_once
     def _description(self) -> dict[str, Any]:
         trained = self._trained
+        with seeded(self.seed):
+            test = None if self._test is None else fingerprint_of_batches(self._test)
         return {
             "workload": "supervised",
             "network": fingerprint(trained.untrained),
             "train": fingerprint(trained.train, trained.fine_tune),
             "data": fingerprint(list(self.calibration), list(self.validation)),
+            "test": test,
             "accuracy": fingerprint(self._accuracy),
             "range_method": self.range_method.value,
             "seed": self.seed,

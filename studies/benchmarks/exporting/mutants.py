@@ -91,8 +91,8 @@ MUTANTS = (
     Mutant("a full adder forgets a carry", "(*a & b) | (half & c)", "(*a & b)"),
     Mutant(
         "rows that are left over are not added",
-        "for (first = 0; first < count; first++) {",
-        "for (first = 1; first < count; first++) {",
+        "for (first = 0; first < coding.count; first++) {",
+        "for (first = 1; first < coding.count; first++) {",
     ),
     Mutant(
         "planes of weights in the other order",
@@ -113,8 +113,8 @@ MUTANTS = (
     Mutant("the scale of the neuron before", "(snn_charged)scales[k]", "(snn_charged)scales[k ^ 1u]"),
     Mutant(
         "theta of the neuron before",
-        "snn_read(snn_theta, j * SNN_THETA_BITS",
-        "snn_read(snn_theta, (j ^ (j < (SNN_NEURONS & ~1u))) * SNN_THETA_BITS",
+        "snn_read(snn_theta, neuron * SNN_THETA_BITS",
+        "snn_read(snn_theta, (neuron ^ (neuron < (SNN_NEURONS & ~1u))) * SNN_THETA_BITS",
     ),
     Mutant(
         "blocks are skipped that could win",
@@ -125,12 +125,12 @@ MUTANTS = (
         "sums over 8 bits are cut", "for (low = 8; low < levels; low += 8u) {", "for (low = 8; low < 1u; low += 8u) {"
     ),
     Mutant("sixteen neurons twice", "digits[levels] = digit >> 16;", "digits[levels] = digit >> 15;"),
-    Mutant("dropped pixels are numbered", "if (value != 0 && is_input != 0) {", "if (value != 0) {"),
-    Mutant("dark pixels are numbered", "if (value != 0 && is_input != 0) {", "if (is_input != 0) {"),
+    Mutant("dropped pixels are numbered", "if ((kept >> (k) & 1u) != 0) {", "if (kept != 0) {"),
+    Mutant("dark pixels are numbered", "if (pixel[k] != 0) {", "if (kept != 0) {"),
     Mutant("a chance too large by one", "< SNN_CHANCE(value)", "<= SNN_CHANCE(value)"),
-    Mutant("lanes from the highest", "(uint32_t)(draw & 0xFFFFu)", "(uint32_t)(draw >> 48)"),
+    Mutant("lanes from the highest", "(uint32_t)(coding->draw & 0xFFFFu)", "(uint32_t)(coding->draw >> 48)"),
     Mutant("draws do not go on", "key += 4u * SNN_GOLDEN;", "key += SNN_GOLDEN;"),
-    Mutant("the lower half of a draw", "(uint32_t)(snn_mix(key) >> 32)", "(uint32_t)snn_mix(key)"),
+    Mutant("the lower half of a draw", "(uint32_t)((z ^ z >> 31) >> 32)", "(uint32_t)(z ^ z >> 31)"),
     Mutant("draws of the neuron before", "+ 32u * block * SNN_GOLDEN", "+ (32u * block + 1u) * SNN_GOLDEN"),
     Mutant(
         "draws do not depend on the step",
@@ -163,3 +163,85 @@ MUTANTS = (
     ),
     Mutant("one step less", "for (t = 0; t < SNN_STEPS; t++) {", "for (t = 1; t < SNN_STEPS; t++) {"),
 )
+"""In what a microcontroller runs, or both."""
+
+UNPACKED_MUTANTS = (
+    Mutant("a word of weights of the block before", "(SNN_NEURONS / 32u) + block) *", "(SNN_NEURONS / 32u)) *"),
+    Mutant("planes of weights in the other order", "& 1u) << plane);", "& 1u) << (SNN_WEIGHT_BITS - 1u - plane));"),
+    Mutant("weights of the neuron before", "word >> j % 32u & 1u", "word >> (j + 31u) % 32u & 1u"),
+    Mutant(
+        "scales of the neuron before",
+        "(snn_charged)snn_read(snn_scale, k *",
+        "(snn_charged)snn_read(snn_scale, (k == 0 ? 0 : k - 1u) *",
+    ),
+    Mutant("theta of the neuron before", "snn_raised(k);", "snn_raised(k == 0 ? 0 : k - 1u);"),
+    Mutant("a block of membranes stays as it was", "block < SNN_BLOCKS; block++", "block + 1u < SNN_BLOCKS; block++"),
+    Mutant(
+        "dropped pixels are numbered",
+        "if (value != 0 && is_input != 0) {\n            wide",
+        "if (value != 0) {\n            wide",
+    ),
+    Mutant(
+        "dark pixels are numbered",
+        "if (value != 0 && is_input != 0) {\n            wide",
+        "if (is_input != 0) {\n            wide",
+    ),
+    Mutant(
+        "an input for each pixel", "        input += is_input;\n    }\n    wide", "        input++;\n    }\n    wide"
+    ),
+    Mutant(
+        "inputs beyond the last have a chance",
+        "wide->chances[lit + block] = 0;",
+        "wide->chances[lit + block] = 65535u;",
+    ),
+    Mutant(
+        "draws of the group before", "snn_mix(key + first * SNN_GOLDEN)", "snn_mix(key + (first & ~7u) * SNN_GOLDEN)"
+    ),
+    Mutant("draws do not go on", "snn_mix(key + first * SNN_GOLDEN)", "snn_mix(key)"),
+    Mutant("lanes from the highest", "count += (uint32_t)(draw & 0xFFFFu) <", "count += (uint32_t)(draw >> 48) <"),
+    Mutant("a chance too large by one", "(draw & 0xFFFFu) < wide", "(draw & 0xFFFFu) <= wide"),
+    Mutant("the last of four rows twice", "part[j] + a[j] + b[j] + c[j] + d[j]", "part[j] + a[j] + b[j] + d[j] + d[j]"),
+    Mutant("rows that are left over are not added", "for (; k < count; k++) {", "for (; k + 1u < count; k++) {"),
+    Mutant("parts overlap", "first += SNN_PART) {", "first += SNN_PART / 2u + 1u) {"),
+    Mutant("a part for all rows", "count - first < SNN_PART ? count - first : SNN_PART", "count - first"),
+    Mutant("the last part alone", "sums[j] += part[j];", "sums[j] = part[j];"),
+    Mutant("the smallest weight is forgotten", "(snn_charged)events * SNN_LOWEST_WEIGHT", "0 * (snn_charged)events"),
+    Mutant("no scale", "((current) * snn_wide.scales[k])", "(current)"),
+    Mutant("no decay", "charged += SNN_DECAYED(membranes[k]);", "charged += SNN_DECAYED(0 - SNN_LOWEST);"),
+    Mutant("draws of the neuron before", "snn_mix(key + k * SNN_GOLDEN)", "snn_mix(key + (k + 1u) * SNN_GOLDEN)"),
+    Mutant(
+        "the lower half of a draw",
+        "(uint32_t)(snn_mix(key + k * SNN_GOLDEN) >> 32)",
+        "(uint32_t)snn_mix(key + k * SNN_GOLDEN)",
+    ),
+    Mutant("no saturation above", "charged > SNN_HIGHEST ? SNN_HIGHEST : charged", "charged"),
+    Mutant("no saturation below", "charged < SNN_LOWEST ? SNN_LOWEST : charged >", "charged >"),
+    Mutant("no theta", "snn_over(membranes[j]) - snn_wide.thetas[j]", "snn_over(membranes[j])"),
+    Mutant("fires above the threshold, not at it", "snn_margin best = -1;", "snn_margin best = 0;"),
+    Mutant("fires always", "for (j = 0; best >= 0; j++) {", "for (j = 0; j < SNN_NEURONS; j++) {"),
+    Mutant(
+        "the last neuron does not compete",
+        "best = margins[j] > best ? margins[j] : best;",
+        "best = margins[j] > best && j + 1u < SNN_NEURONS ? margins[j] : best;",
+    ),
+    Mutant(
+        "the second of equals wins",
+        "if (margins[j] == best) {\n            return j;",
+        "if (margins[j] == best) {\n            return j + 1u < SNN_NEURONS && margins[j + 1u] == best ? j + 1u : j;",
+    ),
+    Mutant("no refractory steps", "membranes[held[j]] = kept[j];", ""),
+    Mutant("held neurons compete", "margins[held[j]] = -1;", ""),
+    Mutant(
+        "inhibition twice", "(int32_t)membranes[j] - SNN_INHIBITION;", "(int32_t)membranes[j] - 2 * SNN_INHIBITION;"
+    ),
+    Mutant("inhibition does not saturate", "inhibited < 0 ? 0 : (uint32_t)inhibited", "(uint32_t)inhibited"),
+    Mutant("no reset", "membranes[winner] = (uint32_t)(SNN_RESET - SNN_LOWEST);", ""),
+    Mutant("no spike inhibits", "snn_fire(wide->membranes, winner);", ""),
+    Mutant("membranes are not written back", "snn_narrow(&wide, state);", ""),
+    Mutant(
+        "one step less in a run",
+        "for (t = 0; t < SNN_STEPS; t++) {\n        snn_wide",
+        "for (t = 1; t < SNN_STEPS; t++) {\n        snn_wide",
+    ),
+)
+"""In what a computer runs: code that is compiled with SNN_UNPACKED."""
