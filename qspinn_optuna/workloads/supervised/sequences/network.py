@@ -15,7 +15,6 @@ class SequenceSNN(nn.Module):
     Input: sequences, [batch, steps, features]. Output: class scores, [batch, classes].
 
     Args:
-        steps: Time steps of a sequence.
         features: Values of a step.
         hidden: Neurons of each layer.
         classes: Number of classes.
@@ -31,7 +30,6 @@ class SequenceSNN(nn.Module):
 
     def __init__(
         self,
-        steps: int,
         features: int,
         hidden: int,
         classes: int,
@@ -44,10 +42,9 @@ class SequenceSNN(nn.Module):
     ) -> None:
         super().__init__()
         check_decay(decay)
-        for name, size in (("steps", steps), ("features", features), ("hidden", hidden), ("classes", classes)):
+        for name, size in (("features", features), ("hidden", hidden), ("classes", classes)):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}.")
-        self.steps = steps
         self.features = features
         self.score_scale = score_scale
         with seeded(seed):
@@ -68,12 +65,10 @@ class SequenceSNN(nn.Module):
         """Class scores, [batch, classes], of sequences, [batch, steps, features].
 
         Raises:
-            ValueError: If the sequences have another length, or another number of values a step.
+            ValueError: If the sequences have no step, or another number of values a step.
         """
-        if tuple(sequences.shape[1:]) != (self.steps, self.features):
-            raise ValueError(
-                f"sequences must be [batch, {self.steps} steps, {self.features} values], got {list(sequences.shape)}."
-            )
+        if sequences.ndim != 3 or sequences.shape[1] < 1 or sequences.shape[2] != self.features:
+            raise ValueError(f"sequences must be [batch, steps, {self.features} values], got {list(sequences.shape)}.")
         spikes = self.neurons1(self.input_layer(sequences.transpose(0, 1)))
         scores: Tensor = self.readout(self.neurons2(self.hidden_layer(spikes)))
         return scores.sum(0) * self.score_scale

@@ -52,8 +52,8 @@ class SequenceRecipe:
     def for_images(cls, count: int, *, recurrent: bool = False) -> SequenceRecipe:
         """The recipe for a number of training images: more of them need fewer passes, and allow larger batches."""
         if count < _MANY_IMAGES:
-            return cls(recurrent=recurrent, hidden=64, epochs=10, fine_tune_epochs=3)
-        return cls(recurrent=recurrent, epochs=8, fine_tune_epochs=3, batch_size=200)
+            return cls(recurrent=recurrent, hidden=64, epochs=15, fine_tune_epochs=4, batch_size=50)
+        return cls(recurrent=recurrent, epochs=8, fine_tune_epochs=3, batch_size=125)
 
 
 def sequence_workload(
@@ -77,15 +77,7 @@ def sequence_workload(
         ValueError: If the images are smaller than a row, or no multiple of it.
     """
     batches = SequenceBatches(data.train, ROW, recipe.batch_size, shuffle=True)
-    network = SequenceSNN(
-        batches.sequences.shape[1],
-        ROW,
-        recipe.hidden,
-        data.classes,
-        recurrent=recipe.recurrent,
-        decay=recipe.decay,
-        seed=seed,
-    )
+    network = SequenceSNN(ROW, recipe.hidden, data.classes, recurrent=recipe.recurrent, decay=recipe.decay, seed=seed)
     return SupervisedWorkload(
         network,
         train=partial(fit, batches=batches, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
