@@ -14,7 +14,7 @@ _IN_TRAINING = ((2, 2), (2, 3), (4, 4), (2, 1))
 _AFTER_TRAINING = ((8, 8), (5, 6))
 """Widths of weights and states that are begun with after the training."""
 
-_INPUT = {width_name("input"): 4}
+_INPUT: dict[str, Any] = {width_name("input"): 4}
 """Width of the pixels: with the six bits of the coefficients, two-bit weights would miss 16x."""
 
 
