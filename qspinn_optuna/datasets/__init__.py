@@ -22,6 +22,7 @@ from qspinn_optuna.datasets.events import (
 )
 from qspinn_optuna.datasets.images import ImageSplits, LabeledImages
 from qspinn_optuna.datasets.mnist import download_mnist, embedded_mnist, mnist_from_folder
+from qspinn_optuna.datasets.sequences import sequences_of
 
 __all__ = [
     "GESTURES",
@@ -43,6 +44,7 @@ __all__ = [
     "random_split",
     "read_aedat",
     "reverse_half",
+    "sequences_of",
     "split_by_user",
     "write_aedat",
 ]

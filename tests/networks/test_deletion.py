@@ -49,6 +49,37 @@ def test_a_locally_learning_network_lives_on_without_memory() -> None:
         assert network(spikes(2, 4, 2, 6, 6)).abs().sum() > 0
 
 
+class Loop(nn.Module):
+    """Spikes come back by a variable, or by a state."""
+
+    def __init__(self, *, state: bool) -> None:
+        super().__init__()
+        self.back, self.lif = nn.Linear(4, 4), neuron.LIFNode()
+        self.container = layer.ElementWiseRecurrentContainer(self.lif, self.sum) if state else None
+
+    def sum(self, spikes: Tensor, x: Tensor) -> Any:
+        return x + self.back(spikes)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        spikes = torch.zeros_like(steps[0])
+        made = []
+        for x in steps:
+            spikes = self.lif(self.sum(spikes, x)) if self.container is None else self.container(x)
+            made.append(spikes)
+        return torch.stack(made)
+
+
+def test_spikes_that_come_back_by_a_variable_are_told_and_those_of_a_state_are_deleted() -> None:
+    x = 3 * spikes(6, 2, 4)
+    with pytest.raises(
+        ValueError, match="The states of lif cannot be deleted: its spikes of the step before come back"
+    ):
+        delete_states(Loop(state=False), x)
+    without = delete_states(Loop(state=True), x)
+    assert torch.equal(without(x.flip(0)).flip(0), without(x))
+    assert without(x).any()
+
+
 def test_states_that_merge_the_batch_with_another_dimension_are_counted() -> None:
     class Merged(nn.Module):
         def __init__(self) -> None:

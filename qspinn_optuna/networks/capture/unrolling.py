@@ -233,7 +233,8 @@ class Unrolling:
             parts.append(self.array(part, (*shape[:joined], stop - start, *shape[joined + 1 :])))
         if all(isinstance(part, Zeros) for part in parts):
             return Zeros(shape)
-        where = next(part.emitted.where for part in parts if isinstance(part, Result))
+        first = next(part for part in parts if not isinstance(part, Zeros))
+        where = first.emitted.where if isinstance(first, Result) else "input"
         return self.emit(unnamed(operations.Concatenation, len(parts), axis=joined), tuple(parts), shape, where)
 
     def _permuted(self, array: Source, positions: Tensor, symbol: Symbol) -> Source:

@@ -167,6 +167,13 @@ def recurrent_container(step_mode: str) -> nn.Module:
     )
 
 
+def recurrence_beside_the_input(step_mode: str) -> nn.Module:
+    """What comes in and the spikes of the step before are one array, which nothing but zeros completes at first."""
+    fire = nn.Sequential(nn.Linear(7, 9), neuron.LIFNode())
+    container = layer.LinearRecurrentContainer(fire, in_features=7, out_features=9)
+    return Steps(container, layer.Linear(9, CLASSES), step_mode=step_mode)
+
+
 def _plus(one: Tensor, other: Tensor) -> Tensor:
     return one + other
 

@@ -65,6 +65,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "recurrence with nothing": (lambda: networks.HandRecurrence(zeros=False), (STEPS, 1, 7)),
     "recurrent containers, single steps": (lambda: networks.recurrent_container("s"), (STEPS, 1, 7)),
     "recurrent containers, sequences": (lambda: networks.recurrent_container("m"), (STEPS, 1, 7)),
+    "recurrence beside the input": (lambda: networks.recurrence_beside_the_input("m"), (STEPS, 1, 7)),
     "membranes, single steps": (lambda: networks.MembraneReadout("s"), (STEPS, 1, 7)),
     "membranes, sequences": (lambda: networks.MembraneReadout("m"), (STEPS, 1, 7)),
 }

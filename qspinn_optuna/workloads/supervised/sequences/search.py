@@ -1,0 +1,28 @@
+"""The trials that a study of sequences begins with; what is searched is the same as on events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.space import QuantizationSpace, width_name
+from qspinn_optuna.workloads.supervised.events import uniform_params
+
+_IN_TRAINING = ((2, 2), (2, 3), (4, 4), (2, 1))
+"""Widths of weights and states that are begun with in training, which alone bears two bits."""
+
+_AFTER_TRAINING = ((8, 8), (5, 6))
+"""Widths of weights and states that are begun with after the training."""
+
+_INPUT: dict[str, Any] = {width_name("input"): 4}
+"""Width of the pixels: with the six bits of the coefficients, two-bit weights would miss 16x."""
+
+
+def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
+    """Parameters of the trials that a study begins with: uniform widths."""
+    widths = {Scheme.PTQ: _AFTER_TRAINING, Scheme.ITQ: _IN_TRAINING}
+    return [
+        uniform_params(space, weight_bits, state_bits, scheme) | _INPUT
+        for scheme in space.schemes
+        for weight_bits, state_bits in widths[scheme]
+    ]
