@@ -75,7 +75,7 @@ def uniform(of: STDPWorkload, bits: int, scheme: Scheme, rounding: Rounding = Ro
 def mixed(of: STDPWorkload, scheme: Scheme, rounding: Rounding) -> QuantizationConfig:
     """Narrow weights, wide enough neurons."""
     space = QuantizationSpace(of.parameters, {"weight": 3} | dict.fromkeys(
-        ("scale", "membrane", "threshold", "decay", "trace"), 10
+        ("scale", "membrane", "threshold", "decay", "trace", "readout"), 10
     ), deployment=of.deployment)  # fmt: skip
     return space.uniform(10, scheme, rounding)
 

@@ -20,6 +20,7 @@ _WIDTHS: dict[str, int | tuple[int, int]] = {
     Family.SCALE: (3, 8),
     Family.MEMBRANE: (6, 16),
     Family.THRESHOLD: (4, 16),
+    Family.READOUT: (2, 8),
     Family.TRACE: (2, 8),
     Family.DECAY: (6, 16),
 }

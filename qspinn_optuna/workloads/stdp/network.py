@@ -84,8 +84,13 @@ class LearningGrids:
     theta_decay: float | None = None
 
 
+def inference_inhibition(settings: STDPSettings) -> float:
+    """What a spike takes from the other membranes when images are classified."""
+    return settings.inhibition if settings.inference_inhibition is None else settings.inference_inhibition
+
+
 def float_neuron(settings: STDPSettings) -> Neuron:
-    """The neurons of the float network."""
+    """The neurons of the float network in training."""
     return Neuron(
         membrane_decay(settings),
         settings.threshold,
@@ -189,8 +194,8 @@ def train_in_parts(
         for end in sorted({stop - first_image for stop in stops if 0 < stop - first_image < len(chunk)} | {len(chunk)}):
             present(
                 trains.inputs, trains.starts[begin:end], stored, forward.blocks, forward.unit, scale, theta, neuron,
-                rule._replace(learning_rate=rate), True, True, seed, first_image + begin, forward.currents(settings.neurons),
-                np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
+                rule._replace(learning_rate=rate), True, True, seed, first_image + begin,
+                forward.currents(settings.neurons), np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
             )  # fmt: skip
             for _ in range(begin, end):
                 # One by one, as `present` does: a power would be off in the last place.

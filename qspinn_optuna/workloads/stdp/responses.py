@@ -67,8 +67,8 @@ def _respond(
     weights = to_blocks(layer.weight.array)
     _present(
         trains.inputs, trains.starts, weights, layer.scale_codes.array.astype(np.int64),
-        layer.theta.array.astype(np.int64), layer.constants, seed, trains.first_image, room_for_currents(weights, layer.neurons),
-        counts, winners,
+        layer.theta.array.astype(np.int64), layer.constants, seed, trains.first_image,
+        room_for_currents(weights, layer.neurons), counts, winners,
     )  # fmt: skip
     return counts, winners
 

@@ -5,6 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from qspinn_optuna.vocabulary import Vocabulary
+
+
+class ReadoutKind(Vocabulary):
+    """What makes classes of the neurons' spikes."""
+
+    VOTE = "vote"
+    """Each neuron stands for one class; the class whose neurons spike most on average is the answer."""
+
+    CLASS_WEIGHTS = "class_weights"
+    """Each neuron has a weight for every class, of a few bits; the largest sum over all spikes is the answer."""
+
 
 @dataclass(frozen=True)
 class STDPSettings:
@@ -23,7 +35,9 @@ class STDPSettings:
         threshold: Part of the firing threshold that all neurons share; the adaptive part, theta, comes on top.
         reset: Membrane after a spike.
         refractory_steps: Steps after a spike in which the membrane is held.
-        inhibition: What a spike takes from the membrane of every other neuron.
+        inhibition: What a spike takes from the membrane of every other neuron, in training.
+        inference_inhibition: The same when images are classified, to which thresholds adapt once more, those of the
+            float network, too; as in training if None.
         theta_step: Growth of theta with a spike of its neuron, in training.
         theta_tau: Time constant of theta's decay, in training.
         trace_tau: Time constant of the pre-synaptic trace.
@@ -34,7 +48,8 @@ class STDPSettings:
             after every image in which it fired.
         initial_weight_power: Initial weights are uniform draws to this power, then normalized. A power over 1 leaves
             some that are large enough for the codes of 1-bit weights.
-        label_images: The last training images, from whose responses neurons get their class.
+        readout: What makes classes of the neurons' spikes.
+        label_images: The last training images, from whose responses neurons get their class, or class weights.
         adaptation_images: The first training images, from which thresholds are adapted again after quantization;
             0 leaves them as they were.
         adaptation_theta_step: Growth of theta with a spike, in that adaptation.
@@ -61,6 +76,7 @@ class STDPSettings:
     reset: float = 5.0
     refractory_steps: int = 5
     inhibition: float = 300.0
+    inference_inhibition: float | None = None
     theta_step: float = 1.0
     theta_tau: float = 2.7e6
     trace_tau: float = 12.0
@@ -69,6 +85,7 @@ class STDPSettings:
     final_learning_rate: float = 0.005
     weight_sum: float = 0.1
     initial_weight_power: float = 2.0
+    readout: ReadoutKind = ReadoutKind.VOTE
     label_images: int = 10_000
     adaptation_images: int = 5_000
     adaptation_theta_step: float = 1.0
@@ -79,6 +96,7 @@ class STDPSettings:
     minimum_input_spikes: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "readout", ReadoutKind(self.readout))
         for name in ("neurons", "epochs", "steps", "label_images"):
             self._check(name, 1, math.inf)
         for name in (
@@ -102,6 +120,8 @@ class STDPSettings:
             "minimum_input_spikes",
         ):
             self._check(name, 0, math.inf)
+        if self.inference_inhibition is not None:
+            self._check("inference_inhibition", 0, math.inf)
         for name in ("learning_rate", "final_learning_rate"):
             self._check(name, 1e-9, 1)
         for name in ("input_rate", "trace_offset"):

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,12 +19,19 @@ from qspinn_optuna.integer import IntegerModel, MeanResponse, RateCoding, Winner
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.samples import IntegerSamples, Split
-from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, accuracy
-from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
-from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
+from qspinn_optuna.workloads.stdp.class_responses import FloatClassWeights
+from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, Readout, accuracy
+from qspinn_optuna.workloads.stdp.network import STDPNetwork, adapt_thresholds, inference_inhibition, train
+from qspinn_optuna.workloads.stdp.quantization import (
+    check_exact,
+    parameters,
+    quantize_readout,
+    quantize_trained,
+    train_quantized,
+)
 from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
 from qspinn_optuna.workloads.stdp.responses import count_spikes, layer_of
-from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
 
 
 class STDPWorkload:
@@ -87,6 +94,10 @@ class STDPWorkload:
     def network(self) -> STDPNetwork:
         """The float baseline, with all inputs; warns if its thresholds are beyond the range of the formats."""
         network = train(self.data.train.images, self.settings, self.seed)
+        if self.settings.inference_inhibition is not None:
+            neuron = network.neuron._replace(inhibition=inference_inhibition(self.settings))
+            trains = self._measurement.adaptation(self.seed, kept=False)
+            network = adapt_thresholds(replace(network, neuron=neuron), trains, self.settings, self.seed)
         highest = self.settings.threshold + float(network.theta.max())
         if highest > self.settings.voltage_range:
             warnings.warn(
@@ -130,7 +141,7 @@ class STDPWorkload:
         if config.scheme is Scheme.ITQ and self.rungs:
             layers = self._layers(config, seed, self.rungs)
             for fraction in self.rungs:
-                yield self._progress(next(layers), fraction, seed)
+                yield self._progress(next(layers), config, fraction, seed)
             network = self._label(next(layers), config, seed)
         else:
             network = self._quantized(config, seed)
@@ -236,13 +247,17 @@ class STDPWorkload:
 
     def _label(self, layer: WinnerTakeAll, config: QuantizationConfig, seed: int) -> LabeledLayer:
         """Label the neurons, and remember the network."""
-        network = LabeledLayer(layer, self._measurement.readout(partial(count_spikes, layer), seed))
+        responses = self._measurement.class_responses(partial(count_spikes, layer), seed)
+        network = LabeledLayer(layer, quantize_readout(responses, config, self.settings, seed))
         self._recent.add(config, seed, network)
         return network
 
-    def _progress(self, layer: WinnerTakeAll, fraction: float, seed: int) -> TrainingProgress:
+    def _progress(
+        self, layer: WinnerTakeAll, config: QuantizationConfig, fraction: float, seed: int
+    ) -> TrainingProgress:
         """How far a training is: labels and accuracy by the first batch of each."""
-        readout = self._measurement.readout(partial(count_spikes, layer), seed, images=BATCH)
+        responses = self._measurement.class_responses(partial(count_spikes, layer), seed, images=BATCH)
+        readout = quantize_readout(responses, config, self.settings, seed)
         *_, (correct, seen) = self._correct(
             LabeledLayer(layer, readout), self.data.validation[:BATCH], VALIDATION, seed
         )
@@ -255,8 +270,11 @@ class STDPWorkload:
         return self._measurement.correct(respond, network.readout, split, first_image, seed)
 
     @cached_property
-    def _float_readout(self) -> MeanResponse:
-        return self._measurement.readout(self.network.count_spikes, self.seed, kept=False)
+    def _float_readout(self) -> Readout:
+        responses = self._measurement.class_responses(self.network.count_spikes, self.seed, kept=False)
+        if self.settings.readout is ReadoutKind.CLASS_WEIGHTS:
+            return FloatClassWeights(responses.class_weights())
+        return MeanResponse(responses.labels(), self.data.classes)
 
     def _float_accuracy(self, split: LabeledImages, first_image: int) -> float:
         counts = self._measurement.correct(
