@@ -1,13 +1,15 @@
 /* ---- Constants. An array holds codes less the smallest code of its format. ---- */
 
 @constants@
-/* Types that hold the sums of weights, a charged membrane before bits are dropped, a margin, and spikes times neurons. */
+/* Types that hold the sums of weights, a charged membrane before bits are dropped, and a margin. */
 typedef @sum_type@ snn_sum;
 typedef @charged_type@ snn_charged;
 typedef @margin_type@ snn_margin;
-typedef @product_type@ snn_product;
 
 @arrays@
+/* ---- The readout ---- */
+
+@readout@
 /* Neurons of a block: 32, or what is left in the last one. */
 static uint32_t snn_block_size(uint32_t block)
 {
@@ -320,7 +322,7 @@ static void snn_fire(snn_state *state, uint32_t winner)
         snn_set_membrane(state, j, u < SNN_LOWEST ? SNN_LOWEST : u);
     }
     snn_set_membrane(state, winner, SNN_RESET);
-    state->totals[snn_read(snn_labels, winner * SNN_LABEL_BITS, SNN_LABEL_BITS)]++;
+    snn_count(state, winner);
 }
 
 void snn_reset(snn_state *state, uint64_t sample)
@@ -358,28 +360,6 @@ void snn_step(snn_state *state, const snn_input *input)
 #endif
     state->winner = winner;
     state->step++;
-}
-
-/* The class whose neurons spike most on average, the first of equals: a / b > c / d as a * d > c * b. */
-uint8_t snn_answer(const snn_state *state)
-{
-    snn_product best_total = 0, best_neurons = 1;
-    uint32_t neurons[SNN_CLASSES], label, j, answer = 0;
-    for (label = 0; label < SNN_CLASSES; label++) {
-        neurons[label] = 0;
-    }
-    for (j = 0; j < SNN_NEURONS; j++) {
-        neurons[snn_read(snn_labels, j * SNN_LABEL_BITS, SNN_LABEL_BITS)]++;
-    }
-    for (label = 0; label < SNN_CLASSES; label++) {
-        snn_product total = state->totals[label];
-        if (total * best_neurons > best_total * neurons[label]) {
-            best_total = total;
-            best_neurons = neurons[label];
-            answer = label;
-        }
-    }
-    return (uint8_t)answer;
 }
 
 void snn_observe(const snn_state *state, void (*see)(void *context, int32_t value), void *context)
