@@ -7,6 +7,15 @@ from dataclasses import dataclass
 
 from qspinn_optuna.vocabulary import Vocabulary
 
+_ANCHOR = 400
+"""Neurons of the network whose settings the others scale."""
+
+_LARGE = 750
+"""Neurons from which several answer an image."""
+
+_VERY_LARGE = 3_000
+"""Neurons from which one sees too few of 10,000 label images."""
+
 
 class ReadoutKind(Vocabulary):
     """What makes classes of the neurons' spikes."""
@@ -49,7 +58,8 @@ class STDPSettings:
         initial_weight_power: Initial weights are uniform draws to this power, then normalized. A power over 1 leaves
             some that are large enough for the codes of 1-bit weights.
         readout: What makes classes of the neurons' spikes.
-        label_images: The last training images, from whose responses neurons get their class, or class weights.
+        label_images: The last training images, from whose responses neurons get their class, or class weights; all if
+            there are fewer.
         adaptation_images: The first training images, from which thresholds are adapted again after quantization;
             0 leaves them as they were.
         adaptation_theta_step: Growth of theta with a spike, in that adaptation.
@@ -94,6 +104,38 @@ class STDPSettings:
     shadow: bool = True
     voltage_range: float = 512.0
     minimum_input_spikes: float = 0.0
+
+    @classmethod
+    def for_neurons(cls, neurons: int) -> STDPSettings:
+        """Settings for a size of the network, for tens of thousands of training images.
+
+        The more neurons there are, the less often each wins, and the more its threshold has to grow with a spike:
+        in equilibrium, the spikes of an image are neurons * theta * steps / theta_tau / theta_step, and about three are
+        best, at a theta of about 300. Small networks need more input and the full inhibition to tell digits apart; of
+        large ones, several neurons should answer an image, so the inhibition is softer when images are classified.
+
+        Args:
+            neurons: Number of neurons: made for 100 to 6,400.
+        """
+        size = neurons / _ANCHOR
+        small = neurons < _LARGE
+        theta_step = (2.5 if small else 1.5) * size
+        return cls(
+            neurons=neurons,
+            epochs=3 if small else 2,
+            input_rate=0.5 if small else 0.25,
+            inhibition=600.0,
+            inference_inhibition=None if small else 200.0,
+            theta_step=theta_step,
+            learning_rate=0.25,
+            final_learning_rate=0.005 if small else min(0.01 * math.sqrt(size), 0.05),
+            label_images=10_000 if neurons < _VERY_LARGE else 50_000,
+            adaptation_images=5_000 if small else 10_000,
+            adaptation_theta_step=(0.3 if small else 0.5) * theta_step,
+            adaptation_theta_tau=9e6 if small else 2.7e6,
+            # Twice the input charges to twice the thresholds.
+            voltage_range=1024.0 if small else 512.0,
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "readout", ReadoutKind(self.readout))
