@@ -121,7 +121,8 @@ class WeightedResponse(Node):
             A class for each image, uint8 [images].
         """
         scores = counts.astype(np.int64) @ self.weights.array.astype(np.int64)
-        return scores.argmax(axis=1).astype(np.uint8)
+        best: NDArray[np.uint8] = scores.argmax(axis=1).astype(np.uint8)
+        return best
 
 
 class Reduction(StrEnum):

@@ -14,14 +14,22 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qspinn_optuna import Deployment, Footprint, QuantizationConfig, QuantizationSpace, Rounding, Scheme
+from qspinn_optuna import (
+    Deployment,
+    Footprint,
+    QuantizationConfig,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    TrainingProgress,
+)
 from qspinn_optuna.datasets import ImageSplits, mnist_from_folder
 from qspinn_optuna.workloads.stdp import ReadoutKind, STDPNetwork, STDPSettings, STDPWorkload
 from qspinn_optuna.workloads.stdp.network import float_neuron, train
@@ -91,8 +99,8 @@ def figures_of(workload: STDPWorkload, seed: int) -> dict[str, float]:
     """Accuracies in percent, and how many times smaller the 1-bit network is."""
     space = QuantizationSpace(workload.parameters, WIDTHS)
     config = space.uniform(1, Scheme.PTQ, Rounding.NEAREST)
-    *_, (correct, seen) = workload.evaluate(config, seed)
-    assert isinstance(correct, int)
+    counts = [look for look in workload.evaluate(config, seed) if not isinstance(look, TrainingProgress)]
+    correct, seen = counts[-1]
     return {
         "float, held-out": 100 * workload.baseline,
         "1 bit, held-out": 100 * correct / seen,
@@ -108,12 +116,11 @@ def with_all_inputs(workload: STDPWorkload, config: QuantizationConfig) -> float
     data = workload.data
     inputs = data.train.images.shape[1]
     specs = parameters(workload.settings, inputs, inputs, data.classes, Deployment.INFERENCE)
-    return Footprint.of(
-        specs, {name: quantization.bits for name, quantization in config.parameters.items()}
-    ).compression
+    widths = {name: quantization.format.bits for name, quantization in config.parameters.items()}
+    return Footprint.of(specs, widths).compression
 
 
-def row(neurons: int, readout: ReadoutKind, figures: list[Mapping[str, Any]]) -> str:
+def row(neurons: int, readout: ReadoutKind, figures: Sequence[Mapping[str, Any]]) -> str:
     """A line of the table: means over the seeds, with standard errors of the accuracies."""
     cells = [f"{neurons:,}", str(readout).replace("_", " "), str(len(figures))]
     for name in COLUMNS[3:7]:

@@ -107,7 +107,7 @@ def test_the_largest_sum_of_class_weights_is_the_answer(
         scores = [sum(n * int(codes[j, c]) for j, n in enumerate(row)) for c in range(classes)]
         answers.append(scores.index(max(scores)))
     assert WeightedResponse(Codes(codes, fmt)).classify(counts).tolist() == answers
-    assert FloatClassWeights(codes * fmt.resolution).classify(counts).tolist() == answers
+    assert FloatClassWeights((codes * fmt.resolution).astype(np.float64)).classify(counts).tolist() == answers
 
 
 def test_responses_to_parts_of_the_images_add_up() -> None:

@@ -46,7 +46,8 @@ class ClassResponses:
 
     def labels(self) -> NDArray[np.uint8]:
         """The class to which each neuron responds most on average, the first of equals: uint8 [neurons]."""
-        return self.means.argmax(axis=0).astype(np.uint8)
+        labels: NDArray[np.uint8] = self.means.argmax(axis=0).astype(np.uint8)
+        return labels
 
     def class_weights(self) -> NDArray[np.float64]:
         """What a spike of each neuron says for each class, from 0 to 1: float64 [neurons, classes].
@@ -74,4 +75,5 @@ class FloatClassWeights:
 
     def classify(self, counts: NDArray[np.integer]) -> NDArray[np.uint8]:
         """The class for which the spikes say most, the first of equals: uint8 [images] from [images, neurons]."""
-        return (counts @ self.weights).argmax(axis=1).astype(np.uint8)
+        best: NDArray[np.uint8] = (counts @ self.weights).argmax(axis=1).astype(np.uint8)
+        return best
