@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -50,32 +49,32 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("mnist-sizes"), help="folder of networks and figures")
     parser.add_argument("--neurons", type=int, nargs="+", default=[400, 1_600, 6_400])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--readouts", type=ReadoutKind, nargs="+", default=list(ReadoutKind))
     parser.add_argument("--threads", type=int, default=1, help="that measure")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     data = mnist_from_folder(arguments.data_dir)
     rows = []
     for neurons in arguments.neurons:
-        settings = STDPSettings.for_neurons(neurons)
-        figures = [measured(data, settings, seed, arguments.output, arguments.threads) for seed in arguments.seeds]
-        rows += [row(neurons, readout, figures) for readout in ReadoutKind]
+        for readout in arguments.readouts:
+            settings = replace(STDPSettings.for_neurons(neurons), readout=readout)
+            figures = [measured(data, settings, seed, arguments.output, arguments.threads) for seed in arguments.seeds]
+            rows.append(row(settings, figures))
     print(markdown_header(COLUMNS))
     print("\n".join(rows))
 
 
-def measured(data: ImageSplits, settings: STDPSettings, seed: int, folder: Path, threads: int) -> dict[str, Any]:
-    """The figures of one network, of each readout by its name."""
-    path = folder / f"{settings.neurons}-{seed}.json"
+def measured(data: ImageSplits, settings: STDPSettings, seed: int, folder: Path, threads: int) -> dict[str, float]:
+    """The figures of one network."""
+    path = folder / f"{settings.neurons}-{settings.readout}-{seed}.json"
     if not path.exists():
         network, seconds = trained(data, settings, seed, folder)
-        figures: dict[str, Any] = {"seconds a pass": seconds / settings.epochs}
-        for readout in ReadoutKind:
-            workload = STDPWorkload(data, replace(settings, readout=readout), seed=seed, threads=threads)
-            workload.network = workload.ready_to_infer(network)
-            figures[readout] = figures_of(workload, seed)
-            print(settings.neurons, seed, readout, figures[readout], flush=True)
+        workload = STDPWorkload(data, settings, seed=seed, threads=threads)
+        workload.network = workload.ready_to_infer(network)
+        figures = figures_of(workload, seed) | {"s a pass": seconds / settings.epochs}
+        print(path.stem, figures, flush=True)
         path.write_text(json.dumps(figures, indent=2))
-    known: dict[str, Any] = json.loads(path.read_text())
+    known: dict[str, float] = json.loads(path.read_text())
     return known
 
 
@@ -120,15 +119,15 @@ def with_all_inputs(workload: STDPWorkload, config: QuantizationConfig) -> float
     return Footprint.of(specs, widths).compression
 
 
-def row(neurons: int, readout: ReadoutKind, figures: Sequence[Mapping[str, Any]]) -> str:
+def row(settings: STDPSettings, figures: Sequence[Mapping[str, float]]) -> str:
     """A line of the table: means over the seeds, with standard errors of the accuracies."""
-    cells = [f"{neurons:,}", str(readout).replace("_", " "), str(len(figures))]
+    cells = [f"{settings.neurons:,}", settings.readout.replace("_", " "), str(len(figures))]
     for name in COLUMNS[3:7]:
-        values = [figure[readout][name] for figure in figures]
+        values = [figure[name] for figure in figures]
         error = f" +- {statistics.stdev(values) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
         cells.append(f"{statistics.mean(values):.2f} %{error}")
-    cells += [f"{statistics.mean(figure[readout][name] for figure in figures):.1f}x" for name in COLUMNS[7:9]]
-    return markdown_row([*cells, f"{statistics.mean(figure['seconds a pass'] for figure in figures):.0f}"])
+    cells += [f"{statistics.mean(figure[name] for figure in figures):.1f}x" for name in COLUMNS[7:9]]
+    return markdown_row([*cells, f"{statistics.mean(figure['s a pass'] for figure in figures):.0f}"])
 
 
 if __name__ == "__main__":

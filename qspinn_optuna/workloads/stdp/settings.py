@@ -128,7 +128,7 @@ class STDPSettings:
             inference_inhibition=None if small else 200.0,
             theta_step=theta_step,
             learning_rate=0.25,
-            final_learning_rate=0.005 if small else min(0.01 * math.sqrt(size), 0.05),
+            final_learning_rate=0.005 if small else 0.01 * (1 + math.log(size, 4)),
             label_images=10_000 if neurons < _VERY_LARGE else 50_000,
             adaptation_images=5_000 if small else 10_000,
             adaptation_theta_step=(0.3 if small else 0.5) * theta_step,
