@@ -29,6 +29,8 @@ class Family(Vocabulary):
     THRESHOLD = "threshold"
     DECAY = "decay"
     TRACE = "trace"
+    READOUT = "readout"
+    """Weights by which spikes of a neuron speak for each class."""
     INPUT = "input"
     """What enters the network, a layer or neurons at one time step, if the device has to round it."""
 

@@ -14,6 +14,7 @@ from qspinn_optuna import Deployment, STDPWorkload
 from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
+from qspinn_optuna.workloads.stdp import ReadoutKind
 from qspinn_optuna.workloads.stdp.mnist import RUNGS, first_trials, mnist_settings
 from qspinn_optuna.workloads.stdp.mnist import search_space as space
 
@@ -28,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--download", action="store_true", help="download MNIST to --data-dir if it is not there")
     group.add_argument("--neurons", type=positive, default=400, help="neurons of the network")
     group.add_argument("--train-size", type=positive, help="training images; all if not given")
-    group.add_argument("--epochs", type=positive, help="passes over them; 1, or 3 if they are fewer than 10,000")
+    group.add_argument("--epochs", type=positive, help="passes over them; 2 or 3 if not given, 1 if the device learns")
+    group.add_argument(
+        "--readout",
+        type=ReadoutKind,
+        choices=list(ReadoutKind),
+        default=ReadoutKind.VOTE,
+        help="from spikes to classes",
+    )
     group.add_argument(
         "--minimum-input-spikes", type=float, default=0.0, help="drop inputs with fewer spikes an image, with weights"
     )
@@ -45,6 +53,7 @@ def workload(arguments: argparse.Namespace) -> STDPWorkload:
         len(data.train),
         neurons=arguments.neurons,
         epochs=arguments.epochs,
+        readout=ReadoutKind(arguments.readout),
         minimum_input_spikes=arguments.minimum_input_spikes,
         deployment=deployment,
     )

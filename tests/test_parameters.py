@@ -181,7 +181,7 @@ def test_breakdowns_count_every_stored_element_once(network: Network) -> None:
 
 CHANGING = {
     Deployment.INFERENCE: {"membrane", "trace", "input"},
-    Deployment.LEARNING: {"membrane", "trace", "input", "weight", "bias", "scale", "threshold"},
+    Deployment.LEARNING: {"membrane", "trace", "input", "weight", "bias", "scale", "threshold", "readout"},
 }
 """Families that a device changes while it runs."""
 

@@ -1,4 +1,4 @@
-"""C for the STDP network: rate coding, a layer of neurons of which one spikes at a time, mean responses."""
+"""C for the STDP network: rate coding, a layer of neurons of which one spikes at a time, a readout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qspinn_optuna.export.program import Member, Program, Trace
 from qspinn_optuna.export.templates import fill, text_of
 from qspinn_optuna.fixed_point.draws import INPUT, MEMBRANE, purpose_key
 from qspinn_optuna.fixed_point.integer_rounding import DRAW_BITS, NEAREST, STOCHASTIC, CodeRounding
-from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll
+from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WeightedResponse, WinnerTakeAll
 from qspinn_optuna.integer.winner_take_all_runtime import respond
 
 _SMALL = 2**31
@@ -90,17 +90,19 @@ def _declarations(model: IntegerModel, sums: _Sums) -> str:
         "membrane_bits": layer.membrane.format.bits,
         "membrane_words": _words(layer.neurons * layer.membrane.format.bits),
         "held": held if held_bits else "    /* No neuron is held after a spike. */",
-        "total_type": "uint16_t" if _coding(model).steps < 2**16 else "uint32_t",
+        "total": "the spikes of a sample" if isinstance(model.readout, MeanResponse) else "the sum of class weights",
+        "total_type": _total_type(model),
     }
     return fill("winner_take_all.h", values).rstrip()
 
 
 def _source(model: IntegerModel, sums: _Sums, arrays: tuple[PackedArray, ...]) -> str:
-    strategies = {
+    parts = {
+        "readout": _readout_source(model),
         "packed": text_of("winner_take_all_packed.c").rstrip(),
         "unpacked": fill("winner_take_all_unpacked.c", _unpacked(model)).rstrip(),
     }
-    return fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays), **strategies})
+    return fill("winner_take_all.c", {**_types(model, sums), **_constants(model, arrays), **parts})
 
 
 def _unpacked(model: IntegerModel) -> dict[str, str]:
@@ -151,10 +153,13 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
         "WEIGHT_BITS": layer.weight.format.bits,
         "MEMBRANE_BITS": layer.membrane.format.bits,
         "THETA_BITS": layer.theta.format.bits,
-        "LABEL_BITS": _label_bits(model),
         "HELD_BITS": layer.neurons.bit_length(),
         "REFRACTORY_STEPS": layer.refractory_steps,
     }
+    if isinstance(model.readout, WeightedResponse):
+        numbers["CLASS_WEIGHT_BITS"] = model.readout.weights.format.bits
+    else:
+        numbers["LABEL_BITS"] = _label_bits(model)
     switches = {
         "DROPS_PIXELS": int(_coding(model).inputs < _coding(model).pixels),
         "SCALES": int(layer.scale is not None),
@@ -189,7 +194,6 @@ def _constants(model: IntegerModel, arrays: tuple[PackedArray, ...]) -> dict[str
     return {
         "constants": "".join(f"#define SNN_{name} {text}\n" for name, text in lines.items()),
         "arrays": "\n".join(array.definition() for array in arrays),
-        "product_type": "uint32_t" if _coding(model).steps * layer.neurons < 2**32 else "uint64_t",
     }
 
 
@@ -199,7 +203,7 @@ def _arrays(model: IntegerModel) -> tuple[PackedArray, ...]:
     arrays = [
         *_weights(layer),
         pack("theta", theta, _offset(layer.theta), layer.theta.format.bits),
-        pack("labels", "Class of each neuron.", _readout(model).labels, _label_bits(model)),
+        _readout_array(model),
     ]
     if layer.scale is not None:
         comment = f"Factors of the neurons' weights, {layer.scale.format}."
@@ -273,8 +277,31 @@ def _coding(model: IntegerModel) -> RateCoding:
     return cast(RateCoding, model.coding)
 
 
-def _readout(model: IntegerModel) -> MeanResponse:
-    return cast(MeanResponse, model.readout)
+def _readout(model: IntegerModel) -> MeanResponse | WeightedResponse:
+    return cast(MeanResponse | WeightedResponse, model.readout)
+
+
+def _readout_source(model: IntegerModel) -> str:
+    if isinstance(model.readout, WeightedResponse):
+        return text_of("weighted_response.c")
+    products = _coding(model).steps * _layer(model).neurons
+    return fill("mean_response.c", {"product_type": "uint32_t" if products < 2**32 else "uint64_t"})
+
+
+def _readout_array(model: IntegerModel) -> PackedArray:
+    readout = _readout(model)
+    if isinstance(readout, MeanResponse):
+        return pack("labels", "Class of each neuron.", readout.labels, _label_bits(model))
+    fmt = readout.weights.format
+    return pack("class_weights", f"What a neuron says for each class, {fmt}.", _offset(readout.weights), fmt.bits)
+
+
+def _total_type(model: IntegerModel) -> str:
+    """A type that holds what a class can get: at most one spike a step."""
+    readout = _readout(model)
+    most = 1 if isinstance(readout, MeanResponse) else int(_offset(readout.weights).max())
+    total = most * _coding(model).steps
+    return next(f"uint{width}_t" for width in (16, 32, 64) if total < 2**width)
 
 
 def _draws(to: CodeRounding) -> bool:

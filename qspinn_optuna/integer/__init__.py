@@ -10,7 +10,7 @@ from qspinn_optuna.integer.graph import INPUT, Constant, Graph
 from qspinn_optuna.integer.graph_runtime import GraphResponses
 from qspinn_optuna.integer.metrics import Activity, Metrics, Synapses, measure
 from qspinn_optuna.integer.model import IntegerModel
-from qspinn_optuna.integer.readout import LargestScore, MeanResponse, Reduction
+from qspinn_optuna.integer.readout import LargestScore, MeanResponse, Reduction, WeightedResponse
 from qspinn_optuna.integer.runtime import classify, respond
 from qspinn_optuna.integer.value_encoding import encode
 from qspinn_optuna.integer.winner_take_all import NeuronConstants, WinnerTakeAll
@@ -37,6 +37,7 @@ __all__ = [
     "Responses",
     "Synapses",
     "ValueCoding",
+    "WeightedResponse",
     "WinnerTakeAll",
     "classify",
     "encode",

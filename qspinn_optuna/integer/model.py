@@ -30,7 +30,7 @@ from qspinn_optuna.integer.operations import (
     Scale,
     Sum,
 )
-from qspinn_optuna.integer.readout import LargestScore, MeanResponse
+from qspinn_optuna.integer.readout import LargestScore, MeanResponse, WeightedResponse
 from qspinn_optuna.integer.winner_take_all import WinnerTakeAll
 
 
@@ -45,8 +45,9 @@ class IntegerModel(Node):
         coding: From a sample to the input of the network: a :class:`~.coding.RateCoding` of a layer of neurons that
             compete, a :class:`~.coding.ValueCoding` of a graph.
         network: The layers.
-        readout: From the network's results to classes: a :class:`~.readout.MeanResponse` of a layer of neurons that
-            compete, a :class:`~.readout.LargestScore` of a graph.
+        readout: From the network's results to classes: a :class:`~.readout.MeanResponse` or a
+            :class:`~.readout.WeightedResponse` of a layer of neurons that compete, a :class:`~.readout.LargestScore`
+            of a graph.
         seed: Of all draws; those of graphs have keys of their own, which were made from it.
         first_sample: Number of the first sample of the test set.
 
@@ -57,13 +58,13 @@ class IntegerModel(Node):
 
     coding: RateCoding | ValueCoding
     network: WinnerTakeAll | Graph
-    readout: MeanResponse | LargestScore
+    readout: MeanResponse | WeightedResponse | LargestScore
     seed: int
     first_sample: int
 
     def __post_init__(self) -> None:
         match self.coding, self.network, self.readout:
-            case RateCoding(), WinnerTakeAll(), MeanResponse():
+            case RateCoding(), WinnerTakeAll(), MeanResponse() | WeightedResponse():
                 _check_layer(self.coding, self.network, self.readout)
             case ValueCoding(), Graph(), LargestScore():
                 _check_graph(self.coding, self.network, self.readout)
@@ -77,7 +78,7 @@ class IntegerModel(Node):
         """Number of classes."""
         if isinstance(self.network, Graph) and isinstance(self.readout, LargestScore):
             return self.network.array(self.readout.source).elements
-        return cast(MeanResponse, self.readout).classes
+        return cast(MeanResponse | WeightedResponse, self.readout).classes
 
     @property
     def constant_bits(self) -> int:
@@ -120,14 +121,15 @@ class IntegerModel(Node):
             check_type("readout", self.readout, LargestScore)
         check_type("network", self.network, WinnerTakeAll)
         check_type("coding", self.coding, RateCoding)
-        check_type("readout", self.readout, MeanResponse)
+        if not isinstance(self.readout, WeightedResponse):
+            check_type("readout", self.readout, MeanResponse)
 
 
-def _check_layer(coding: RateCoding, layer: WinnerTakeAll, readout: MeanResponse) -> None:
+def _check_layer(coding: RateCoding, layer: WinnerTakeAll, readout: MeanResponse | WeightedResponse) -> None:
     if coding.inputs != layer.inputs:
         raise ValueError(f"coding must give {layer.inputs} inputs, got {coding.inputs}.")
-    if len(readout.labels) != layer.neurons:
-        raise ValueError(f"readout must have a label for each of {layer.neurons} neurons, got {len(readout.labels)}.")
+    if readout.neurons != layer.neurons:
+        raise ValueError(f"readout must be of {layer.neurons} neurons, as the network is, got {readout.neurons}.")
 
 
 def _check_graph(coding: ValueCoding, graph: Graph, readout: LargestScore) -> None:
@@ -146,6 +148,7 @@ NODES: dict[str, type] = {
     for kind in (
         Accumulator, Accumulators, Affine, Array, Codes, Concatenation, Constant, Convolution, Delay, Graph,
         IntegerModel, IntegrateAndFire, LargestScore, Linear, MeanResponse, Offset, ParameterQuantization, Permutation,
-        Pool, PowerOfTwo, QFormat, RateCoding, Requantization, Reshape, Scale, Sum, ValueCoding, WinnerTakeAll,
+        Pool, PowerOfTwo, QFormat, RateCoding, Requantization, Reshape, Scale, Sum, ValueCoding, WeightedResponse,
+        WinnerTakeAll,
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.integer.accumulators import Interval
 from qspinn_optuna.integer.arrays import Array, array_of
+from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.graph import Graph
 from qspinn_optuna.integer.node import Node, check_integers, check_name, check_whole, frozen_array
 
@@ -40,6 +41,11 @@ class MeanResponse(Node):
         object.__setattr__(self, "labels", frozen_array(self.labels, np.uint8))
 
     @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return len(self.labels)
+
+    @property
     def constant_bits(self) -> int:
         """Memory of the labels."""
         return len(self.labels) * max(1, (self.classes - 1).bit_length())
@@ -65,6 +71,58 @@ class MeanResponse(Node):
             better = total * best_neurons > best_total * neurons
             best[better], best_total[better], best_neurons[better] = label, total[better], neurons
         return best.astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedResponse(Node):
+    """Each spike of a neuron speaks for every class, by a weight; the class with the largest sum is the answer.
+
+    Args:
+        weights: Codes of the weights, [neurons, classes], at most 256 classes.
+
+    Raises:
+        TypeError: If ``weights`` are no codes.
+        ValueError: If they have another shape.
+    """
+
+    weights: Codes
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weights, Codes):
+            raise TypeError(f"weights must be Codes, got {type(self.weights).__name__}.")
+        if len(self.weights.shape) != 2 or self.weights.shape[1] > _MOST_CLASSES:
+            raise ValueError(
+                f"weights must have the shape [neurons, classes], at most {_MOST_CLASSES} classes, "
+                f"got {self.weights.shape}."
+            )
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return self.weights.shape[0]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.weights.shape[1]
+
+    @property
+    def constant_bits(self) -> int:
+        """Memory of the weights."""
+        return self.weights.bits
+
+    def classify(self, counts: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """The class for which the spikes say most, the first of equals.
+
+        Args:
+            counts: Spikes of each neuron in response to each image, [images, neurons].
+
+        Returns:
+            A class for each image, uint8 [images].
+        """
+        scores = counts.astype(np.int64) @ self.weights.array.astype(np.int64)
+        best: NDArray[np.uint8] = scores.argmax(axis=1).astype(np.uint8)
+        return best
 
 
 class Reduction(StrEnum):

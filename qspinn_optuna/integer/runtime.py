@@ -11,7 +11,7 @@ from qspinn_optuna.integer import graph_runtime, winner_take_all_runtime
 from qspinn_optuna.integer.graph import Graph
 from qspinn_optuna.integer.graph_runtime import GraphResponses
 from qspinn_optuna.integer.model import IntegerModel
-from qspinn_optuna.integer.readout import MeanResponse
+from qspinn_optuna.integer.readout import MeanResponse, WeightedResponse
 from qspinn_optuna.integer.winner_take_all_runtime import Responses
 
 
@@ -49,4 +49,4 @@ def classify(model: IntegerModel, inputs: NDArray[np.integer], first_sample: int
     responses = respond(model, inputs, first_sample)
     if isinstance(responses, GraphResponses):
         return responses.classes
-    return cast(MeanResponse, model.readout).classify(responses.counts)
+    return cast(MeanResponse | WeightedResponse, model.readout).classify(responses.counts)

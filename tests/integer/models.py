@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
-from qspinn_optuna.integer import Codes, IntegerModel, MeanResponse, RateCoding, WinnerTakeAll, linear_chances
+from qspinn_optuna.integer import (
+    Codes,
+    IntegerModel,
+    MeanResponse,
+    RateCoding,
+    WeightedResponse,
+    WinnerTakeAll,
+    linear_chances,
+)
 
 PIXELS, STEPS = 9, 8
 
@@ -52,7 +60,9 @@ def models(draw: st.DrawFn) -> IntegerModel:
     return IntegerModel(
         RateCoding(linear_chances(draw(st.sampled_from([0.25, 1.0]))), STEPS, PIXELS, kept),
         layer,
-        MeanResponse(generator.integers(0, classes, neurons), classes),
+        WeightedResponse(random_codes(generator, draw(formats()), (neurons, classes)))
+        if draw(st.booleans())
+        else MeanResponse(generator.integers(0, classes, neurons), classes),
         seed=draw(st.integers(0, 2**32 - 1)),
         first_sample=draw(st.sampled_from([0, 4_000_000_000])),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from qspinn_optuna.fixed_point import QFormat, Rounding
-from qspinn_optuna.integer import Codes, IntegerModel, WinnerTakeAll
+from qspinn_optuna.integer import Codes, IntegerModel, WeightedResponse, WinnerTakeAll
 from tests.integer.models import coding_of, layer_of, readout_of
 from tests.stdp.numpy_network import Purpose, draw, stream
 
@@ -94,7 +94,12 @@ def respond(model: IntegerModel, image: list[int], sample: int) -> PlainResponse
 
 
 def answer(model: IntegerModel, winners: list[int]) -> int:
-    """The first class of those with the largest mean response."""
+    """The first class of those with the largest mean response, or the largest sum of class weights."""
+    if isinstance(model.readout, WeightedResponse):
+        weights = values_of(model.readout.weights)
+        classes = range(model.classes)
+        scores = [sum(weights[j * model.classes + label] for j in winners if j >= 0) for label in classes]
+        return scores.index(max(scores))
     labels = readout_of(model).labels.tolist()
     means = []
     for label in range(model.classes):

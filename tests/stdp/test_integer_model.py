@@ -22,7 +22,7 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.integer import IntegerModel, classify
 from qspinn_optuna.integer.winner_take_all_runtime import respond
-from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload, encode_images
+from qspinn_optuna.workloads.stdp import ReadoutKind, STDPSettings, STDPWorkload, encode_images
 from qspinn_optuna.workloads.stdp import workload as workload_module
 from qspinn_optuna.workloads.stdp.measurement import Measurement
 from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
@@ -39,6 +39,8 @@ NETWORKS = {
     "no scale": replace(SMALL, scale_per_neuron=False),
     "no refractory steps": replace(SMALL, refractory_steps=0),
     "no shadow": replace(SMALL, shadow=False),
+    "class weights": replace(SMALL, readout=ReadoutKind.CLASS_WEIGHTS),
+    "inhibition of its own": replace(SMALL, inference_inhibition=7.0, adaptation_theta_step=0.2),
 }
 
 
@@ -121,7 +123,7 @@ def test_the_float_network_is_labeled_once(monkeypatch: pytest.MonkeyPatch) -> N
     expected = workload().test_baseline
     of = workload()
     assert of.baseline > 0
-    monkeypatch.setattr(Measurement, "readout", None)
+    monkeypatch.setattr(Measurement, "class_responses", None)
     assert of.test_baseline == expected
 
 

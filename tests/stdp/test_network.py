@@ -14,6 +14,7 @@ from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid, grid_of
 from qspinn_optuna.workloads.stdp import STDPNetwork, STDPSettings, encode_images
 from qspinn_optuna.workloads.stdp import network as network_module
+from qspinn_optuna.workloads.stdp.currents import LANES, WINDOW
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import LearningGrids, adapt_thresholds, train
 from tests.stdp import numpy_network
@@ -141,6 +142,9 @@ CASES["1-bit shadow without a grid of the scale"] = Case(Grids(
 CASES["membrane that inhibition saturates"] = Case(
     Grids(membrane=on("Q3.3", Rounding.NEAREST)), replace(SMALL, inhibition=7.5, membrane_tau=2.0, weight_sum=0.5)
 )
+for _name in ("float", f"narrow learning, {Rounding.STOCHASTIC}", f"shadow and scale, {Rounding.NEAREST}"):
+    _wide = replace(CASES[_name].settings, neurons=LANES + 3, steps=WINDOW + 5)
+    CASES[f"{_name}, two blocks and two windows"] = replace(CASES[_name], settings=_wide)
 CASES["narrow weights alone"] = Case(Grids(weight=on("UQ0.4", Rounding.STOCHASTIC)))
 
 
@@ -159,8 +163,10 @@ def trained_by_numpy(case: Case, seed: int) -> tuple[NumpyNetwork, int]:
     return numpy_network.train(random_images(seed), case.settings, case.constants, case.grids, seed)
 
 
-def responses(plain: NumpyNetwork, images: NDArray[np.uint8], spike_seed: int, first: int) -> NDArray[np.int64]:
-    spikes = [encode(image, SMALL.steps, SMALL.input_rate, spike_seed, first + k) for k, image in enumerate(images)]
+def responses(
+    plain: NumpyNetwork, images: NDArray[np.uint8], spike_seed: int, first: int, steps: int
+) -> NDArray[np.int64]:
+    spikes = [encode(image, steps, SMALL.input_rate, spike_seed, first + k) for k, image in enumerate(images)]
     return np.array([plain.present(s, first + k) for k, s in enumerate(spikes)])
 
 
@@ -179,18 +185,18 @@ def test_training_and_responses_equal_the_numpy_network(case: Case, seed: int) -
     assert_same_values(network, plain)
 
     images = random_images(seed + 100)
-    trains = encode_images(images, SMALL.steps, SMALL.input_rate, seed + 1, first_image=50)
+    trains = encode_images(images, case.settings.steps, SMALL.input_rate, seed + 1, first_image=50)
     winners = network.record_spikes(trains, seed)
     assert (winners >= 0).sum() >= IMAGES
-    np.testing.assert_array_equal(winners, responses(plain, images, seed + 1, first=50))
+    np.testing.assert_array_equal(winners, responses(plain, images, seed + 1, 50, case.settings.steps))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_learning_changes_weights_and_thresholds(case: Case) -> None:
-    before = numpy_network.initial_weights(INPUTS, SMALL, SMALL.weight_sum * INPUTS, 0)
+    before = numpy_network.initial_weights(INPUTS, case.settings, SMALL.weight_sum * INPUTS, 0)
     untrained = NumpyNetwork(before, case.constants, case.grids, 0)
     network = trained_by_kernels(case, 0)
-    assert (network.weights != untrained.weights).mean() > 0.05
+    assert (network.weights != untrained.weights).mean() > 0.45 / case.settings.neurons
     assert network.theta.max() > 0
     assert (network.scale != 1).any() == case.grids.scaled
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED
 from qspinn_optuna.workloads.stdp import SpikeTrains, STDPSettings
+from qspinn_optuna.workloads.stdp.currents import from_blocks, room_for_currents, to_blocks
 from qspinn_optuna.workloads.stdp.kernels import Plasticity, present
 from qspinn_optuna.workloads.stdp.network import float_neuron
 
@@ -74,14 +75,15 @@ def sparse(spikes: NDArray[np.bool_]) -> SpikeTrains:
 
 def learn(weights: NDArray[np.float32], trains: SpikeTrains) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Weights after our learning, [inputs, neurons], and the neuron that spiked at each step, [images, steps]."""
-    learned = weights.copy()
+    learned = to_blocks(weights)
     counts = np.empty((IMAGES, NEURONS), np.int32)
     winners = np.empty((IMAGES, STEPS), np.int32)
     present(
         trains.inputs, trains.starts, learned, learned, 1.0, np.ones(NEURONS), np.zeros(NEURONS),
-        float_neuron(SETTINGS), RULE, True, True, 0, 0, np.empty(NEURONS, np.float32), counts, winners,
+        float_neuron(SETTINGS), RULE, True, True, 0, 0, room_for_currents(learned, NEURONS), counts,
+        winners,
     )  # fmt: skip
-    return learned, winners
+    return from_blocks(learned, NEURONS), winners
 
 
 def learn_with_spikingjelly(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna import (
     Deployment,
+    Family,
     Footprint,
     InexactError,
     Memory,
@@ -25,7 +26,8 @@ from qspinn_optuna import (
     Workload,
 )
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
-from qspinn_optuna.workloads.stdp import STDPSettings, STDPWorkload, measurement
+from qspinn_optuna.integer import WeightedResponse
+from qspinn_optuna.workloads.stdp import ReadoutKind, STDPSettings, STDPWorkload, measurement, memory
 from qspinn_optuna.workloads.stdp.network import train, train_in_parts
 from tests.counts import counts_of
 from tests.integer.models import layer_of
@@ -75,12 +77,81 @@ def uniform(of: STDPWorkload, bits: int, scheme: Scheme, rounding: Rounding = Ro
 def mixed(of: STDPWorkload, scheme: Scheme, rounding: Rounding) -> QuantizationConfig:
     """Narrow weights, wide enough neurons."""
     space = QuantizationSpace(of.parameters, {"weight": 3} | dict.fromkeys(
-        ("scale", "membrane", "threshold", "decay", "trace"), 10
+        ("scale", "membrane", "threshold", "decay", "trace", "readout"), 10
     ), deployment=of.deployment)  # fmt: skip
     return space.uniform(10, scheme, rounding)
 
 
 SCHEMES_AND_ROUNDINGS = [(scheme, rounding) for scheme in Scheme for rounding in Rounding]
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        (replace(SMALL, neurons=50_000_000), {}, r"neurons must be at most [\d,]+ for 36 inputs.*GiB"),
+        (replace(SMALL, label_images=2), {}, "label_images must be at least 3"),
+        (replace(SMALL, inference_inhibition=5.0), {"deployment": Deployment.LEARNING}, "inference_inhibition"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_training(
+    settings: STDPSettings, arguments: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "installed_memory", lambda: 16 * 2**30)
+    with pytest.raises(ValueError, match=message) as told:
+        workload(settings, **arguments)
+    assert "\n" not in str(told.value)
+
+
+def test_a_system_that_does_not_tell_its_memory_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "installed_memory", lambda: None)
+    memory.check_memory(10**9, 784)
+
+
+@pytest.mark.parametrize("name", ["neurons", "epochs", "label_images"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, True])
+def test_numbers_of_neurons_passes_and_label_images_are_whole_and_positive(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=name):
+        STDPSettings(**{name: value})
+
+
+@pytest.mark.parametrize("neurons", [100, 200, 400, 600, 900, 1_600, 2_500, 6_400])
+def test_settings_of_a_size_keep_the_equilibrium_of_the_thresholds(neurons: int) -> None:
+    of = STDPSettings.for_neurons(neurons)
+    # Three spikes an image, each of which raises a threshold, balance the decay of all at this theta.
+    theta = 3 * of.theta_step / (neurons * of.steps / of.theta_tau)
+    assert 250 <= theta <= 550
+    assert of.inhibition >= theta
+    assert of.voltage_range >= 1.5 * theta
+    assert of.neurons == neurons
+
+
+def test_an_inhibition_of_its_own_adapts_the_thresholds_of_the_float_network_too() -> None:
+    soft = workload(replace(SMALL, inference_inhibition=4.0)).network
+    hard = workload().network
+    assert (soft.neuron.inhibition, hard.neuron.inhibition) == (4.0, 20.0)
+    np.testing.assert_array_equal(soft.weights, hard.weights)
+    assert (soft.theta != hard.theta).any()
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_quantized_networks_classify_with_the_inhibition_of_inference(scheme: Scheme) -> None:
+    of = workload(replace(SMALL, inference_inhibition=4.0))
+    config = mixed(of, scheme, Rounding.NEAREST)
+    layer = layer_of(of.integer_model(config))
+    assert layer.inhibition * layer.membrane.format.resolution == 4.0
+
+
+def test_class_weights_are_searched_counted_and_read_out() -> None:
+    of = workload(replace(SMALL, readout=ReadoutKind.CLASS_WEIGHTS))
+    (spec,) = [spec for spec in of.parameters if spec.family is Family.READOUT]
+    assert (spec.name, spec.count, spec.baseline_count) == ("class_weight", 9 * CLASSES, 9)
+    config = mixed(of, Scheme.PTQ, Rounding.NEAREST)
+    readout = of.integer_model(config).readout
+    assert isinstance(readout, WeightedResponse)
+    assert readout.weights.format == config["class_weight"].format
+    assert readout.constant_bits == 9 * CLASSES * 10
+    assert of.baseline >= 0.8
+    assert counts_of(of.evaluate(config, seed=1))[-1][0] >= 0.8 * VALIDATION
 
 
 def test_it_is_a_workload() -> None:

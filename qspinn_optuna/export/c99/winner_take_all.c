@@ -1,13 +1,15 @@
 /* ---- Constants. An array holds codes less the smallest code of its format. ---- */
 
 @constants@
-/* Types that hold the sums of weights, a charged membrane before bits are dropped, a margin, and spikes times neurons. */
+/* Types that hold the sums of weights, a charged membrane before bits are dropped, and a margin. */
 typedef @sum_type@ snn_sum;
 typedef @charged_type@ snn_charged;
 typedef @margin_type@ snn_margin;
-typedef @product_type@ snn_product;
 
 @arrays@
+/* ---- The readout ---- */
+
+@readout@
 /* Neurons of a block: 32, or what is left in the last one. */
 static uint32_t snn_block_size(uint32_t block)
 {
@@ -77,7 +79,7 @@ static uint32_t snn_held_neuron(const snn_state *state, uint32_t k)
 static void snn_end_step(snn_state *state, uint32_t winner)
 {
     if (winner != SNN_NEURONS) {
-        state->totals[snn_read(snn_labels, winner * SNN_LABEL_BITS, SNN_LABEL_BITS)]++;
+        snn_count(state, winner);
     }
 #if SNN_REFRACTORY_STEPS > 0
     snn_write(state->held, state->step % SNN_REFRACTORY_STEPS * SNN_HELD_BITS, SNN_HELD_BITS, winner);
@@ -117,28 +119,6 @@ void snn_reset(snn_state *state, uint64_t sample)
     for (j = 0; j < SNN_CLASSES; j++) {
         state->totals[j] = 0;
     }
-}
-
-/* The class whose neurons spike most on average, the first of equals: a / b > c / d as a * d > c * b. */
-uint8_t snn_answer(const snn_state *state)
-{
-    snn_product best_total = 0, best_neurons = 1;
-    uint32_t neurons[SNN_CLASSES], label, j, answer = 0;
-    for (label = 0; label < SNN_CLASSES; label++) {
-        neurons[label] = 0;
-    }
-    for (j = 0; j < SNN_NEURONS; j++) {
-        neurons[snn_read(snn_labels, j * SNN_LABEL_BITS, SNN_LABEL_BITS)]++;
-    }
-    for (label = 0; label < SNN_CLASSES; label++) {
-        snn_product total = state->totals[label];
-        if (total * best_neurons > best_total * neurons[label]) {
-            best_total = total;
-            best_neurons = neurons[label];
-            answer = label;
-        }
-    }
-    return (uint8_t)answer;
 }
 
 void snn_observe(const snn_state *state, void (*see)(void *context, int32_t value), void *context)

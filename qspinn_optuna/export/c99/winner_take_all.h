@@ -2,6 +2,9 @@
 #define SNN_BLOCKS @blocks@u
 #define SNN_LEVELS @levels@u
 
+/* A type that holds @total@. */
+typedef @total_type@ snn_total;
+
 typedef struct {
     /* Number of the sample and of the next step. They key the draws. */
     uint64_t sample;
@@ -14,6 +17,6 @@ typedef struct {
     /* Sums of the weights of the inputs that spike in a step. Neurons are in blocks of 32; word l of a block holds
      * bit l of its 32 sums. */
     uint32_t sums[SNN_BLOCKS][SNN_LEVELS];
-    /* Spikes for each class. */
-    @total_type@ totals[SNN_CLASSES];
+    /* What the spikes say for each class. */
+    snn_total totals[SNN_CLASSES];
 } snn_state;

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point.simulated_rounding import Grid
+from qspinn_optuna.workloads.stdp.currents import from_blocks, room_for_currents, to_blocks
 
 
 @dataclass(frozen=True)
@@ -17,34 +19,32 @@ class ForwardWeights:
     Codes of 8 bits are a quarter of float32 to load, which is most of the time of a step.
 
     Args:
-        weights: uint8 or float32 [inputs, neurons].
+        blocks: uint8 or float32, [blocks, inputs, LANES].
         unit: The resolution of their grid if they are codes, else 1.
     """
 
-    weights: NDArray[np.uint8] | NDArray[np.float32]
+    blocks: NDArray[np.uint8] | NDArray[np.float32]
     unit: float
 
     @classmethod
     def empty(cls, shape: tuple[int, ...], grid: Grid) -> ForwardWeights:
-        """Weights yet to be filled: codes if 8 bits hold those of the grid, otherwise float32."""
+        """Weights of a shape of blocks, yet to be filled: codes if 8 bits hold those of the grid, otherwise float32."""
         if grid.low >= 0 and grid.high <= np.iinfo(np.uint8).max:
-            return cls(np.empty(shape, np.uint8), grid.resolution)
-        return cls(np.empty(shape, np.float32), 1.0)
+            return cls(np.zeros(shape, np.uint8), grid.resolution)
+        return cls(np.zeros(shape, np.float32), 1.0)
 
     @classmethod
     def of(cls, values: NDArray[np.float32], grid: Grid) -> ForwardWeights:
-        """Weights whose values lie on a grid."""
-        forward = cls.empty(values.shape, grid)
-        forward.weights[:] = values / np.float32(forward.unit)
+        """Weights [inputs, neurons] whose values lie on a grid."""
+        blocks = to_blocks(values)
+        forward = cls.empty(blocks.shape, grid)
+        forward.blocks[:] = blocks / np.float32(forward.unit)
         return forward
 
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """The weights as float32; the array itself if they are no codes."""
-        weights = self.weights.astype(np.float32, copy=False)
-        return weights if self.weights.dtype == np.float32 else weights * np.float32(self.unit)
+    def values(self, neurons: int) -> NDArray[np.float32]:
+        """A copy of the weights as float32, [inputs, neurons]."""
+        return from_blocks(self.blocks, neurons).astype(np.float32, copy=False) * np.float32(self.unit)
 
-    def currents(self) -> NDArray[np.int32] | NDArray[np.float32]:
-        """Room for the input currents of a step, [neurons]."""
-        neurons = self.weights.shape[1]
-        return np.empty(neurons, np.float32) if self.weights.dtype == np.float32 else np.empty(neurons, np.int32)
+    def currents(self, neurons: int) -> NDArray[Any]:
+        """Room for the input currents of a window."""
+        return room_for_currents(self.blocks, neurons)

@@ -35,6 +35,7 @@ from qspinn_optuna.fixed_point.draws import (
     stream,
 )
 from qspinn_optuna.fixed_point.simulated_rounding import Grid, round_to_grid
+from qspinn_optuna.workloads.stdp.currents import LANES, WINDOW, sum_neuron, sum_window
 
 
 class Neuron(NamedTuple):
@@ -73,28 +74,6 @@ class Plasticity(NamedTuple):
 
 
 @njit(cache=True)
-def add_rows(inputs: NDArray[np.uint16], weights: NDArray[np.generic], current: NDArray[np.generic]) -> None:
-    """Input current of a step: the sum of the rows of the inputs that spike, in their order."""
-    current[:] = 0
-    neurons = len(current)
-    blocks = len(inputs) // 4 * 4
-    # NOTE: four rows at a time, since loading and storing the sum would take longer than the additions.
-    for e in range(0, blocks, 4):
-        row_0, row_1, row_2, row_3 = (
-            weights[inputs[e]],
-            weights[inputs[e + 1]],
-            weights[inputs[e + 2]],
-            weights[inputs[e + 3]],
-        )
-        for j in range(neurons):
-            current[j] = (((current[j] + row_0[j]) + row_1[j]) + row_2[j]) + row_3[j]
-    for e in range(blocks, len(inputs)):
-        row = weights[inputs[e]]
-        for j in range(neurons):
-            current[j] += row[j]
-
-
-@njit(cache=True)
 def charge(
     u: NDArray[np.float64],
     margin: NDArray[np.float64],
@@ -102,25 +81,34 @@ def charge(
     unit: float,
     scale: NDArray[np.float64],
     theta: NDArray[np.float64],
-    ready: NDArray[np.int64],
-    t: int,
+    held: NDArray[np.int64],
     neuron: Neuron,
     key: np.uint64,
 ) -> int:
-    """Charge the membranes and fill their margins over the threshold; returns how many are at it or above."""
+    """Charge the membranes and fill their margins over the threshold; returns how many are at it or above.
+
+    The neurons of ``held``, which has -1 where there is none, keep their membranes and have a margin of -1.
+    """
+    before = np.empty(len(held))
+    for k in range(len(held)):
+        before[k] = u[held[k]]
     above = 0
     for j in range(len(u)):
         driven = neuron.decay * u[j] + scale[j] * (unit * np.float64(current[j]))
-        charged = round_to_grid(driven, neuron.membrane, key, j)
-        free = ready[j] <= t
-        u[j] = charged if free else u[j]
-        margin[j] = u[j] - (neuron.threshold + theta[j]) if free else -1.0
+        u[j] = round_to_grid(driven, neuron.membrane, key, j)
+        margin[j] = u[j] - (neuron.threshold + theta[j])
         above += margin[j] >= 0
+    for k in range(len(held)):
+        j = held[k]
+        if j >= 0:
+            u[j] = before[k]
+            above -= margin[j] >= 0
+            margin[j] = -1.0
     return above
 
 
 @njit(cache=True)
-def fire(u: NDArray[np.float64], margin: NDArray[np.float64], ready: NDArray[np.int64], t: int, neuron: Neuron) -> int:
+def fire(u: NDArray[np.float64], margin: NDArray[np.float64], neuron: Neuron) -> int:
     """Let the neuron with the largest margin spike, and inhibit the others; returns its index."""
     winner = 0
     for j in range(len(u)):
@@ -130,7 +118,6 @@ def fire(u: NDArray[np.float64], margin: NDArray[np.float64], ready: NDArray[np.
     for j in range(len(u)):
         u[j] = max(u[j] - neuron.inhibition, lowest)
     u[winner] = neuron.reset
-    ready[winner] = t + 1 + neuron.refractory_steps
     return winner
 
 
@@ -146,8 +133,7 @@ def decay_trace(trace: float, i: int, since: int, now: int, rule: Plasticity, se
 
 @njit(cache=True)
 def potentiate(
-    stored: NDArray[np.float32],
-    winner: int,
+    column: NDArray[np.float32],
     trace: NDArray[np.float64],
     touched: NDArray[np.int64],
     t: int,
@@ -162,42 +148,42 @@ def potentiate(
         if trace[i] > 0.0:
             trace[i] = decay_trace(trace[i], i, touched[i], t, rule, seed, image)
         touched[i] = t
-        weight = np.float64(stored[i, winner]) + learning_rate * (trace[i] - rule.trace_offset)
-        stored[i, winner] = round_to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
+        weight = np.float64(column[i]) + learning_rate * (trace[i] - rule.trace_offset)
+        column[i] = round_to_grid(min(max(weight, 0.0), 1.0), rule.stored, key, i)
 
 
 @njit(cache=True)
-def normalize(stored: NDArray[np.float32], j: int, rule: Plasticity, key: np.uint64) -> None:
+def normalize(column: NDArray[np.float32], rule: Plasticity, key: np.uint64) -> None:
     """Bring the weights of a neuron to their sum."""
     total = 0.0
-    for i in range(len(stored)):
-        total += np.float64(stored[i, j])
+    for i in range(len(column)):
+        total += np.float64(column[i])
     if total <= 0.0:
         return
-    for i in range(len(stored)):
-        stored[i, j] = round_to_grid(np.float64(stored[i, j]) * (rule.weight_sum / total), rule.stored, key, i)
+    for i in range(len(column)):
+        column[i] = round_to_grid(np.float64(column[i]) * (rule.weight_sum / total), rule.stored, key, i)
 
 
 @njit(cache=True)
 def requantize(
-    stored: NDArray[np.float32],
+    column: NDArray[np.float32],
     forward: NDArray[np.generic],
     unit: float,
-    scale: NDArray[np.float64],
-    j: int,
+    scale: float,
     rule: Plasticity,
     key: np.uint64,
-) -> None:
-    """Make the weights of a neuron that spikes meet, and its scale, of those that learn."""
+) -> float:
+    """Make the weights of a neuron that spikes meet of those that learn; returns its scale, if it is no new one."""
     total, narrow = 0.0, 0.0
-    for i in range(len(stored)):
-        weight = np.float64(stored[i, j])
+    for i in range(len(column)):
+        weight = np.float64(column[i])
         rounded = round_to_grid(weight, rule.forward, key, i)
-        forward[i, j] = rounded / unit
+        forward[i] = rounded / unit
         total += weight
         narrow += rounded
     if rule.scaled and narrow > 0.0:
-        scale[j] = round_to_grid(total / narrow, rule.scale, key, len(stored))
+        return round_to_grid(total / narrow, rule.scale, key, len(column))
+    return scale
 
 
 @njit(cache=True)
@@ -212,8 +198,9 @@ def quantize_initial_weights(
     """Fill ``forward`` and ``scale`` before training."""
     for j in range(len(scale)):
         key = stream(seed, INITIAL_WEIGHT, 0, j)
-        scale[j] = round_to_grid(1.0, rule.scale, key, len(stored))
-        requantize(stored, forward, unit, scale, j, rule, key)
+        one = round_to_grid(1.0, rule.scale, key, stored.shape[1])
+        b, lane = j // LANES, j % LANES
+        scale[j] = requantize(stored[b, :, lane], forward[b, :, lane], unit, one, rule, key)
 
 
 @njit(cache=True)
@@ -239,7 +226,7 @@ def present(
     learn_theta: bool,
     seed: int,
     first_image: int,
-    current: NDArray[np.generic],
+    currents: NDArray[np.generic],
     counts: NDArray[np.int32],
     winners: NDArray[np.int32],
 ) -> None:
@@ -248,9 +235,8 @@ def present(
     Args:
         inputs: Input spikes, as in :class:`SpikeTrains`.
         starts: Where they start, [images, steps + 1].
-        stored: Weights that learning changes, [inputs, neurons].
-        forward: Weights that spikes meet, [inputs, neurons]: the same array, or narrow ones if the rule
-            has a shadow.
+        stored: Weights that learning changes, in blocks: [blocks, inputs, LANES].
+        forward: Weights that spikes meet, in blocks: the same array, or narrow ones if the rule has a shadow.
         unit: What ``forward`` is a multiple of.
         scale: Factor of each neuron's weights, [neurons].
         theta: Adaptive part of the thresholds, [neurons].
@@ -260,52 +246,60 @@ def present(
         learn_theta: Whether thresholds adapt.
         seed: Of the draws of stochastic rounding.
         first_image: Number of the first image, which keys the draws.
-        current: Room for the input currents of a step, float32 [neurons], or int32 if ``forward`` are codes.
+        currents: Room for the input currents of a window, [WINDOW, neurons].
         counts: Filled with the spikes of each neuron, [images, neurons].
         winners: Filled with the neuron that spikes, or -1, at each step, [images, steps]; ignored if it has no rows.
     """
     images, steps = len(starts), starts.shape[1] - 1
-    neurons = len(theta)
-    margin = np.empty(neurons)
-    trace = np.empty(len(forward))
-    touched = np.empty(len(forward), np.int64)
-    ready = np.empty(neurons, np.int64)
-    u = np.empty(neurons)
+    neurons, size = len(theta), forward.shape[1]
+    u, margin = np.empty(neurons), np.empty(neurons)
+    trace, touched = np.empty(size), np.empty(size, np.int64)
+    held = np.empty(neuron.refractory_steps, np.int64)
     spiked = min(rule.trace.high * rule.trace.resolution, 1.0)
     learning_rate = rule.learning_rate
     for k in range(images):
         image = first_image + k
         u[:] = 0.0
         trace[:] = 0.0
-        ready[:] = 0
+        held[:] = -1
         counts[k] = 0
+        begin = end = 0
         for t in range(steps):
-            now = inputs[starts[k, t] : starts[k, t + 1]]
-            add_rows(now, forward, current)
+            if t == end:
+                begin, end = t, min(t + WINDOW, steps)
+                sum_window(inputs, starts[k], begin, end, forward, currents)
             if learn_weights:
-                for i in now:
+                for i in inputs[starts[k, t] : starts[k, t + 1]]:
                     trace[i] = spiked
                     touched[i] = t
-            above = charge(u, margin, current, unit, scale, theta, ready, t, neuron, stream(seed, MEMBRANE, image, t))
-            if len(winners) > 0:
-                winners[k, t] = -1
-            if above == 0:
-                continue
-            winner = fire(u, margin, ready, t, neuron)
-            counts[k, winner] += 1
+            key = stream(seed, MEMBRANE, image, t)
+            above = charge(u, margin, currents[t - begin], unit, scale, theta, held, neuron, key)
+            winner = fire(u, margin, neuron) if above > 0 else -1
+            if len(held) > 0:
+                held[t % len(held)] = winner
             if len(winners) > 0:
                 winners[k, t] = winner
+            if winner < 0:
+                continue
+            counts[k, winner] += 1
             if learn_theta:
                 key = stream(seed, THETA_STEP, image, t)
                 theta[winner] = round_to_grid(theta[winner] + rule.theta_step, rule.theta, key, winner)
             if learn_weights:
-                potentiate(stored, winner, trace, touched, t, learning_rate, rule, seed, image)
+                column = stored[winner // LANES, :, winner % LANES]
+                potentiate(column, trace, touched, t, learning_rate, rule, seed, image)
+                if not rule.shadow:
+                    # The weights that spikes meet have changed, those of the winner alone.
+                    sum_neuron(inputs, starts[k], t + 1, end, column, currents[t + 1 - begin :, winner])
         if learn_theta:
             decay_theta(theta, rule, seed, image)
         if learn_weights:
             for j in range(neurons):
-                if counts[k, j] > 0:
-                    normalize(stored, j, rule, stream(seed, WEIGHT_NORMALIZATION, image, j))
-                    if rule.shadow:
-                        requantize(stored, forward, unit, scale, j, rule, stream(seed, WEIGHT_REQUANTIZATION, image, j))
+                if counts[k, j] == 0:
+                    continue
+                b, lane = j // LANES, j % LANES
+                normalize(stored[b, :, lane], rule, stream(seed, WEIGHT_NORMALIZATION, image, j))
+                if rule.shadow:
+                    key = stream(seed, WEIGHT_REQUANTIZATION, image, j)
+                    scale[j] = requantize(stored[b, :, lane], forward[b, :, lane], unit, scale[j], rule, key)
             learning_rate *= rule.learning_rate_growth

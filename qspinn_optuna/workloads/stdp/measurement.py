@@ -1,18 +1,20 @@
-"""What networks answer: input spikes, the neurons' labels, and the number of correct answers."""
+"""What networks answer: input spikes, responses to classes, and the number of correct answers."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import add
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
-from qspinn_optuna.integer import MeanResponse
 from qspinn_optuna.threads import allowed_threads
-from qspinn_optuna.workloads.stdp.labels import assign_labels
+from qspinn_optuna.workloads.stdp.class_responses import ClassResponses
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
 
@@ -30,6 +32,14 @@ _CACHED_BYTES = 512 * 2**20
 
 Respond = Callable[[SpikeTrains, int], NDArray[np.int32]]
 """Spikes of each neuron in response to each image, [images, neurons], of input spikes and a seed."""
+
+
+class Readout(Protocol):
+    """What makes classes of spike counts."""
+
+    def classify(self, counts: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Classes, [images], from the spikes of each neuron in response to each image, [images, neurons]."""
+        ...
 
 
 class Measurement:
@@ -52,14 +62,16 @@ class Measurement:
         self.threads = threads
         self._spikes: dict[tuple[int, int, int], SpikeTrains] = {}
 
-    def adaptation(self, seed: int) -> list[SpikeTrains]:
+    def adaptation(self, seed: int, *, kept: bool = True) -> list[SpikeTrains]:
         """Input spikes on which thresholds adapt, in parts of a thousand images."""
         images = self.data.train.images[: self.settings.adaptation_images]
         parts = [range(start, min(start + BATCH, len(images))) for start in range(0, len(images), BATCH)]
-        return [self._trains(images, part, True, ADAPTATION, seed) for part in parts]
+        return [self._trains(images, part, kept, ADAPTATION, seed) for part in parts]
 
-    def readout(self, respond: Respond, seed: int, *, kept: bool = True, images: int | None = None) -> MeanResponse:
-        """Label the neurons of a network.
+    def class_responses(
+        self, respond: Respond, seed: int, *, kept: bool = True, images: int | None = None
+    ) -> ClassResponses:
+        """Responses of a network to the label images.
 
         Args:
             respond: The network.
@@ -68,13 +80,17 @@ class Measurement:
             images: How many of the label images to use; all if not given.
         """
         split = self.data.train[-self.settings.label_images :][:images]
-        counts = np.concatenate(list(self._counts(respond, split, LABELS, seed, kept)))
-        return MeanResponse(assign_labels(counts, split.labels, self.data.classes), self.data.classes)
+        parts, seen = [], 0
+        for counts in self._counts(respond, split, LABELS, seed, kept):
+            labels = split.labels[seen : seen + len(counts)]
+            parts.append(ClassResponses.of(counts, labels, self.data.classes))
+            seen += len(counts)
+        return reduce(add, parts)
 
     def correct(
         self,
         respond: Respond,
-        readout: MeanResponse,
+        readout: Readout,
         split: LabeledImages,
         first_image: int,
         seed: int,

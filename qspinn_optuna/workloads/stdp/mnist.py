@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
@@ -9,7 +10,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.parameters import Deployment, Family
 from qspinn_optuna.space import QuantizationSpace
-from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
 from qspinn_optuna.workloads.stdp.workload import STDPWorkload
 
 RUNGS = (0.2, 0.4, 0.6, 0.8)
@@ -20,6 +21,7 @@ _WIDTHS: dict[str, int | tuple[int, int]] = {
     Family.SCALE: (3, 8),
     Family.MEMBRANE: (6, 16),
     Family.THRESHOLD: (4, 16),
+    Family.READOUT: (2, 8),
     Family.TRACE: (2, 8),
     Family.DECAY: (6, 16),
 }
@@ -32,7 +34,6 @@ _FIRST_WEIGHT_WIDTHS = {Deployment.INFERENCE: (8, 4, 2, 1), Deployment.LEARNING:
 """Widths of weights that a study begins with."""
 
 _SMALL_TRAINING_SET = 10_000
-_MANY_NEURONS = 200
 
 
 def mnist_settings(
@@ -40,30 +41,44 @@ def mnist_settings(
     *,
     neurons: int = 400,
     epochs: int | None = None,
+    readout: ReadoutKind = ReadoutKind.VOTE,
     minimum_input_spikes: float = 0.0,
     deployment: Deployment = Deployment.INFERENCE,
 ) -> STDPSettings:
     """Settings of the network, by what it learns from and what the device does.
 
     Args:
-        training_images: Number of them: of few the network makes more passes, with larger steps of its thresholds.
+        training_images: Number of them. Fewer than 10,000 have settings of their own.
         neurons: Of the network.
-        epochs: Passes over the images; 1, or 3 if there are fewer than 10,000, if not given.
+        epochs: Passes over the images; 3, or 2 of a large network, or 1 on a device that learns, if not given.
+        readout: What makes classes of the neurons' spikes.
         minimum_input_spikes: Inputs with fewer spikes an image are dropped, with their weights.
         deployment: Whether the device infers or learns.
     """
     small = training_images < _SMALL_TRAINING_SET
-    learning = deployment is Deployment.LEARNING
+    if deployment is Deployment.LEARNING:
+        settings = _settings_of_a_learner(neurons, small)
+    elif small:
+        settings = STDPSettings(neurons=neurons, epochs=3, theta_step=2.0 * neurons / 400)
+    else:
+        settings = STDPSettings.for_neurons(neurons)
+    return replace(
+        settings,
+        epochs=settings.epochs if epochs is None else epochs,
+        readout=readout,
+        minimum_input_spikes=minimum_input_spikes,
+    )
+
+
+def _settings_of_a_learner(neurons: int, small: bool) -> STDPSettings:
+    """Settings of a device that learns: without float weights, as it is after training."""
     return STDPSettings(
         neurons=neurons,
-        epochs=epochs or (3 if small else 1),
-        theta_step=2.0 if small else 1.0,
+        epochs=3 if small else 1,
+        theta_step=(2.0 if small else 1.0) * neurons / 400,
         # Narrow weights are noisy: they settle at a lower rate than float ones.
-        final_learning_rate=0.0025 if learning else 0.005,
-        shadow=not learning,
-        minimum_input_spikes=minimum_input_spikes,
-        # The fewer neurons, the more often each wins, and its threshold grows: at most to what 100 steps can charge.
-        voltage_range=512.0 if neurons >= _MANY_NEURONS else 2048.0,
+        final_learning_rate=0.0025,
+        shadow=False,
     )
 
 

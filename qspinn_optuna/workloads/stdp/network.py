@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid
+from qspinn_optuna.workloads.stdp.currents import to_blocks
 from qspinn_optuna.workloads.stdp.forward_weights import ForwardWeights
 from qspinn_optuna.workloads.stdp.kernels import Neuron, Plasticity, present, quantize_initial_weights
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
@@ -49,9 +50,11 @@ class STDPNetwork:
         trains.check_inputs(len(self.weights))
         counts = np.empty((len(trains), len(self.theta)), np.int32)
         winners = np.empty((len(trains) if record else 0, trains.steps), np.int32)
+        forward = ForwardWeights.of(self.weights, UNQUANTIZED)
         present(
-            trains.inputs, trains.starts, self.weights, self.weights, 1.0, self.scale, self.theta, self.neuron,
-            _FROZEN, False, False, seed, trains.first_image, np.empty(len(self.theta), np.float32), counts, winners,
+            trains.inputs, trains.starts, _NO_WEIGHTS, forward.blocks, forward.unit, self.scale, self.theta,
+            self.neuron, _FROZEN, False, False, seed, trains.first_image, forward.currents(len(self.theta)),
+            counts, winners,
         )  # fmt: skip
         return counts, winners
 
@@ -81,8 +84,13 @@ class LearningGrids:
     theta_decay: float | None = None
 
 
+def inference_inhibition(settings: STDPSettings) -> float:
+    """What a spike takes from the other membranes when images are classified."""
+    return settings.inhibition if settings.inference_inhibition is None else settings.inference_inhibition
+
+
 def float_neuron(settings: STDPSettings) -> Neuron:
-    """The neurons of the float network."""
+    """The neurons of the float network in training."""
     return Neuron(
         membrane_decay(settings),
         settings.threshold,
@@ -173,29 +181,29 @@ def train_in_parts(
         scaled=grids.scaled,
         scale=grids.scale,
     )
-    stored = initial_weights(images.shape[1], settings, weight_sum, seed)
+    stored = to_blocks(initial_weights(images.shape[1], settings, weight_sum, seed))
     scale, theta = np.empty(settings.neurons), np.zeros(settings.neurons)
     forward = ForwardWeights.empty(stored.shape, grids.weights if grids.shadow else UNQUANTIZED)
-    quantize_initial_weights(stored, forward.weights, forward.unit, scale, rule, seed)
+    quantize_initial_weights(stored, forward.blocks, forward.unit, scale, rule, seed)
     if not grids.shadow:
-        stored = forward.values
+        stored = forward.blocks.astype(np.float32, copy=False)
     stops = [max(1, round(fraction * presentations)) for fraction in rungs]
     for first_image, chunk in _chunks(images, settings.epochs):
         trains = encode_images(chunk, settings.steps, settings.input_rate, seed, first_image)
         rate, begin = settings.learning_rate * growth**first_image, 0
         for end in sorted({stop - first_image for stop in stops if 0 < stop - first_image < len(chunk)} | {len(chunk)}):
             present(
-                trains.inputs, trains.starts[begin:end], stored, forward.weights, forward.unit, scale, theta, neuron,
-                rule._replace(learning_rate=rate), True, True, seed, first_image + begin, forward.currents(),
-                np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
+                trains.inputs, trains.starts[begin:end], stored, forward.blocks, forward.unit, scale, theta, neuron,
+                rule._replace(learning_rate=rate), True, True, seed, first_image + begin,
+                forward.currents(settings.neurons), np.empty((end - begin, settings.neurons), np.int32), _NOT_RECORDED,
             )  # fmt: skip
             for _ in range(begin, end):
                 # One by one, as `present` does: a power would be off in the last place.
                 rate *= growth
             begin = end
             for _ in range(stops.count(first_image + end)):
-                yield STDPNetwork(forward.values.copy(), scale.copy(), theta.copy(), neuron)
-    yield STDPNetwork(forward.values, scale, theta, neuron)
+                yield STDPNetwork(forward.values(settings.neurons), scale.copy(), theta.copy(), neuron)
+    yield STDPNetwork(forward.values(settings.neurons), scale, theta, neuron)
 
 
 def adapt_thresholds(
@@ -228,8 +236,8 @@ def adapt_thresholds(
     for part in trains:
         part.check_inputs(len(network.weights))
         present(
-            part.inputs, part.starts, _NO_WEIGHTS, forward.weights, forward.unit, network.scale, theta, network.neuron,
-            rule, False, True, seed, part.first_image, forward.currents(),
+            part.inputs, part.starts, _NO_WEIGHTS, forward.blocks, forward.unit, network.scale, theta, network.neuron,
+            rule, False, True, seed, part.first_image, forward.currents(len(theta)),
             np.empty((len(part), len(theta)), np.int32), _NOT_RECORDED,
         )  # fmt: skip
     return replace(network, theta=theta)
@@ -250,7 +258,7 @@ def _chunks(images: NDArray[np.uint8], epochs: int) -> Iterator[tuple[int, NDArr
             yield epoch * len(images) + first, images[first : first + _CHUNK]
 
 
-_NO_WEIGHTS = np.empty((0, 0), np.float32)
+_NO_WEIGHTS = np.empty((0, 0, 0), np.float32)
 _NOT_RECORDED = np.empty((0, 0), np.int32)
 _FROZEN = Plasticity(
     theta_step=0.0,

@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 from qspinn_optuna.config import InexactError, QuantizationConfig
 from qspinn_optuna.fixed_point import Rounding, quantize
 from qspinn_optuna.fixed_point.simulated_rounding import grid_of
+from qspinn_optuna.integer import Codes, MeanResponse, WeightedResponse
 from qspinn_optuna.parameters import Deployment, Family, Memory, ParameterSpec
+from qspinn_optuna.workloads.stdp.class_responses import ClassResponses
 from qspinn_optuna.workloads.stdp.kernels import Neuron
 from qspinn_optuna.workloads.stdp.network import (
     LearningGrids,
     STDPNetwork,
     adapt_thresholds,
+    inference_inhibition,
     membrane_decay,
     theta_decay,
     trace_decay,
     train_in_parts,
 )
-from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains
 
 _Float = TypeVar("_Float", np.float32, np.float64)
@@ -60,7 +63,7 @@ def parameters(
         ParameterSpec("membrane", Family.MEMBRANE, neurons, -2 * half, half),
         ParameterSpec("theta", Family.THRESHOLD, neurons, 0.0, half),
         _coefficient("membrane_decay", membrane_decay(settings)),
-        _integers("label", Family.WEIGHT, neurons, classes),
+        _readout(settings, classes),
     ]
     if settings.refractory_steps > 0:
         # Held are the neurons that spiked last, one a step at most: their numbers, or none.
@@ -78,6 +81,14 @@ def parameters(
         shadow = ParameterSpec("shadow", Family.WEIGHT, kept * neurons, 0.0, 1.0, learning_only=True)
         specs.append(replace(shadow, fixed_bits=32, baseline_count=0))
     return tuple(specs)
+
+
+def _readout(settings: STDPSettings, classes: int) -> ParameterSpec:
+    if settings.readout is ReadoutKind.VOTE:
+        return _integers("label", Family.WEIGHT, settings.neurons, classes)
+    # The original is that of the vote, so that the same original stands beside both readouts.
+    count = settings.neurons * classes
+    return ParameterSpec("class_weight", Family.READOUT, count, 0.0, 0.5, baseline_count=settings.neurons)
 
 
 def _coefficient(name: str, value: float) -> ParameterSpec:
@@ -217,6 +228,25 @@ def quantized_neuron(config: QuantizationConfig, settings: STDPSettings, generat
     return Neuron(decay, threshold, reset, inhibition, settings.refractory_steps, grid_of(config["membrane"]))
 
 
+def quantize_readout(
+    responses: ClassResponses, config: QuantizationConfig, settings: STDPSettings, seed: int
+) -> MeanResponse | WeightedResponse:
+    """What makes classes of spikes, as the device stores it.
+
+    Args:
+        responses: Those of the quantized network to labeled images.
+        config: The quantization.
+        settings: The network.
+        seed: Of stochastic rounding.
+    """
+    if settings.readout is ReadoutKind.VOTE:
+        return MeanResponse(responses.labels(), len(responses.images))
+    generator = torch.Generator().manual_seed(seed)
+    weights = _quantized(responses.class_weights(), config, "class_weight", generator)
+    fmt = config["class_weight"].format
+    return WeightedResponse(Codes((weights / fmt.resolution).astype(np.int64), fmt))
+
+
 def _settle_thresholds(
     network: STDPNetwork,
     adaptation: Sequence[SpikeTrains],
@@ -225,7 +255,10 @@ def _settle_thresholds(
     seed: int,
     generator: torch.Generator,
 ) -> STDPNetwork:
-    """Let the thresholds adapt to the quantized weights, then put them on their grid."""
+    """Let the thresholds adapt to the quantized weights and the inhibition at inference; put them on their grid."""
+    inhibition = torch.tensor([inference_inhibition(settings)], dtype=torch.float64)
+    (inhibited,) = quantize(inhibition, config["membrane"].format, Rounding.NEAREST).tolist()
+    network = replace(network, neuron=network.neuron._replace(inhibition=inhibited))
     if adaptation:
         network = adapt_thresholds(network, adaptation, settings, seed, grid_of(config["weight"]))
     return replace(network, theta=_quantized(network.theta, config, "theta", generator))

@@ -7,17 +7,17 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.integer import MeanResponse, WinnerTakeAll
+from qspinn_optuna.integer import MeanResponse, WeightedResponse, WinnerTakeAll
 
 _MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class LabeledLayer:
-    """A quantized network with the classes of its neurons."""
+    """A quantized network with its readout."""
 
     layer: WinnerTakeAll
-    readout: MeanResponse
+    readout: MeanResponse | WeightedResponse
 
 
 class RecentNetworks:

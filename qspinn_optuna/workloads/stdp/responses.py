@@ -11,7 +11,7 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point.draws import MEMBRANE, draw, stream
 from qspinn_optuna.fixed_point.integer_rounding import STOCHASTIC, round_code
 from qspinn_optuna.integer import Codes, NeuronConstants, WinnerTakeAll
-from qspinn_optuna.workloads.stdp.kernels import add_rows
+from qspinn_optuna.workloads.stdp.currents import WINDOW, room_for_currents, sum_window, to_blocks
 from qspinn_optuna.workloads.stdp.network import STDPNetwork
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains
 
@@ -64,9 +64,11 @@ def _respond(
     trains.check_inputs(layer.inputs)
     counts = np.empty((len(trains), layer.neurons), np.int32)
     winners = np.empty((len(trains) if record else 0, trains.steps), np.int32)
+    weights = to_blocks(layer.weight.array)
     _present(
-        trains.inputs, trains.starts, layer.weight.array, layer.scale_codes.array.astype(np.int64),
-        layer.theta.array.astype(np.int64), layer.constants, seed, trains.first_image, counts, winners,
+        trains.inputs, trains.starts, weights, layer.scale_codes.array.astype(np.int64),
+        layer.theta.array.astype(np.int64), layer.constants, seed, trains.first_image,
+        room_for_currents(weights, layer.neurons), counts, winners,
     )  # fmt: skip
     return counts, winners
 
@@ -83,23 +85,41 @@ def _charge(
     current: NDArray[np.int32],
     scale: NDArray[np.int64],
     theta: NDArray[np.int64],
-    ready: NDArray[np.int64],
-    t: int,
+    held: NDArray[np.int64],
     neuron: NeuronConstants,
     key: np.uint64,
 ) -> int:
     """The integer twin of the simulation's ``charge``."""
+    before = np.empty(len(held), np.int64)
+    for k in range(len(held)):
+        before[k] = u[held[k]]
     above = 0
     for j in range(len(u)):
         charged = ((neuron.decay * u[j]) << neuron.decay_shift) + ((scale[j] * current[j]) << neuron.current_shift)
         bits = np.int64(draw(key, j) >> _S32) if neuron.rounding.rounding == STOCHASTIC else np.int64(0)
-        charged = round_code(charged, neuron.rounding, bits)  # type: ignore[arg-type]
-        free = ready[j] <= t
-        u[j] = charged if free else u[j]
-        over = ((u[j] - neuron.threshold) << neuron.membrane_shift) - (theta[j] << neuron.theta_shift)
-        margin[j] = over if free else -1
+        u[j] = round_code(charged, neuron.rounding, bits)  # type: ignore[arg-type]
+        margin[j] = ((u[j] - neuron.threshold) << neuron.membrane_shift) - (theta[j] << neuron.theta_shift)
         above += margin[j] >= 0
+    for k in range(len(held)):
+        j = held[k]
+        if j >= 0:
+            u[j] = before[k]
+            above -= margin[j] >= 0
+            margin[j] = -1
     return above
+
+
+@njit(cache=True)
+def _fire(u: NDArray[np.int64], margin: NDArray[np.int64], neuron: NeuronConstants) -> int:
+    """The integer twin of the simulation's ``fire``."""
+    winner = 0
+    for j in range(len(u)):
+        if margin[j] > margin[winner]:
+            winner = j
+    for j in range(len(u)):
+        u[j] = max(u[j] - neuron.inhibition, neuron.rounding.lowest)
+    u[winner] = neuron.reset
+    return winner
 
 
 @njit(cache=True, nogil=True)
@@ -112,33 +132,29 @@ def _present(
     neuron: NeuronConstants,
     seed: int,
     first_image: int,
+    currents: NDArray[np.int32],
     counts: NDArray[np.int32],
     winners: NDArray[np.int32],
 ) -> None:
     """The integer twin of the simulation's ``present``, without learning."""
     images, steps = len(starts), starts.shape[1] - 1
-    neurons = len(theta)
-    current = np.empty(neurons, np.int32)
-    u, margin, ready = np.empty(neurons, np.int64), np.empty(neurons, np.int64), np.empty(neurons, np.int64)
+    u, margin = np.empty(len(theta), np.int64), np.empty(len(theta), np.int64)
+    held = np.empty(neuron.refractory_steps, np.int64)
     for k in range(images):
         u[:] = 0
-        ready[:] = 0
+        held[:] = -1
         counts[k] = 0
+        begin = end = 0
         for t in range(steps):
-            if len(winners) > 0:
-                winners[k, t] = -1
-            add_rows(inputs[starts[k, t] : starts[k, t + 1]], weights, current)
+            if t == end:
+                begin, end = t, min(t + WINDOW, steps)
+                sum_window(inputs, starts[k], begin, end, weights, currents)
             key = stream(seed, MEMBRANE, first_image + k, t)
-            if _charge(u, margin, current, scale, theta, ready, t, neuron, key) == 0:
-                continue
-            winner = 0
-            for j in range(neurons):
-                if margin[j] > margin[winner]:
-                    winner = j
-            for j in range(neurons):
-                u[j] = max(u[j] - neuron.inhibition, neuron.rounding.lowest)
-            u[winner] = neuron.reset
-            ready[winner] = t + 1 + neuron.refractory_steps
-            counts[k, winner] += 1
+            above = _charge(u, margin, currents[t - begin], scale, theta, held, neuron, key)
+            winner = _fire(u, margin, neuron) if above > 0 else -1
+            if len(held) > 0:
+                held[t % len(held)] = winner
             if len(winners) > 0:
                 winners[k, t] = winner
+            if winner >= 0:
+                counts[k, winner] += 1

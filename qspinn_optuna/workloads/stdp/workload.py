@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,12 +19,20 @@ from qspinn_optuna.integer import IntegerModel, MeanResponse, RateCoding, Winner
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.samples import IntegerSamples, Split
-from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, accuracy
-from qspinn_optuna.workloads.stdp.network import STDPNetwork, train
-from qspinn_optuna.workloads.stdp.quantization import check_exact, parameters, quantize_trained, train_quantized
+from qspinn_optuna.workloads.stdp.class_responses import FloatClassWeights
+from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, Readout, accuracy
+from qspinn_optuna.workloads.stdp.memory import check_memory
+from qspinn_optuna.workloads.stdp.network import STDPNetwork, adapt_thresholds, train
+from qspinn_optuna.workloads.stdp.quantization import (
+    check_exact,
+    parameters,
+    quantize_readout,
+    quantize_trained,
+    train_quantized,
+)
 from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
 from qspinn_optuna.workloads.stdp.responses import count_spikes, layer_of
-from qspinn_optuna.workloads.stdp.settings import STDPSettings
+from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
 
 
 class STDPWorkload:
@@ -46,8 +54,9 @@ class STDPWorkload:
 
     Raises:
         TypeError: If ``data`` or ``settings`` are of another type.
-        ValueError: If ``seed`` is negative, ``threads`` is under 1, ``rungs`` are no rising fractions, or no
-            input spikes often enough to be kept.
+        ValueError: If ``seed`` is negative, ``threads`` is under 1, ``rungs`` are no rising fractions, no input spikes
+            often enough to be kept, there are fewer label images than classes, a device that learns has another
+            inhibition at inference, or the machine has too little memory for so many neurons.
     """
 
     def __init__(
@@ -74,6 +83,7 @@ class STDPWorkload:
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.rungs = check_rungs(tuple(rungs))
+        _check_settings(self.settings, self.deployment, data)
         self.kept_inputs = self._find_kept_inputs()
         self._measurement = Measurement(data, self.settings, self.kept_inputs, self.threads)
         self._recent = RecentNetworks()
@@ -86,16 +96,17 @@ class STDPWorkload:
     @cached_property
     def network(self) -> STDPNetwork:
         """The float baseline, with all inputs; warns if its thresholds are beyond the range of the formats."""
-        network = train(self.data.train.images, self.settings, self.seed)
-        highest = self.settings.threshold + float(network.theta.max())
-        if highest > self.settings.voltage_range:
-            warnings.warn(
-                f"Thresholds reach {highest:.0f}, where quantized membranes, which end at voltage_range="
-                f"{self.settings.voltage_range:g}, never come: those neurons will be silent. "
-                f"Give STDPSettings voltage_range={2.0 ** math.ceil(math.log2(highest)):g}.",
-                stacklevel=2,
-            )
+        network = self.ready_to_infer(train(self.data.train.images, self.settings, self.seed))
+        _warn_of_high_thresholds(network, self.settings)
         return network
+
+    def ready_to_infer(self, network: STDPNetwork) -> STDPNetwork:
+        """A trained float network with the inhibition of inference, to which its thresholds are adapted."""
+        if self.settings.inference_inhibition is None:
+            return network
+        neuron = network.neuron._replace(inhibition=self.settings.inference_inhibition)
+        trains = self._measurement.adaptation(self.seed, kept=False)
+        return adapt_thresholds(replace(network, neuron=neuron), trains, self.settings, self.seed)
 
     @cached_property
     def baseline(self) -> float:
@@ -130,7 +141,7 @@ class STDPWorkload:
         if config.scheme is Scheme.ITQ and self.rungs:
             layers = self._layers(config, seed, self.rungs)
             for fraction in self.rungs:
-                yield self._progress(next(layers), fraction, seed)
+                yield self._progress(next(layers), config, fraction, seed)
             network = self._label(next(layers), config, seed)
         else:
             network = self._quantized(config, seed)
@@ -237,13 +248,17 @@ class STDPWorkload:
 
     def _label(self, layer: WinnerTakeAll, config: QuantizationConfig, seed: int) -> LabeledLayer:
         """Label the neurons, and remember the network."""
-        network = LabeledLayer(layer, self._measurement.readout(partial(count_spikes, layer), seed))
+        responses = self._measurement.class_responses(partial(count_spikes, layer), seed)
+        network = LabeledLayer(layer, quantize_readout(responses, config, self.settings, seed))
         self._recent.add(config, seed, network)
         return network
 
-    def _progress(self, layer: WinnerTakeAll, fraction: float, seed: int) -> TrainingProgress:
+    def _progress(
+        self, layer: WinnerTakeAll, config: QuantizationConfig, fraction: float, seed: int
+    ) -> TrainingProgress:
         """How far a training is: labels and accuracy by the first batch of each."""
-        readout = self._measurement.readout(partial(count_spikes, layer), seed, images=BATCH)
+        responses = self._measurement.class_responses(partial(count_spikes, layer), seed, images=BATCH)
+        readout = quantize_readout(responses, config, self.settings, seed)
         *_, (correct, seen) = self._correct(
             LabeledLayer(layer, readout), self.data.validation[:BATCH], VALIDATION, seed
         )
@@ -256,11 +271,38 @@ class STDPWorkload:
         return self._measurement.correct(respond, network.readout, split, first_image, seed)
 
     @cached_property
-    def _float_readout(self) -> MeanResponse:
-        return self._measurement.readout(self.network.count_spikes, self.seed, kept=False)
+    def _float_readout(self) -> Readout:
+        responses = self._measurement.class_responses(self.network.count_spikes, self.seed, kept=False)
+        if self.settings.readout is ReadoutKind.CLASS_WEIGHTS:
+            return FloatClassWeights(responses.class_weights())
+        return MeanResponse(responses.labels(), self.data.classes)
 
     def _float_accuracy(self, split: LabeledImages, first_image: int) -> float:
         counts = self._measurement.correct(
             self.network.count_spikes, self._float_readout, split, first_image, self.seed, kept=False
         )
         return accuracy(counts)
+
+
+def _check_settings(settings: STDPSettings, deployment: Deployment, data: ImageSplits) -> None:
+    if deployment is Deployment.LEARNING and settings.inference_inhibition is not None:
+        raise ValueError(
+            "inference_inhibition must be None for a device that learns, which has one inhibition, "
+            f"got {settings.inference_inhibition}."
+        )
+    if settings.label_images < data.classes:
+        raise ValueError(
+            f"label_images must be at least {data.classes}, one for each class, got {settings.label_images}."
+        )
+    check_memory(settings.neurons, data.train.images.shape[1])
+
+
+def _warn_of_high_thresholds(network: STDPNetwork, settings: STDPSettings) -> None:
+    highest = settings.threshold + float(network.theta.max())
+    if highest > settings.voltage_range:
+        warnings.warn(
+            f"Thresholds reach {highest:.0f}, where quantized membranes, which end at voltage_range="
+            f"{settings.voltage_range:g}, never come: those neurons will be silent. "
+            f"Give STDPSettings voltage_range={2.0 ** math.ceil(math.log2(highest)):g}.",
+            stacklevel=3,
+        )

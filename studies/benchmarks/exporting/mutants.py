@@ -145,8 +145,8 @@ MUTANTS = (
     Mutant("another multiplier of the draws", "0x94D049BB133111EB", "0x94D049BB133111E9"),
     Mutant(
         "the label of the neuron before",
-        "snn_read(snn_labels, winner * SNN_LABEL_BITS",
-        "snn_read(snn_labels, (winner == 0 ? 0 : winner - 1u) * SNN_LABEL_BITS",
+        "snn_read(snn_labels, neuron * SNN_LABEL_BITS",
+        "snn_read(snn_labels, (neuron == 0 ? 0 : neuron - 1u) * SNN_LABEL_BITS",
     ),
     Mutant(
         "sums of spikes instead of means", "total * best_neurons > best_total * neurons[label]", "total > best_total"
