@@ -267,7 +267,7 @@ def _newton_moves(slopes: Floats, weights: Floats, precision: Floats, descent: F
         moves: Floats = np.linalg.solve(curvature, descent[..., None])[..., 0]
         return moves
     # Roots of weights and precisions, so that weights of 0 do no harm, and the system is symmetric.
-    scaled = slopes * np.sqrt(weights)[..., None]
+    scaled: Floats = slopes * np.sqrt(weights)[..., None]
     scaled /= np.sqrt(precision)[:, None]
     system = np.matmul(scaled, scaled.transpose(0, 2, 1))
     diagonal = np.arange(points)
