@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from qspinn_optuna.parameters import Family
 from qspinn_optuna.sampler.known_objective import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective.constraints import Threshold
 from qspinn_optuna.sampler.known_objective.grid import Rows
@@ -32,6 +34,9 @@ _NOISE = 0.005
 """Rough standard deviation of the accuracy between networks that are quantized alike: counts that tell the accuracy
 less exactly than this have less weight."""
 
+_CHEAP = 0.02
+"""Share of the memory of the widest configuration that dimensions may take which stay wide in the first trials."""
+
 _FLOOR_CONSTRAINTS = frozenset({FLOOR_CONSTRAINT, "0"})
 """Names of the constraints by which trials state the accuracy floor; "0" is Optuna's name of the only entry in the
 older attribute ``constraints``."""
@@ -44,8 +49,9 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     parameters in the logarithm, shifted by scheme and rounding. See
     :class:`~qspinn_optuna.sampler.KnownObjectiveSampler` for duplicates, workers, constraints and exhausted spaces.
 
-    The first trials have the same width for all parameters, from wide to narrow, unless another sampler has begun the
-    study. Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
+    The first trials have the same width for all parameters, the first one the widest, unless another sampler has begun
+    the study; parameters that are no weights and take next to no memory stay wide, since nothing is saved by them.
+    Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 
     Args:
@@ -80,6 +86,7 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         widest = {name: _last(distribution) for name, distribution in space.distributions.items()}
         widest_kib = space.footprint(space.config(widest)).kib
         reference = min(footprint.baseline_kib, widest_kib)
+        self._cheap = _cheap_widths(space, kib_per_bit, widest_kib)
         super().__init__(space.distributions, memory, reference=reference, seed=seed)
 
     @property
@@ -119,10 +126,20 @@ class MemoryAwareSampler(KnownObjectiveSampler):
             scheme = self._space.schemes[turn % len(self._space.schemes)]
             rounding = self._space.roundings[-(turn + 1) % len(self._space.roundings)]
             uniform = self._space.uniform(round(low + fraction * (high - low)), scheme, rounding)
-            row = self._grid.encode(self._space.params(uniform))
+            row = self._grid.encode({**self._space.params(uniform), **self._cheap})
             assert row is not None
             rows.append(row)
         return np.array(rows)
+
+
+def _cheap_widths(space: QuantizationSpace, kib_per_bit: Mapping[str, float], widest_kib: float) -> dict[str, int]:
+    """Last widths of the dimensions without weights that together take next to no memory at their widest."""
+    parameters = space.to_dict()["parameters"].values()
+    of_weights = {entry["dimensions"][0] for entry in parameters if entry["family"] == Family.WEIGHT.value}
+    widest = {name: _last(space.distributions[name]) for name in kib_per_bit.keys() - of_weights}
+    names = sorted(widest, key=lambda name: (kib_per_bit[name] * widest[name], name))
+    taken = itertools.accumulate(kib_per_bit[name] * widest[name] for name in names)
+    return {name: widest[name] for name, kib in zip(names, taken, strict=True) if kib <= _CHEAP * widest_kib}
 
 
 def _first(distribution: BaseDistribution) -> Any:

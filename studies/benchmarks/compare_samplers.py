@@ -18,7 +18,7 @@ from qspinn_optuna.cli.argument_types import positive
 from searching.contestants import CONTESTANTS
 from searching.curve_figure import plot_curves
 from searching.curves import summarize, table_lines
-from searching.formulas import SYNTHETIC_PROBLEMS
+from searching.formulas import MANY_DIMENSIONS, SYNTHETIC_PROBLEMS
 from searching.problems import TABLES, digest_of, problem_names, table_path
 from searching.processes import in_processes
 from searching.runs import Run, run_contestant
@@ -56,7 +56,8 @@ def compare(arguments: argparse.Namespace) -> list[Run]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     available = problem_names()
-    parser.add_argument("--problems", nargs="+", choices=[*TABLES, *SYNTHETIC_PROBLEMS], default=available)
+    usual = [name for name in available if name not in MANY_DIMENSIONS]
+    parser.add_argument("--problems", nargs="+", choices=[*TABLES, *SYNTHETIC_PROBLEMS], default=usual)
     parser.add_argument("--samplers", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--seeds", type=positive, default=10, help="runs of each sampler on each problem")
     parser.add_argument("--trials", type=positive, default=100, help="of each run")

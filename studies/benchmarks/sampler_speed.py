@@ -42,9 +42,8 @@ def main() -> None:
     for layers, trials in LAYERS_AND_TRIALS:
         on_one_thread(functools.partial(measure_suggestions, layers, trials))
     table = EvaluationTable.load(table_path("mnist"))
-    print(
-        f"repetitions in 500 trials of {table.space.cardinality:,} configurations: {on_one_thread(functools.partial(repetitions, table, 500))}"
-    )
+    repeated = on_one_thread(functools.partial(repetitions, table, 500))
+    print(f"repetitions in 500 trials of {table.space.cardinality:,} configurations: {repeated}")
 
 
 def measure_suggestions(layers: int, trials: int) -> None:

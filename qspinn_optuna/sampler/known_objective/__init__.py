@@ -5,10 +5,10 @@ its own too, as a package of OptunaHub. From the sampler down:
 
 - ``sampler``: the sampler of Optuna, which ties the others together;
 - ``initial_design``, ``acquisition``, ``maximizer``: what is suggested; ``claims``: by whom, and once only;
-- ``surrogate``, with ``milestones``, ``model``, ``saturating``, ``cliffs`` and ``residuals``: what is expected of a
-  configuration;
+- ``surrogate``, with ``model``, ``saturating``, ``cliffs``, ``residuals`` and ``constraint_model``: what is expected of
+  a configuration; ``milestones`` and ``window``: of which observations, and from where on;
 - ``history``, with ``observations``, ``constraints`` and ``fixed``: what the trials of a study tell;
-- ``objectives``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers;
+- ``objectives``, ``linear``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers;
 - ``draws``: the random numbers of a trial.
 """
 

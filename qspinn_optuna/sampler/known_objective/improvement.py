@@ -126,4 +126,5 @@ def _uncertain_improvement(candidates: _Candidates, strips: _Strips, start: Plac
     strip = np.arange(len(which)) + np.repeat(start - np.cumsum(sizes) + sizes, sizes)
     widths = strips.edges[strip + 1] - np.maximum(candidates.costs[which], strips.edges[strip])
     gains = expected_improvement(candidates.means[which], candidates.deviations[which], strips.heights[strip])
-    return np.bincount(which, widths * gains, minlength=len(sizes))
+    total: Floats = np.bincount(which, widths * gains, minlength=len(sizes)).astype(np.float64, copy=False)
+    return total

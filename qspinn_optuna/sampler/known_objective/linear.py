@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from .grid import SearchGrid
 
@@ -49,6 +49,7 @@ class Linear:
                 raise ValueError(f"coefficients must be of numeric parameters, got one of {name!r}: {dimension}.")
             if isinstance(dimension, FloatDistribution) and dimension.log:
                 return None
+            assert isinstance(dimension, IntDistribution | FloatDistribution)
             # A row counts steps; in a continuous dimension it has the fraction of the range.
             unit = dimension.high - dimension.low if dimension.step is None else dimension.step
             slopes[i] = unit * self.coefficients[name]

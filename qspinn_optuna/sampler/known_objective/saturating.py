@@ -264,10 +264,10 @@ def _newton_moves(slopes: Floats, weights: Floats, precision: Floats, descent: F
         curvature = np.matmul((slopes * weights[..., None]).transpose(0, 2, 1), slopes)
         diagonal = np.arange(parameters)
         curvature[:, diagonal, diagonal] += precision
-        moves: Floats = np.linalg.solve(curvature, descent[..., None])[..., 0]
+        moves: Floats = np.asarray(np.linalg.solve(curvature, descent[..., None])[..., 0], np.float64)
         return moves
     # Roots of weights and precisions, so that weights of 0 do no harm, and the system is symmetric.
-    scaled = slopes * np.sqrt(weights)[..., None]
+    scaled: Floats = slopes * np.sqrt(weights)[..., None]
     scaled /= np.sqrt(precision)[:, None]
     system = np.matmul(scaled, scaled.transpose(0, 2, 1))
     diagonal = np.arange(points)

@@ -153,3 +153,6 @@ SYNTHETIC_PROBLEMS: dict[str, type[SyntheticProblem]] = {
     "resnet-20": ResNet20,
     "resnet-40": ResNet40,
 }
+
+MANY_DIMENSIONS = ("resnet-20", "resnet-40")
+"""Those of 40 and of 80 widths."""
