@@ -23,10 +23,10 @@ import torch
 from qspinn_optuna import ParetoFront, QuantizationObjective, SupervisedWorkload, open_study
 from qspinn_optuna.cli.argument_types import count, output_file, positive
 from qspinn_optuna.cli.json_files import write_json
-from qspinn_optuna.tables import format_table
 from qspinn_optuna.datasets import ImageSplits, mnist_from_folder
 from qspinn_optuna.front import Candidate
 from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised.events import search_space
 from qspinn_optuna.workloads.supervised.sequences import (
     SequenceRecipe,

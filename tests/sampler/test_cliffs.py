@@ -114,7 +114,7 @@ def curves(coordinates: Floats) -> Floats:
 def model_of(points: Floats, values: Floats) -> CliffModel:
     model = CliffModel(UNITS, [], increasing=True, seed=0)
     for _ in range(5):
-        model.fit(points, np.empty((len(points), 0)), values, np.ones(len(points)))
+        model.fit(points, np.empty((len(points), 0)), values, np.ones(len(points)), np.zeros(len(points)))
     return model
 
 
@@ -164,7 +164,8 @@ def test_values_may_be_of_any_size_and_grow() -> None:
     nothing = np.empty((len(points), 0))
     model = CliffModel(UNITS, [], increasing=True, seed=0)
     for scale in (1e200, 1.0, 1e200):
-        model.fit(points, nothing, scale * np.where(beyond(points), 0.1, curves(points)), np.ones(len(points)))
+        values = scale * np.where(beyond(points), 0.1, curves(points))
+        model.fit(points, nothing, values, np.ones(len(points)), np.zeros(len(points)))
         assert np.isfinite(model.predict(points, nothing)).all()
         assert np.isfinite(model.noise).all()
 
