@@ -127,8 +127,10 @@ class QFormat:
         return cls(int(integer_bits), int(fraction_bits), signed=not unsigned, grid=grid)
 
     @classmethod
-    def covering(cls, low: float, high: float, bits: int) -> QFormat:
+    def covering(cls, low: float, high: float, bits: int, grid: GridKind = GridKind.MID_TREAD) -> QFormat:
         """The finest format of ``bits`` bits whose range holds ``low`` and ``high``; signed if ``low`` is negative.
+
+        A mid-rise format holds a range if no value of it is further than half a step from one of the format.
 
         Raises:
             ValueError: If the range is not finite, is upside down or (0, 0), or its larger end is not between 2**-76
@@ -138,7 +140,8 @@ class QFormat:
         signed = low < 0
         if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
             raise ValueError(f"bits must be an integer between 1 and {MAX_BITS}, got {bits!r}.")
-        if signed and bits == 1 and high > 0:
+        mid_rise = GridKind(grid) is GridKind.MID_RISE
+        if signed and bits == 1 and high > 0 and not mid_rise:
             raise ValueError(
                 f"No signed format of 1 bit holds ({low}, {high}), since its codes are -1 and 0: give at least 2 bits."
             )
@@ -151,8 +154,9 @@ class QFormat:
                 f"got {largest:g}: scale it."
             )
         while True:
-            candidate = cls(integer_bits, bits - int(signed) - integer_bits, signed)
-            if candidate.min <= low and high <= candidate.max:
+            candidate = cls(integer_bits, bits - int(signed) - integer_bits + int(mid_rise), signed, GridKind(grid))
+            beyond = candidate.unit if mid_rise else 0.0
+            if candidate.min - beyond <= low and high <= candidate.max + beyond:
                 return candidate
             integer_bits += 1
 

@@ -36,9 +36,9 @@ def exact(x: Fraction, fmt: QFormat, rounding: Rounding, uniform: Fraction) -> F
     """The definition: the value below, the nearer one (of two the upper), or the value below x plus a part of a step."""
     unit = Fraction(2) ** -fmt.fraction_bits
     added = {Rounding.TRUNCATION: Fraction(0), Rounding.NEAREST: Fraction(1, 2), Rounding.STOCHASTIC: uniform}[rounding]
-    k = math.floor((x - unit) / (2 * unit) + added)
+    k: int = math.floor((x - unit) / (2 * unit) + added)
     first = -(2 ** (fmt.bits - 1)) if fmt.signed else 0
-    return (2 * min(max(k, first), first + 2**fmt.bits - 1) + 1) * unit
+    return Fraction(2 * min(max(k, first), first + 2**fmt.bits - 1) + 1) * unit
 
 
 @st.composite

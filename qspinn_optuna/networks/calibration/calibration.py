@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.fixed_point import GridKind
 from qspinn_optuna.networks.calibration import limits
 from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
 from qspinn_optuna.networks.calibration.decimals import neurons_that_take_decimals
@@ -21,6 +22,7 @@ from qspinn_optuna.networks.calibration.observation import (
     add_values,
     naming_batch,
 )
+from qspinn_optuna.networks.calibration.scales import scale_spec, scaled_weight_spec
 from qspinn_optuna.networks.calibration.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.calibration.slow_decays import coarse_decays
 from qspinn_optuna.networks.calibration.uncounted import (
@@ -32,6 +34,7 @@ from qspinn_optuna.networks.discovery.dependence import check_dependent
 from qspinn_optuna.networks.discovery.discovery import (
     NetworkParameter,
     listed_parameters,
+    synapse_weights,
     synaptic_parameters,
     unread_coefficients,
 )
@@ -41,6 +44,7 @@ from qspinn_optuna.networks.entry.entry_parameters import entry_parameters
 from qspinn_optuna.networks.entry.inputs import INPUT, elements_of_a_step
 from qspinn_optuna.networks.entry.layer_inputs import Entering
 from qspinn_optuna.networks.entry.transcendental import check_without_transcendental
+from qspinn_optuna.networks.modules.channel_scale import plan_of
 from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.modules.support import check_supported, has_states
@@ -70,6 +74,7 @@ def calibrate(
     *,
     percentile: float = 99.9,
     seed: int = 0,
+    weight_grids: Sequence[GridKind] = (GridKind.MID_TREAD,),
 ) -> tuple[ParameterSpec, ...]:
     """The parameters of a network that can be quantized, with the ranges of their values on ``batches``.
 
@@ -108,6 +113,7 @@ def calibrate(
         method: How ranges are made of values.
         percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         seed: Of the sample of values from which percentiles and squared errors are computed.
+        weight_grids: Grids of the weights of layers. Other parameters, of which many rest at 0, have mid-tread ones.
 
     Raises:
         TypeError: If ``network`` is no module, or a batch has no tensors.
@@ -127,6 +133,8 @@ def calibrate(
     warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
+    layers = synapse_weights(network)
+    grids = tuple(dict.fromkeys(GridKind(grid) for grid in weight_grids))
     watch = Observation(network, torch.Generator().manual_seed(seed))
     watch.run(itertools.chain([(first, labels)], labeled))
     exact = computes_in_fixed_point(network)
@@ -144,8 +152,18 @@ def calibrate(
         elif name in weights:
             seen = SeenValues(watch.generator)
             add_values(seen, name, weights[name], kept=weights[name].numel())
+            # Codes of mid-rise formats have one more digit.
             limit = watch.weight_bits(name, weights[name], coded)
-            specs.append(calibrated_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
+            limit = limit - 1 if GridKind.MID_RISE in grids and name in layers else limit
+            count = weights[name].numel()
+            if plan_of(network.get_submodule(name.rpartition(".")[0])) is not None and name in layers:
+                specs.append(scaled_weight_spec(name, count, limit, grids))
+            else:
+                own = grids if name in layers else (GridKind.MID_TREAD,)
+                specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, grids=own))
+        elif family is Family.SCALE:
+            module = network.get_submodule(name.rpartition(".")[0])
+            specs.append(scale_spec(name, module, watch.generator, method, percentile))
         elif name in watch.states:
             seen, count = watch.states[name], watch.sizes.counts[name]
             if _holds_spikes(network, name) and seen.binary:

@@ -91,7 +91,7 @@ class ChannelAffine(nn.Module):
             return x * scale + offset
         # Products of two 24-bit numbers have 48 digits.
         exact = x.double() * scale.double() + offset.double()
-        return _accumulated(exact, self.fraction_bits).to(x.dtype)
+        return accumulated(exact, self.fraction_bits).to(x.dtype)
 
 
 class SteppedChannelAffine(ChannelAffine, base.StepModule):  # type: ignore[misc]
@@ -250,8 +250,8 @@ def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
     return SteppedChannelAffine(scale, offset, trained, bits, step_mode)
 
 
-def _accumulated(y: Tensor, fraction_bits: int) -> Tensor:
-    """On the grid of the accumulator, with gradients straight through where it does not saturate."""
+def accumulated(y: Tensor, fraction_bits: int) -> Tensor:
+    """``y``, float64, on the grid of the accumulator, with gradients straight through where it does not saturate."""
     resolution = 2.0**-fraction_bits
     largest = resolution * 2.0 ** (ACCUMULATOR_BITS - 1)
     inside = y.clamp(-largest, largest - resolution)

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import GridKind
 from qspinn_optuna.integer import IntegerModel
 from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.calibration.fidelity import check_fidelity
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale
 from qspinn_optuna.networks.running.batches import Inputs, inputs_of, tensors
 from qspinn_optuna.networks.running.compiled import check_readable, initialize
 from qspinn_optuna.networks.running.watching import fresh_copy
@@ -81,6 +83,10 @@ class SupervisedWorkload:
         rungs: Fractions of in-training quantization, rising, after which :meth:`evaluate` yields the accuracy, so that
             a pruner can stop it: each at the end of the epoch. A network from the cache has no rungs. They change no
             result.
+        channel_scale: Of the sums of every output channel, so that narrow weights cost less accuracy; see
+            :func:`~qspinn_optuna.networks.scale_channels`. None leaves layers without scales.
+        weight_grids: Grids of the weights of layers, of which a space chooses one; mid-rise if there are scales, else
+            mid-tread, if not given.
 
     Raises:
         TypeError: If ``network`` neither is nor makes a module, ``train``, ``fine_tune`` or ``scores`` cannot be
@@ -106,6 +112,8 @@ class SupervisedWorkload:
         cache: Path | str | None = None,
         seed: int = 0,
         rungs: Sequence[float] = (),
+        channel_scale: ChannelScale | None = None,
+        weight_grids: Sequence[GridKind] | None = None,
     ) -> None:
         untrained = _made(network, seed)
         for name, function in (("train", train), ("fine_tune", fine_tune)):
@@ -125,6 +133,10 @@ class SupervisedWorkload:
         self._scores = scores
         self.range_method = RangeMethod(range_method)
         self.seed = seed
+        self._channel_scale = None if channel_scale is None else ChannelScale(channel_scale)
+        if weight_grids is None:
+            weight_grids = (GridKind.MID_TREAD if channel_scale is None else GridKind.MID_RISE,)
+        self._weight_grids = tuple(GridKind(grid) for grid in weight_grids)
         with seeded(seed):
             sample = _repeated_inputs(calibration, "calibration")
             _repeated_inputs(validation, "validation")
@@ -132,7 +144,7 @@ class SupervisedWorkload:
             initialize(untrained, sample)
         check_readable(untrained)
         files = None if cache is None else NetworkCache(Path(cache))
-        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed)
+        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed, self._channel_scale)
         self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
         self._captures = Captures(self._trained, calibration, scores, seed)
 
@@ -163,7 +175,13 @@ class SupervisedWorkload:
         Raises:
             ValueError: If the baseline cannot be calibrated, or fixed point makes it another network.
         """
-        specs = calibrate(self.baseline_network, self.calibration, self.range_method, seed=self.seed)
+        specs = calibrate(
+            self.baseline_network,
+            self.calibration,
+            self.range_method,
+            seed=self.seed,
+            weight_grids=self._weight_grids,
+        )
         with seeded(self.seed):
             check_fidelity(self.baseline_network, specs, next(inputs_of(self.calibration)))
         return specs

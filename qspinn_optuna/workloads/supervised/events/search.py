@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point import GridKind, Rounding
 from qspinn_optuna.parameters import Family
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload
@@ -33,9 +33,14 @@ _COEFFICIENT_BITS = 6
 
 def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
     """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays."""
+    # One bit with a scale and a sign is a weight; without, it is -1 or 0.
+    first = {parameter.name: 1 for parameter in workload.parameters if GridKind.MID_RISE in parameter.grids}
     ties = {parameter.name: parameter.family.value for parameter in workload.parameters if parameter.family in _TIED}
     widths = {
-        parameter.name: (_WIDTHS[parameter.family][0], min(_WIDTHS[parameter.family][1], parameter.max_bits))
+        parameter.name: (
+            first.get(parameter.name, _WIDTHS[parameter.family][0]),
+            min(_WIDTHS[parameter.family][1], parameter.max_bits),
+        )
         for parameter in workload.parameters
         if parameter.fixed_bits is None
     }
