@@ -22,7 +22,8 @@ def encode(
         generator: Source of the draws of stochastic rounding; torch's global generator if not given.
 
     Returns:
-        Codes between ``fmt.min_code`` and ``fmt.max_code``, odd ones if the format is mid-rise, int32, of the shape and device of ``x``.
+        Codes between ``fmt.min_code`` and ``fmt.max_code``, int32, of the shape and device of ``x``; odd ones if the
+        format is mid-rise.
 
     Raises:
         TypeError: If ``x`` is neither float32 nor float64.

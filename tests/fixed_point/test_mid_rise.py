@@ -33,7 +33,7 @@ def values_of(fmt: QFormat) -> list[Fraction]:
 
 
 def exact(x: Fraction, fmt: QFormat, rounding: Rounding, uniform: Fraction) -> Fraction:
-    """The definition: the value below, the nearer one (of two the upper), or the value below x plus a part of a step."""
+    """The definition: the value below, the nearer one (of two the upper), or that below x plus a part of a step."""
     unit = Fraction(2) ** -fmt.fraction_bits
     added = {Rounding.TRUNCATION: Fraction(0), Rounding.NEAREST: Fraction(1, 2), Rounding.STOCHASTIC: uniform}[rounding]
     k: int = math.floor((x - unit) / (2 * unit) + added)

@@ -19,10 +19,8 @@ from qspinn_optuna.networks.calibration.observation import (
     INPUT_BITS,
     WIDEST,
     Observation,
-    add_values,
     naming_batch,
 )
-from qspinn_optuna.networks.calibration.scales import scale_spec, scaled_weight_spec
 from qspinn_optuna.networks.calibration.simulable import ExactWidths, NeverExactError
 from qspinn_optuna.networks.calibration.slow_decays import coarse_decays
 from qspinn_optuna.networks.calibration.uncounted import (
@@ -30,11 +28,11 @@ from qspinn_optuna.networks.calibration.uncounted import (
     warn_of_computed_coefficients,
     warn_of_own_constants,
 )
+from qspinn_optuna.networks.calibration.weights import WeightFormats
 from qspinn_optuna.networks.discovery.dependence import check_dependent
 from qspinn_optuna.networks.discovery.discovery import (
     NetworkParameter,
     listed_parameters,
-    synapse_weights,
     synaptic_parameters,
     unread_coefficients,
 )
@@ -44,12 +42,11 @@ from qspinn_optuna.networks.entry.entry_parameters import entry_parameters
 from qspinn_optuna.networks.entry.inputs import INPUT, elements_of_a_step
 from qspinn_optuna.networks.entry.layer_inputs import Entering
 from qspinn_optuna.networks.entry.transcendental import check_without_transcendental
-from qspinn_optuna.networks.modules.channel_scale import plan_of
 from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.modules.support import check_supported, has_states
 from qspinn_optuna.networks.names import join
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
+from qspinn_optuna.networks.ranges import RangeMethod, calibrated_spec
 from qspinn_optuna.networks.running.batches import Batches, Inputs, labeled_inputs_of
 from qspinn_optuna.networks.running.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.running.reparametrization import with_plain_parameters
@@ -133,9 +130,8 @@ def calibrate(
     warn_of_own_constants(network, first)
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
-    layers = synapse_weights(network)
-    grids = tuple(dict.fromkeys(GridKind(grid) for grid in weight_grids))
     watch = Observation(network, torch.Generator().manual_seed(seed))
+    weights_of = WeightFormats(network, watch.generator, method, percentile, tuple(weight_grids))
     watch.run(itertools.chain([(first, labels)], labeled))
     exact = computes_in_fixed_point(network)
     sources = contributions(network, watch.few_samples) if exact else {}
@@ -150,20 +146,10 @@ def calibrate(
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
-            seen = SeenValues(watch.generator)
-            add_values(seen, name, weights[name], kept=weights[name].numel())
-            # Codes of mid-rise formats have one more digit.
             limit = watch.weight_bits(name, weights[name], coded)
-            limit = limit - 1 if GridKind.MID_RISE in grids and name in layers else limit
-            count = weights[name].numel()
-            if plan_of(network.get_submodule(name.rpartition(".")[0])) is not None and name in layers:
-                specs.append(scaled_weight_spec(name, count, limit, grids))
-            else:
-                own = grids if name in layers else (GridKind.MID_TREAD,)
-                specs.append(calibrated_spec(name, family, count, seen, limit, method, percentile, grids=own))
+            specs.append(weights_of.spec(name, family, weights[name], limit))
         elif family is Family.SCALE:
-            module = network.get_submodule(name.rpartition(".")[0])
-            specs.append(scale_spec(name, module, watch.generator, method, percentile))
+            specs.append(weights_of.scale_spec(name))
         elif name in watch.states:
             seen, count = watch.states[name], watch.sizes.counts[name]
             if _holds_spikes(network, name) and seen.binary:

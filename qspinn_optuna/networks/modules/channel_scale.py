@@ -158,10 +158,12 @@ class ScaledSums:
         assert plan is not None
         shape = [1] * sums.ndim
         shape[self.channel_axis] = -1
-        exact = sums.double() * self._scales(plan).double().view(shape)
+        # A training does without the digits beyond those of its type: it is no measurement.
+        dtype = sums.dtype if torch.is_grad_enabled() and sums.requires_grad else torch.float64
+        exact = sums.to(dtype) * self._scales(plan).to(dtype).view(shape)
         offset = self.stored_bias
         if offset is not None:
-            exact = exact + offset.double().view(shape)
+            exact = exact + offset.to(dtype).view(shape)
         return accumulated(exact, plan.fraction_bits).to(sums.dtype)
 
     @property

@@ -78,7 +78,7 @@ class QuantizedTraining:
         """The parameters of a network with their learning rates, as optimizers take them."""
         narrow = set() if self.narrow_rate is None else set(map(id, _narrow_weights(network, self.narrow_bits)))
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [one for one in trained if id(one) not in narrow], "lr": learning_rate},
             {"params": [one for one in trained if id(one) in narrow], "lr": self.narrow_rate},
         ]
