@@ -139,6 +139,16 @@ def add_scale(name: str, module: Any, fmt: QFormat) -> None:
     module.register_parameter(plan.kind.parameter, nn.Parameter(stored.to(weight), weight.requires_grad))
 
 
+@torch.no_grad()
+def mean_scale(module: nn.Module) -> float:
+    """The mean scale of a quantized layer, by which its weights were divided; 1 if it has none."""
+    plan = plan_of(module)
+    if plan is None or not isinstance(module, ScaledSums):
+        return 1.0
+    stored: Any = module._parameters[plan.kind.parameter]
+    return float((stored if plan.kind is ChannelScale.FACTOR else stored.exp2()).mean())
+
+
 class ScaledSums:
     """Mixin of quantized layers with scales: their sums, without a bias, are scaled."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from qspinn_optuna.networks.modules.channel_scale import mean_scale
 from qspinn_optuna.networks.modules.derivation import Derived
 from qspinn_optuna.networks.modules.quantizer import ParameterQuantizer
 from qspinn_optuna.networks.modules.relaxation import float_states, unclipped_gradients
@@ -75,14 +76,20 @@ class QuantizedTraining:
             raise ValueError(f"float_states must be a part of the epochs, from 0 to below 1, got {self.float_states}.")
 
     def groups(self, network: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-        """The parameters of a network with their learning rates, as optimizers take them."""
-        narrow = set() if self.narrow_rate is None else set(map(id, _narrow_weights(network, self.narrow_bits)))
-        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [one for one in trained if id(one) not in narrow], "lr": learning_rate},
-            {"params": [one for one in trained if id(one) in narrow], "lr": self.narrow_rate},
-        ]
-        return [group for group in groups if group["params"]]
+        """The parameters of a network with their learning rates, as optimizers take them.
+
+        Weights with a scale are trained in units of it, at rates that are as much larger, so that a rate means the same
+        for them as for float weights.
+        """
+        rates: dict[int, float] = {}
+        for weight, bits, unit in _quantized_weights(network):
+            own = self.narrow_rate if bits <= self.narrow_bits else None
+            rates[id(weight)] = (learning_rate if own is None else own) / unit
+        by_rate: dict[float, list[nn.Parameter]] = {}
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                by_rate.setdefault(rates.get(id(parameter), learning_rate), []).append(parameter)
+        return [{"params": parameters, "lr": rate} for rate, parameters in by_rate.items()]
 
     @contextlib.contextmanager
     def epoch(self, network: nn.Module, done: float) -> Iterator[None]:
@@ -121,12 +128,12 @@ def teacher_of(network: nn.Module) -> nn.Module:
     return teacher
 
 
-def _narrow_weights(network: nn.Module, bits: int) -> Iterator[nn.Parameter]:
-    """Stored weights whose formats have few bits."""
+def _quantized_weights(network: nn.Module) -> Iterator[tuple[nn.Parameter, int, float]]:
+    """Stored weights of quantized layers, their widths, and their units."""
     for module in network.modules():
         if isinstance(module, Derived):
-            quantizers: dict[str, ParameterQuantizer] = module.__dict__["_parameter_quantizers"]
-            for name, quantizer in quantizers.items():
-                if name == "weight" and quantizer.quantization.format.bits <= bits:
-                    weight: Any = module._parameters[name]
-                    yield weight
+            quantizer: ParameterQuantizer | None = module.__dict__["_parameter_quantizers"].get("weight")
+            weight: Any = module.__dict__["_parameters"].get("weight")
+            if quantizer is not None and weight is not None:
+                # A layer of zeros has no unit.
+                yield weight, quantizer.quantization.format.bits, mean_scale(module) or 1.0

@@ -99,7 +99,7 @@ NARROW_NMNIST = replace(
     fine_tune_epochs=20,
     fine_tune_rate=1e-3,
     channel_scale=ChannelScale.FACTOR,
-    quantized=QuantizedTraining(narrow_rate=1e-2),
+    quantized=QuantizedTraining(),
 )
 """The same digits, for weights of one bit: a scale per channel, and a longer training that changes their signs."""
 
