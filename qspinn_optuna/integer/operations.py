@@ -222,21 +222,24 @@ class Affine(Operation):
 
     Args:
         scale: Name of the factors, [1 or steps, channels].
-        offset: Name of what is added, [1 or steps, channels].
+        offset: Name of what is added, [1 or steps, channels]; None if nothing is.
         axis: Dimension of the channels.
         fraction_bits: Of the accumulator.
+        shifts: Whether the constant holds the exponents of powers of two, whole numbers, instead of the factors.
     """
 
     scale: str
-    offset: str
+    offset: str | None
     axis: int
     fraction_bits: int
+    shifts: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_name("scale", self.scale)
-        check_name("offset", self.offset)
+        _check_optional_name("offset", self.offset)
         check_whole("axis", self.axis, 0)
+        check_type("shifts", self.shifts, bool)
         check_whole("fraction_bits", self.fraction_bits, -_MOST_FRACTION_BITS, _MOST_FRACTION_BITS)
 
     @property
