@@ -21,8 +21,14 @@ from qspinn_optuna.vocabulary import Vocabulary
 
 _PLAN = "_channel_scale_plan"
 
-_CANDIDATES = np.geomspace(0.05, 2.0, 60)
+_PARTS = np.geomspace(0.05, 1.2, 28)
 """Scales that are tried, as parts of the one whose format holds all weights."""
+
+_BESIDE = (0.97, 1.03, 0.985, 1.015, 0.993, 1.007)
+"""Scales that are tried then, as parts of the best one so far."""
+
+_OCTAVES = 2.0 ** np.arange(-5, 2)
+"""Scales that are tried of powers of two."""
 
 SHIFT_BITS = 5
 """Widest exponent: of scales from 2**-16 to 2**15."""
@@ -81,7 +87,7 @@ def scaled_weight_format(bits: int, grid: GridKind) -> QFormat:
 
 
 @torch.no_grad()
-def fitted_scales(weight: Tensor, fmt: QFormat) -> Tensor:
+def fitted_scales(weight: Tensor, fmt: QFormat, kind: ChannelScale = ChannelScale.FACTOR) -> Tensor:
     """The scale of each channel with the least squared error of ``scale * grid value``; 0 of a channel of zeros.
 
     At one bit mid-rise it is twice the mean magnitude of the channel, as in Rastegari et al. 2016
@@ -90,6 +96,7 @@ def fitted_scales(weight: Tensor, fmt: QFormat) -> Tensor:
     Args:
         weight: [channels, ...].
         fmt: Of the grid values.
+        kind: Whether scales are powers of two.
 
     Returns:
         Scales, float64, [channels].
@@ -97,13 +104,18 @@ def fitted_scales(weight: Tensor, fmt: QFormat) -> Tensor:
     rows = weight.detach().double().flatten(1).cpu()
     widest = rows.abs().amax(1, keepdim=True) / max(fmt.max, -fmt.min)
     best, least = torch.zeros_like(widest), rows.square().sum(1, keepdim=True)
-    for part in _CANDIDATES if fmt.bits > 1 else (1.0,):
-        tried = widest * part
-        grid = quantize(torch.where(tried > 0, rows / tried, 0.0), fmt, Rounding.NEAREST)
-        power = grid.square().sum(1, keepdim=True)
-        fitted = torch.where(power > 0, (rows * grid).sum(1, keepdim=True) / power, 0.0).clamp_(min=0)
-        error = (rows - fitted * grid).square().sum(1, keepdim=True)
-        best, least = torch.where(error < least, fitted, best), torch.minimum(error, least)
+    power_of_two = kind is ChannelScale.POWER_OF_TWO
+    tries = [widest * part for part in (_OCTAVES if power_of_two else _PARTS)]
+    # What is not found among a few is found beside the best of them.
+    for beside in (None,) if power_of_two else (None, *_BESIDE):
+        for tried in tries if beside is None else [best * beside]:
+            scales = torch.where(tried > 0, tried.log2().floor().exp2(), 0.0) if power_of_two else tried
+            grid = quantize(torch.where(scales > 0, rows / scales, 0.0), fmt, Rounding.NEAREST)
+            if not power_of_two:
+                power = grid.square().sum(1, keepdim=True)
+                scales = torch.where(power > 0, (rows * grid).sum(1, keepdim=True) / power, 0.0).clamp_(min=0)
+            error = (rows - scales * grid).square().sum(1, keepdim=True)
+            best, least = torch.where(error < least, scales, best), torch.minimum(error, least)
     return best.flatten()
 
 
@@ -122,7 +134,7 @@ def add_scale(name: str, module: Any, fmt: QFormat) -> None:
     plan = plan_of(module)
     assert plan is not None
     weight: nn.Parameter = module._parameters["weight"]
-    scales = fitted_scales(weight, fmt)
+    scales = fitted_scales(weight, fmt, plan.kind)
     stored = scales
     if plan.kind is ChannelScale.POWER_OF_TWO:
         empty = scales == 0
@@ -131,9 +143,7 @@ def add_scale(name: str, module: Any, fmt: QFormat) -> None:
                 f"{name}.weight has {int(empty.sum())} channels of zeros, which are neither in the mid-rise format "
                 f"{fmt} nor times a power of two: take ChannelScale.FACTOR, or a mid-tread grid."
             )
-        least = float(scales[~empty].min()) if not bool(empty.all()) else 1.0
-        stored = torch.where(empty, least, scales).log2()
-        scales = torch.where(empty, 0.0, stored.round().exp2())
+        stored = torch.where(empty, 1.0, scales).log2()
     column = scales.view(-1, *[1] * (weight.ndim - 1)).to(weight)
     weight.copy_(torch.where(column > 0, weight / column, 0.0))
     module.register_parameter(plan.kind.parameter, nn.Parameter(stored.to(weight), weight.requires_grad))
