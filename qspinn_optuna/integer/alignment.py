@@ -153,7 +153,7 @@ def _rounding(name: str, fraction_bits: int, to: ParameterQuantization) -> CodeR
     """How codes with these fraction bits are stored."""
     fmt = to.format
     drop = _checked_drop(name, fraction_bits - fmt.fraction_bits)
-    return CodeRounding(drop, ROUNDING_NUMBERS[to.rounding], fmt.min_code, fmt.max_code, int(fmt.is_mid_rise))
+    return CodeRounding(drop, ROUNDING_NUMBERS[to.rounding], fmt.min_code, fmt.max_code)
 
 
 def _checked_drop(name: str, drop: int) -> int:

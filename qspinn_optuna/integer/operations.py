@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import ClassVar
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
-from qspinn_optuna.integer.node import Node, check_key, check_name, check_type, check_whole, check_wholes
+from qspinn_optuna.integer.node import (
+    Node,
+    check_has_zero,
+    check_key,
+    check_name,
+    check_type,
+    check_whole,
+    check_wholes,
+)
 
 _MOST_FRACTION_BITS = 200
 """Beyond the sum of those of any two formats."""
@@ -266,6 +274,7 @@ class Requantization(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_type("to", self.to, ParameterQuantization)
+        check_has_zero("to", self.to.format)
         if self.finer_bits is not None:
             check_whole("finer_bits", self.finer_bits, 0, _MOST_FRACTION_BITS)
         check_key(self.key)
@@ -339,6 +348,7 @@ class Delay(Operation):
         super().__post_init__()
         check_wholes("shape", self.shape, 1)
         check_type("format", self.format, QFormat)
+        check_has_zero("format", self.format)
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,6 +387,7 @@ class IntegrateAndFire(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_type("membrane", self.membrane, ParameterQuantization)
+        check_has_zero("membrane", self.membrane.format)
         for name in ("threshold", "decay"):
             _check_optional_name(name, getattr(self, name))
         check_type("decays_input", self.decays_input, bool)

@@ -19,6 +19,7 @@ from qspinn_optuna.workloads.supervised import ConvBlock, SupervisedWorkload
 from qspinn_optuna.workloads.supervised.events import (
     DVS_GESTURE,
     GESTURES,
+    NARROW_NMNIST,
     NMNIST,
     RECIPES,
     EventRecipe,
@@ -77,7 +78,12 @@ def events_of(data: FrameSplits) -> list[list[tuple[int, ...]]]:
 
 
 def test_recipes_have_the_names_of_the_command_line() -> None:
-    assert RECIPES == {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST}
+    assert RECIPES == {
+        "generated": GESTURES,
+        "dvs-gesture": DVS_GESTURE,
+        "nmnist": NMNIST,
+        "nmnist-narrow": NARROW_NMNIST,
+    }
     assert GESTURES.time_reversal
     assert not DVS_GESTURE.time_reversal
     assert not DVS_GESTURE.merge_polarities

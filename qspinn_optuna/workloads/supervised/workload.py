@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,10 @@ class SupervisedWorkload:
             :func:`~.fingerprints.fingerprint` sees has changed. The folder is made if it does not exist.
         seed: Of the float networks' initial weights and training.
         rungs: Fractions of in-training quantization, rising, after which :meth:`evaluate` yields the accuracy, so that
-            a pruner can stop it: each at the end of the epoch. A network from the cache has no rungs. They change no
-            result.
-        channel_scale: Of the sums of every output channel, so that narrow weights cost less accuracy; see
-            :func:`~qspinn_optuna.networks.scale_channels`. None leaves layers without scales.
-        weight_grids: Grids of the weights of layers, of which a space chooses one; mid-rise if there are scales, else
-            mid-tread, if not given.
+            a pruner can stop it: each at the end of the epoch. They change no result; networks of the cache have none.
+        channel_scale: Scales the sums of every output channel, so that narrow weights cost less accuracy; see
+            :func:`~qspinn_optuna.networks.scale_channels`.
+        weight_grids: Of layers, for a space to choose from; mid-rise if there are scales, else mid-tread, if not given.
 
     Raises:
         TypeError: If ``network`` neither is nor makes a module, ``train``, ``fine_tune`` or ``scores`` cannot be
@@ -133,10 +132,8 @@ class SupervisedWorkload:
         self._scores = scores
         self.range_method = RangeMethod(range_method)
         self.seed = seed
-        self._channel_scale = None if channel_scale is None else ChannelScale(channel_scale)
-        if weight_grids is None:
-            weight_grids = (GridKind.MID_TREAD if channel_scale is None else GridKind.MID_RISE,)
-        self._weight_grids = tuple(GridKind(grid) for grid in weight_grids)
+        grids = _grids(channel_scale, weight_grids)
+        self._calibrate = partial(calibrate, method=self.range_method, seed=seed, weight_grids=grids)
         with seeded(seed):
             sample = _repeated_inputs(calibration, "calibration")
             _repeated_inputs(validation, "validation")
@@ -144,7 +141,7 @@ class SupervisedWorkload:
             initialize(untrained, sample)
         check_readable(untrained)
         files = None if cache is None else NetworkCache(Path(cache))
-        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed, self._channel_scale)
+        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed, channel_scale)
         self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
         self._captures = Captures(self._trained, calibration, scores, seed)
 
@@ -175,13 +172,7 @@ class SupervisedWorkload:
         Raises:
             ValueError: If the baseline cannot be calibrated, or fixed point makes it another network.
         """
-        specs = calibrate(
-            self.baseline_network,
-            self.calibration,
-            self.range_method,
-            seed=self.seed,
-            weight_grids=self._weight_grids,
-        )
+        specs = self._calibrate(self.baseline_network, self.calibration)
         with seeded(self.seed):
             check_fidelity(self.baseline_network, specs, next(inputs_of(self.calibration)))
         return specs
@@ -319,6 +310,15 @@ def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, or make one, got {type(network).__name__}.")
     return fresh_copy(network)
+
+
+def _grids(channel_scale: ChannelScale | None, grids: Sequence[GridKind] | None) -> tuple[GridKind, ...]:
+    """The grids of weights that are asked for, or those that suit scales, or no scales."""
+    if channel_scale is not None:
+        ChannelScale(channel_scale)  # Refuses what is none.
+    if grids is None:
+        return (GridKind.MID_TREAD if channel_scale is None else GridKind.MID_RISE,)
+    return tuple(GridKind(grid) for grid in grids)
 
 
 def _repeated_inputs(batches: Iterable[Any], name: str) -> Inputs:

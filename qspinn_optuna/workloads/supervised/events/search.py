@@ -27,8 +27,14 @@ _TIED = (Family.THRESHOLD, Family.DECAY)
 _FIRST_WIDTHS = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
 """Widths of weights and states that a study begins with, in training and after it."""
 
+_NARROWEST = (1, 1)
+"""The same, where weights of one bit are searched."""
+
 _COEFFICIENT_BITS = 6
 """Width of thresholds and decays in the first trials."""
+
+_SCALE_BITS = 8
+"""Width of scales in the first trials."""
 
 
 def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
@@ -51,13 +57,13 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with: uniform widths, which show what each scheme can bear."""
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
-        for weight_bits, state_bits in _FIRST_WIDTHS
+        for weight_bits, state_bits in (*_FIRST_WIDTHS, *([_NARROWEST] if _has_one_bit_weights(space) else []))
         for scheme in space.schemes
     ]
 
 
 def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, scheme: Scheme) -> dict[str, Any]:
-    """Parameters of a trial with one width for all weights, one for all states and one for all coefficients.
+    """Parameters of a trial with one width for all weights, one for all states, and those of coefficients and scales.
 
     A parameter that is not searched at the width has the width nearest to it. Rounding is to nearest.
     """
@@ -69,6 +75,7 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
         Family.WEIGHT: uniform(weight_bits),
         Family.MEMBRANE: uniform(state_bits),
         Family.TRACE: uniform(state_bits),
+        Family.SCALE: uniform(_SCALE_BITS),
     }
     coefficients = uniform(_COEFFICIENT_BITS)
     quantizations = {
@@ -76,3 +83,7 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
         for parameter in space.searched
     }
     return space.params(QuantizationConfig(scheme, quantizations))
+
+
+def _has_one_bit_weights(space: QuantizationSpace) -> bool:
+    return any(GridKind.MID_RISE in parameter.grids for parameter in space.searched)
