@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer.codes import Codes
-from qspinn_optuna.integer.node import check_has_zero, (
+from qspinn_optuna.integer.node import (
     Node,
+    check_has_zero,
     check_integers,
     check_key,
     check_type,
