@@ -18,7 +18,8 @@ QUANTIZATION = ParameterQuantization(FMT, Rounding.NEAREST)
 
 def test_eight_bits_are_stored_of_nine() -> None:
     codes = Codes(np.array([-255, -1, 1, 255]), FMT)
-    assert (codes.bits, codes.array.dtype) == (4 * 8, np.int16)
+    assert codes.bits == 4 * 8
+    assert codes.array.dtype == np.int16
 
 
 @pytest.mark.parametrize("code", [0, 2, -254])
