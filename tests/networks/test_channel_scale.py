@@ -150,7 +150,7 @@ def test_wide_weights_give_the_float_network_and_all_of_it_is_counted(
         quantized = freeze_network(quantize_network(scaled, config_of(specs, bits))).eval()
         check_exact(quantized, spikes())
         functional.reset_net(quantized)
-        errors.append(float((quantized(spikes()) - reference).abs().mean() / reference.abs().mean()))
+        errors.append(float((quantized(spikes()).detach() - reference).abs().mean() / reference.abs().mean()))
     assert errors[2] < 0.25 < errors[0]
     functional.reset_net(scaled)
     torch.testing.assert_close(scaled(spikes()), reference)
@@ -176,6 +176,17 @@ def test_scales_are_trained_straight_through_and_kept(kind: ChannelScale) -> Non
         assert torch.equal(other.eval()(spikes(1)), frozen(spikes(1)))
     weight = frozen.get_parameter("3.weight").detach()
     assert set(weight.flatten().tolist()) == {-0.5, 0.5}
+
+
+@every_kind
+def test_frozen_networks_are_exported_by_torch(kind: ChannelScale) -> None:
+    scaled = scale_channels(nn.Sequential(nn.Linear(4, 3), nn.Flatten()), torch.ones(2, 4), kind)
+    specs = calibrate(scaled, [torch.ones(2, 4)], weight_grids=(GridKind.MID_RISE,))
+    frozen = freeze_network(quantize_network(scaled, config_of(specs, 1))).eval()
+    x = torch.arange(8.0).view(2, 4)
+    with torch.no_grad():
+        program = torch.export.export(frozen, (x,))
+        assert torch.equal(program.module()(x), frozen(x))
 
 
 def test_the_gradient_of_a_scale_is_that_of_the_product() -> None:
