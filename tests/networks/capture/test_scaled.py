@@ -70,14 +70,13 @@ def made(
 @needs_compiler
 @pytest.mark.parametrize("kind", list(ChannelScale))
 @pytest.mark.parametrize(
-    ("bits", "grid", "rounding"),
+    ("make", "shape", "bits", "grid", "rounding"),
     [
-        (1, GridKind.MID_RISE, Rounding.NEAREST),
-        (2, GridKind.MID_RISE, Rounding.STOCHASTIC),
-        (3, GridKind.MID_TREAD, Rounding.TRUNCATION),
+        (conv_network, FRAMES, 1, GridKind.MID_RISE, Rounding.NEAREST),
+        (conv_network, FRAMES, 3, GridKind.MID_TREAD, Rounding.TRUNCATION),
+        (conv1d_network, (STEPS, 1, 2, 8), 2, GridKind.MID_RISE, Rounding.STOCHASTIC),
     ],
 )
-@pytest.mark.parametrize(("make", "shape"), [(conv_network, FRAMES), (conv1d_network, (STEPS, 1, 2, 8))])
 def test_model_and_c_are_the_network(
     make: type[nn.Module],
     shape: tuple[int, ...],
