@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.config import Scheme as Scheme
     from qspinn_optuna.export import Export as Export
     from qspinn_optuna.export import export_c as export_c
+    from qspinn_optuna.fixed_point import GridKind as GridKind
     from qspinn_optuna.fixed_point import ParameterQuantization as ParameterQuantization
     from qspinn_optuna.fixed_point import QFormat as QFormat
     from qspinn_optuna.fixed_point import Rounding as Rounding
@@ -65,7 +66,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "config": ("InexactError", "QuantizationConfig", "Scheme"),
     "export": ("Export", "export_c"),
-    "fixed_point": ("ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"),
+    "fixed_point": ("GridKind", "ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"),
     "front": ("Candidate", "ParetoFront"),
     "integer": ("IntegerModel",),
     "networks": (

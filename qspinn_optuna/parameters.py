@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from qspinn_optuna.fixed_point import QFormat
+from qspinn_optuna.fixed_point import GridKind, QFormat
 from qspinn_optuna.fixed_point.qformat import MAX_BITS, check_range
 from qspinn_optuna.tables import format_table, markdown_table
 from qspinn_optuna.vocabulary import Vocabulary
@@ -85,14 +85,16 @@ class ParameterSpec:
         baseline_count: Number of elements in the 32-bit original; ``count`` if not given, 0 for arrays that
             quantization adds.
         max_bits: Widest format that can be simulated exactly.
-        formats: Formats that :meth:`format` prefers to one that covers the range, at most one of each width: a narrow
-            format may do better if it clips rare values than if it is coarse.
+        formats: Formats that :meth:`format` prefers to one that covers the range, at most one of each width and grid:
+            a narrow format may do better if it clips rare values than if it is coarse.
+        memory: The memory that keeps it, if it is not that of its family.
+        grids: The grids that a format may have. A space chooses one of several.
 
     Raises:
         TypeError: If a number of elements or bits is not an int, or ``formats`` has an element that is not a format.
         ValueError: If the name is empty, ``family`` or ``memory`` is unknown, ``count`` is under 1, ``fixed_bits`` is
             outside 1-32, ``max_bits`` is outside 1-24, ``baseline_count`` is negative, the range is not finite,
-            reversed or (0, 0), or two of ``formats`` have the same width.
+            reversed or (0, 0), two of ``formats`` have the same width and grid, or there are no ``grids``.
     """
 
     name: str
@@ -106,6 +108,7 @@ class ParameterSpec:
     max_bits: int = MAX_BITS
     formats: tuple[QFormat, ...] = field(default=(), repr=False)
     memory: Memory | None = None
+    grids: tuple[GridKind, ...] = (GridKind.MID_TREAD,)
 
     def __post_init__(self) -> None:
         for name in ("count", "fixed_bits", "baseline_count", "max_bits"):
@@ -136,24 +139,34 @@ class ParameterSpec:
         object.__setattr__(self, "formats", tuple(self.formats))
         if not all(isinstance(fmt, QFormat) for fmt in self.formats):
             raise TypeError(f"formats of {self.name!r} must be QFormats, got {self.formats!r}.")
-        if len({fmt.bits for fmt in self.formats}) < len(self.formats):
+        if len({(fmt.bits, fmt.grid) for fmt in self.formats}) < len(self.formats):
             raise ValueError(f"formats of {self.name!r} must have different widths, got {[*map(str, self.formats)]}.")
+        object.__setattr__(self, "grids", tuple(dict.fromkeys(GridKind(grid) for grid in self.grids)))
+        if not self.grids:
+            raise ValueError(f"grids of {self.name!r} must have at least one of {[*map(str, GridKind)]}, got none.")
 
     def memory_for(self, deployment: Deployment) -> Memory:
         """The memory in which a device keeps the array."""
         return self.memory or memory_for(self.family, deployment)
 
-    def format(self, bits: int) -> QFormat:
+    def format(self, bits: int, grid: GridKind | None = None) -> QFormat:
         """The format of a width in bits: the one of ``formats``, or else the finest that covers the calibrated range.
+
+        Args:
+            bits: The width.
+            grid: One of ``grids``; the first if not given.
 
         Raises:
             ValueError: If there is no such format; see :meth:`QFormat.covering`.
         """
+        wanted = self.grids[0] if grid is None else GridKind(grid)
+        if wanted not in self.grids:
+            raise ValueError(f"grid of {self.name!r} must be one of {[*map(str, self.grids)]}, got {wanted.value!r}.")
         for fmt in self.formats:
-            if fmt.bits == bits:
+            if fmt.bits == bits and fmt.grid is wanted:
                 return fmt
         try:
-            return QFormat.covering(self.low, self.high, bits)
+            return QFormat.covering(self.low, self.high, bits, wanted)
         except ValueError as error:
             raise ValueError(f"Parameter {self.name!r}: {error}") from None
 

@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
+from qspinn_optuna.fixed_point import GridKind, ParameterQuantization, Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.parameters import Deployment, Family, Footprint, ParameterSpec, stored
 
@@ -70,7 +70,8 @@ class QuantizationSpace:
     """The scheme, the rounding and the width of every parameter, as dimensions of an Optuna study.
 
     The names of the dimensions are ``scheme``, ``rounding`` (or ``rounding.<family>``) and ``bits.<parameter>`` (or
-    ``bits.<group>`` of tied parameters). The range of a parameter and a width give its format.
+    ``bits.<group>`` of tied parameters), and ``grid.<family>`` if parameters of a family have several ``grids`` to
+    choose from. The range of a parameter, a width and a grid give its format.
 
     Example:
         .. code-block:: python
@@ -121,6 +122,7 @@ class QuantizationSpace:
             for parameter in self.searched
         }
         names = [parameter.name for parameter in everything]
+        self._grids = _collect_grids(self.searched)
         self._width_names = _width_names(self.searched, ties, names)
         self._widths = _collect_widths(self.searched, self._width_names, bits, names)
         _tell_limits(bits, self._widths)
@@ -140,6 +142,7 @@ class QuantizationSpace:
         return {
             "scheme": CategoricalDistribution([choice.value for choice in self.schemes]),
             **dict.fromkeys(self._rounding_names.values(), rounding),
+            **{name: CategoricalDistribution([grid.value for grid in grids]) for name, grids in self._grids.items()},
             **{name: IntDistribution(low, high) for name, (low, high) in self._widths.items()},
         }
 
@@ -153,6 +156,7 @@ class QuantizationSpace:
         """Number of configurations."""
         sizes = [len(self.schemes)]
         sizes += [len(self.roundings) for _ in set(self._rounding_names.values())]
+        sizes += [len(grids) for grids in self._grids.values()]
         sizes += [high - low + 1 for low, high in self._widths.values()]
         return math.prod(sizes)
 
@@ -179,7 +183,7 @@ class QuantizationSpace:
                 raise ValueError(f"params[{name!r}] must be within {distribution}, got {params[name]!r}.")
         quantizations = {
             parameter.name: ParameterQuantization(
-                parameter.format(params[self._width_names[parameter.name]]),
+                parameter.format(params[self._width_names[parameter.name]], _grid_in(params, parameter)),
                 Rounding(params[self._rounding_names[parameter.name]]),
             )
             for parameter in self.searched
@@ -197,6 +201,11 @@ class QuantizationSpace:
         params: dict[str, Any] = {"scheme": config.scheme.value}
         params |= {self._rounding_names[name]: rounding.value for name, rounding in config.roundings.items()}
         params |= {self._width_names[name]: width for name, width in config.bits.items()}
+        params |= {
+            _grid_name(parameter): config[parameter.name].format.grid.value
+            for parameter in self.searched
+            if len(parameter.grids) > 1
+        }
         try:
             same = self.config(params) == config
         except ValueError as error:
@@ -212,6 +221,7 @@ class QuantizationSpace:
         """The configuration in which every parameter has ``width`` bits, or the end of its range nearest to that."""
         params: dict[str, Any] = {"scheme": Scheme(scheme).value}
         params |= dict.fromkeys(self._rounding_names.values(), Rounding(rounding).value)
+        params |= {name: grids[0].value for name, grids in self._grids.items()}
         params |= {name: min(max(width, low), high) for name, (low, high) in self._widths.items()}
         return self.config(params)
 
@@ -302,7 +312,35 @@ class QuantizationSpace:
         if parameter.fixed_bits is not None:
             return [f"{parameter.fixed_bits} bits"]
         low, high = self._widths[self._width_names[parameter.name]]
-        return [str(parameter.format(width)) for width in range(low, high + 1)]
+        return [str(parameter.format(width, grid)) for grid in parameter.grids for width in range(low, high + 1)]
+
+
+def _grid_name(parameter: ParameterSpec) -> str:
+    """The dimension that holds the grid of a parameter, if there is a choice."""
+    return f"grid.{parameter.family}"
+
+
+def _grid_in(params: Mapping[str, Any], parameter: ParameterSpec) -> GridKind | None:
+    """The grid that a trial has chosen for a parameter; None if there is no choice."""
+    return GridKind(params[_grid_name(parameter)]) if len(parameter.grids) > 1 else None
+
+
+def _collect_grids(searched: Sequence[ParameterSpec]) -> dict[str, tuple[GridKind, ...]]:
+    """The grids of every family that has a choice.
+
+    Raises:
+        ValueError: If parameters of a family have different ones to choose from.
+    """
+    collected: dict[str, tuple[GridKind, ...]] = {}
+    for parameter in searched:
+        if len(parameter.grids) > 1:
+            grids = collected.setdefault(_grid_name(parameter), parameter.grids)
+            if grids != parameter.grids:
+                raise ValueError(
+                    f"grids of all parameters of the family {parameter.family.value!r} that have several must be the "
+                    f"same, got {[*map(str, parameter.grids)]} for {parameter.name!r}."
+                )
+    return collected
 
 
 def _collect_widths(
@@ -332,7 +370,8 @@ def _collect_widths(
         collected[dimension] = (min(low, parameter.max_bits), min(high, parameter.max_bits))
     for parameter in searched:
         for width in collected[dimensions[parameter.name]]:
-            parameter.format(width)
+            for grid in parameter.grids:
+                parameter.format(width, grid)
     _tell_of_limits(wanted, collected, named=isinstance(bits, Mapping))
     return collected
 

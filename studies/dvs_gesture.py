@@ -15,7 +15,7 @@ from pathlib import Path
 from qspinn_optuna import SupervisedWorkload
 from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.cli.argument_types import positive
-from qspinn_optuna.datasets import FrameSplits
+from qspinn_optuna.datasets import EventDataset, FrameSplits
 from qspinn_optuna.workloads.supervised.events import (
     RECIPES,
     RUNGS,
@@ -101,10 +101,10 @@ def check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not fit together."""
     if arguments.data_dir is None and arguments.dataset != "generated":
         raise argparse.ArgumentError(None, f"--dataset {arguments.dataset} needs --data-dir, its folder")
-    if arguments.pool and arguments.dataset != "nmnist":
+    if arguments.pool and RECIPES[arguments.dataset].dataset is not EventDataset.NMNIST:
         message = "--pool is for N-MNIST: with gestures, the same people would be in training and test"
         raise argparse.ArgumentError(None, message)
-    if arguments.time_reversal and arguments.dataset == "nmnist":
+    if arguments.time_reversal and RECIPES[arguments.dataset].dataset is EventDataset.NMNIST:
         message = "--time-reversal is for gestures: a digit played backwards is the same digit"
         raise argparse.ArgumentError(None, message)
 

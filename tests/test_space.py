@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point import GridKind, ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.parameters import Deployment, Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace, is_width, parameter_of, width_name
 
@@ -717,3 +717,41 @@ def test_widths_that_go_less_far_than_asked_are_logged_in_a_line_for_each_end() 
         "Widths of lif.decay go to 8, not to 16 bits: wider ones are not simulated exactly.",
         "Widths of lif.v, fc.bias go to 12, not to 16 bits: wider ones are not simulated exactly.",
     ]
+
+
+BOTH_GRIDS = replace(WEIGHT, grids=(GridKind.MID_RISE, GridKind.MID_TREAD))
+
+
+def test_parameters_with_several_grids_choose_one_for_their_family() -> None:
+    other = replace(BOTH_GRIDS, name="fc2.weight", low=-3.0)
+    normalization = ParameterSpec("norm.scale", Family.WEIGHT, 4, 0.0, 1.0)
+    space = QuantizationSpace((BOTH_GRIDS, other, normalization, MEMBRANE), bits=(2, 3))
+    assert space.distributions["grid.weight"] == CategoricalDistribution(["mid-rise", "mid-tread"])
+    points = grid(space)
+    assert len(points) == space.cardinality
+    configs = {space.config(point) for point in points}
+    assert len(configs) == len(points)
+    for point in points:
+        config = space.config(point)
+        assert {str(config[name].format.grid) for name in ("fc.weight", "fc2.weight")} == {point["grid.weight"]}
+        assert {config[name].format.grid for name in ("norm.scale", "lif.v")} == {GridKind.MID_TREAD}
+        assert space.params(config) == point
+        assert QuantizationConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_single_grid_is_no_dimension() -> None:
+    space = QuantizationSpace((replace(WEIGHT, grids=(GridKind.MID_RISE,)), MEMBRANE), bits=(2, 3))
+    assert not any(name.startswith("grid") for name in space.distributions)
+    assert space.uniform(2, Scheme.PTQ, Rounding.NEAREST)["fc.weight"].format == QFormat(0, 2, grid=GridKind.MID_RISE)
+
+
+def test_a_family_has_one_choice_of_grids() -> None:
+    other = replace(BOTH_GRIDS, name="fc2.weight", grids=tuple(reversed(BOTH_GRIDS.grids)))
+    with pytest.raises(ValueError, match="grids of all parameters of the family 'weight'"):
+        QuantizationSpace((BOTH_GRIDS, other))
+
+
+def test_a_mid_rise_range_may_end_half_a_step_beyond_its_last_value() -> None:
+    assert QFormat.covering(-1.0, 1.0, 1, GridKind.MID_RISE) == QFormat(0, 1, grid=GridKind.MID_RISE)
+    assert QFormat.covering(-1.1, 1.0, 2, GridKind.MID_RISE) == QFormat(1, 1, grid=GridKind.MID_RISE)
+    assert QFormat.covering(0.0, 0.9, 2, GridKind.MID_RISE) == QFormat(0, 3, signed=False, grid=GridKind.MID_RISE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from qspinn_optuna.fixed_point.grid_kind import GridKind
 from qspinn_optuna.fixed_point.qformat import QFormat
 from qspinn_optuna.fixed_point.quantization import ParameterQuantization
 from qspinn_optuna.fixed_point.rounding import Rounding
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from qspinn_optuna.fixed_point.codes import decode, encode
     from qspinn_optuna.fixed_point.values import quantize
 
-__all__ = ["ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"]
+__all__ = ["GridKind", "ParameterQuantization", "QFormat", "Rounding", "decode", "encode", "quantize"]
 
 _ON_TENSORS = {"decode": "codes", "encode": "codes", "quantize": "values"}
 """Modules of the functions that need torch."""

@@ -22,7 +22,8 @@ def encode(
         generator: Source of the draws of stochastic rounding; torch's global generator if not given.
 
     Returns:
-        Codes between ``fmt.min_code`` and ``fmt.max_code``, int32, of the shape and device of ``x``.
+        Codes between ``fmt.min_code`` and ``fmt.max_code``, int32, of the shape and device of ``x``; odd ones if the
+        format is mid-rise.
 
     Raises:
         TypeError: If ``x`` is neither float32 nor float64.
@@ -32,7 +33,7 @@ def encode(
 
 
 def decode(codes: Tensor, fmt: QFormat, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The values of integer codes: ``codes * fmt.resolution``.
+    """The values of integer codes: ``codes * fmt.unit``.
 
     Args:
         codes: Integers of any shape.
@@ -54,4 +55,6 @@ def decode(codes: Tensor, fmt: QFormat, dtype: torch.dtype = torch.float32) -> T
         low, high = (int(end) for end in torch.aminmax(codes.to(torch.int64)))
         if low < fmt.min_code or high > fmt.max_code:
             raise ValueError(f"codes of {fmt} must lie between {fmt.min_code} and {fmt.max_code}, got {low} to {high}.")
-    return codes.to(dtype) * fmt.resolution
+        if fmt.is_mid_rise and bool((codes.to(torch.int64) % 2 == 0).any()):
+            raise ValueError(f"codes of {fmt}, a mid-rise format, must be odd, got even ones.")
+    return codes.to(dtype) * fmt.unit

@@ -11,6 +11,10 @@ step is ``2**drop``, and the code is
 and last of all it is saturated to ``lowest`` and ``highest``. ``>>`` is the arithmetic shift of two's complement. An
 accumulator whose dropped bits are all 0 is on the grid, and no rounding moves it. The sum must fit 64 bits: ``drop`` is
 at most 62, and an accumulator stays below ``2**62`` in magnitude.
+
+Codes of a mid-rise grid are odd. The step between two of them is twice as wide, ``2**(drop + 1)``, and begins at an odd
+code: of the accumulator less ``2**drop``, one more bit is dropped in the same way, and k becomes the code
+``2 * k + 1``. To nearest, that is to drop the bits and to set the lowest of those that stay.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ DRAW_BITS = 32
 """Bits of a draw of stochastic rounding: the upper half of what :mod:`~qspinn_optuna.fixed_point.draws` gives."""
 
 MAX_DROP = 62
-"""Most bits that can be dropped."""
+"""Most bits that can be dropped; one less where codes are odd."""
 
 
 class CodeRounding(NamedTuple):
@@ -45,33 +49,36 @@ class CodeRounding(NamedTuple):
         rounding: Number of the rounding.
         lowest: Smallest code.
         highest: Largest code.
+        odd: 1 if codes are odd, as those of a mid-rise grid are, else 0.
     """
 
     drop: int
     rounding: int
     lowest: int
     highest: int
+    odd: int = 0
 
 
 @njit(cache=True)
 def round_code(accumulator: int, to: CodeRounding, bits: int) -> int:
     """The code of an accumulator; ``bits`` is a draw of 32 bits, which only stochastic rounding uses."""
+    drop = to.drop + to.odd
+    accumulator -= to.odd << to.drop
     if to.rounding == NEAREST:
-        accumulator += (1 << to.drop) >> 1
+        accumulator += (1 << drop) >> 1
     elif to.rounding == STOCHASTIC:
-        accumulator += bits >> (DRAW_BITS - to.drop) if to.drop <= DRAW_BITS else bits << (to.drop - DRAW_BITS)
-    return min(max(accumulator >> to.drop, to.lowest), to.highest)
+        accumulator += bits >> (DRAW_BITS - drop) if drop <= DRAW_BITS else bits << (drop - DRAW_BITS)
+    return min(max((accumulator >> drop << to.odd) + to.odd, to.lowest), to.highest)
 
 
 def round_codes(accumulators: NDArray[np.int64], to: CodeRounding, bits: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The codes of an array of accumulators; ``bits`` are draws of 32 bits, of any shape unless they are used."""
-    shifted = accumulators
+    drop = to.drop + to.odd
+    shifted = accumulators - (to.odd << to.drop)
     if to.rounding == NEAREST:
-        shifted = accumulators + ((1 << to.drop) >> 1)
+        shifted = shifted + ((1 << drop) >> 1)
     elif to.rounding == STOCHASTIC:
         draws = bits.astype(np.int64)
-        shifted = accumulators + (
-            draws >> (DRAW_BITS - to.drop) if to.drop <= DRAW_BITS else draws << (to.drop - DRAW_BITS)
-        )
-    codes: NDArray[np.int64] = np.clip(shifted >> to.drop, to.lowest, to.highest)
+        shifted = shifted + (draws >> (DRAW_BITS - drop) if drop <= DRAW_BITS else draws << (drop - DRAW_BITS))
+    codes: NDArray[np.int64] = np.clip((shifted >> drop << to.odd) + to.odd, to.lowest, to.highest)
     return codes

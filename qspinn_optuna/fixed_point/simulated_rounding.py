@@ -49,17 +49,34 @@ def round_values(x: Floats, fmt: QFormat, rounding: Rounding, draws: Floats | No
         draws: Uniform in [0, 1), of the shape and type of ``x``, multiples of the type's smallest draw.
     """
     xp: Any = np if isinstance(x, np.ndarray) else torch
-    y = x * 2.0**fmt.fraction_bits
-    if fmt.fraction_bits < 0:
+    shift = fmt.fraction_bits - int(fmt.is_mid_rise)
+    y = x * 2.0**shift
+    if shift < 0:
         # NOTE: a tiny negative number may have become zero, although its floor is -1.
         y[(y == 0) & (x < 0)] = -xp.finfo(y.dtype).tiny
-    if draws is not None:
-        codes = _round_stochastically(xp, y, draws)
-    elif rounding is Rounding.NEAREST:
-        codes = _round_to_nearest(xp, y)
-    else:
-        codes = xp.floor(y)
+    codes = _odd_codes(xp, y, rounding, draws) if fmt.is_mid_rise else _codes(xp, y, rounding, draws)
     return cast(Floats, xp.clip(codes, fmt.min_code, fmt.max_code, out=codes))
+
+
+def _codes(xp: Any, y: Floats, rounding: Rounding, draws: Floats | None) -> Floats:
+    """Positions rounded to integers; they are lost."""
+    if draws is not None:
+        return _round_stochastically(xp, y, draws)
+    return _round_to_nearest(xp, y) if rounding is Rounding.NEAREST else cast(Floats, xp.floor(y))
+
+
+def _odd_codes(xp: Any, y: Floats, rounding: Rounding, draws: Floats | None) -> Floats:
+    """Positions rounded to the middles between integers, as codes of half a step; they are lost.
+
+    NOTE: y - 1/2 may have more digits than a float. The middle nearest to y is that of the integers around it; the
+    middle below y is half a step below the integer that is nearest to it; and a draw moves y by half a step less.
+    """
+    if draws is not None:
+        up = draws >= 0.5
+        codes: Any = _round_stochastically(xp, y, xp.where(up, draws - 0.5, draws + 0.5))
+        return cast(Floats, 2 * codes + xp.where(up, 1, -1))
+    codes = xp.floor(y) if rounding is Rounding.NEAREST else _round_to_nearest(xp, y)
+    return cast(Floats, 2 * codes + (1 if rounding is Rounding.NEAREST else -1))
 
 
 def _round_to_nearest(xp: Any, y: Floats) -> Floats:
@@ -121,8 +138,14 @@ UNQUANTIZED = Grid(1.0, -np.inf, np.inf, EXACT)
 
 
 def grid_of(quantization: ParameterQuantization) -> Grid:
-    """The grid of a parameter's quantization."""
+    """The grid of a parameter's quantization.
+
+    Raises:
+        ValueError: If the format is mid-rise, which kernels do not have.
+    """
     fmt = quantization.format
+    if fmt.is_mid_rise:
+        raise ValueError(f"format must have a 0 where a network learns by STDP, got {fmt}, a mid-rise one.")
     return Grid(fmt.resolution, float(fmt.min_code), float(fmt.max_code), ROUNDING_NUMBERS[quantization.rounding])
 
 

@@ -39,7 +39,7 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     """
     if is_exporting():
         return _exported(x.detach(), fmt, Rounding(rounding), generator)
-    grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.resolution)
+    grid = _rounded(x, fmt, Rounding(rounding), generator, fmt.unit)
     if x.requires_grad and torch.is_grad_enabled():
         straight: Tensor = _StraightThrough.apply(x, [grid], fmt.min, fmt.max)  # type: ignore[no-untyped-call]
         return straight
@@ -74,7 +74,7 @@ def _exported(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gene
     draws = None
     if rounding is Rounding.STOCHASTIC:
         draws = torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)
-    return round_values(x, fmt, rounding, draws) * fmt.resolution
+    return round_values(x, fmt, rounding, draws) * fmt.unit
 
 
 @torch.no_grad()

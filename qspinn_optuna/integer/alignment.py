@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qspinn_optuna.fixed_point import ParameterQuantization
 from qspinn_optuna.fixed_point.integer_rounding import MAX_DROP, NEAREST, ROUNDING_NUMBERS, CodeRounding
+from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.operations import Affine, IntegrateAndFire, Requantization
 
 AFFINE_BITS = 24
@@ -91,12 +95,37 @@ def of_neurons(neurons: IntegrateAndFire, source: int, *, decay: int | None, thr
     )
 
 
-def of_affine(affine: Affine, source: int, *, scale: int, offset: int) -> AffineAlignment:
+class Factors(NamedTuple):
+    """Factors of an affine step as integers: ``array * 2**-fraction_bits``."""
+
+    array: NDArray[np.int64]
+    fraction_bits: int
+
+
+def factors_of(affine: Affine, scale: Codes) -> Factors:
+    """The factors of an affine step; those of shifts in units of the smallest.
+
+    Raises:
+        ValueError: If exponents are no whole numbers, or too far apart.
+    """
+    codes = scale.array.astype(np.int64)
+    if not affine.shifts:
+        return Factors(codes, scale.format.fraction_bits)
+    least = int(codes.min())
+    if scale.format.fraction_bits != 0:
+        raise ValueError(f"scale of {affine.name!r} must hold whole exponents, got the format {scale.format}.")
+    if int(codes.max()) - least > MAX_DROP:
+        raise ValueError(f"scale of {affine.name!r} must hold exponents of at most {MAX_DROP} bits from end to end.")
+    return Factors(np.left_shift(np.int64(1), codes - least), -least)
+
+
+def of_affine(affine: Affine, source: int, *, scale: int, offset: int | None) -> AffineAlignment:
     """The alignment of an affine step, from the fraction bits of what it reads.
 
     Raises:
         ValueError: If too many bits would be dropped.
     """
+    offset = source + scale if offset is None else offset
     finest = max(source + scale, offset, affine.fraction_bits)
     limit = 1 << AFFINE_BITS - 1
     drop = _checked_drop(affine.name, finest - affine.fraction_bits)

@@ -21,7 +21,7 @@ class Codes(Node):
 
     Raises:
         TypeError: If ``array`` is no array of integers, or ``format`` no format.
-        ValueError: If ``array`` is empty, or a code is outside of the format.
+        ValueError: If ``array`` is empty, or a code is outside of the format, or even although the format is mid-rise.
     """
 
     array: NDArray[np.integer]
@@ -40,6 +40,8 @@ class Codes(Node):
                 f"array must hold codes of {self.format}, {self.format.min_code} to {self.format.max_code}, "
                 f"got {low} to {high}."
             )
+        if self.format.is_mid_rise and not bool((self.array % 2 == 1).all()):
+            raise ValueError(f"array must hold odd codes of {self.format}, a mid-rise format, got even ones.")
         object.__setattr__(self, "array", frozen_array(self.array, narrowest_type(self.format)))
 
     @property
@@ -55,7 +57,9 @@ class Codes(Node):
 
 def narrowest_type(fmt: QFormat) -> type[np.integer]:
     """The narrowest type of numpy that holds the codes of a format."""
+    # The lowest bit of odd codes, which is not stored, is there when they are computed with.
+    bits = fmt.bits + int(fmt.is_mid_rise)
     for width, signed, unsigned in ((8, np.int8, np.uint8), (16, np.int16, np.uint16)):
-        if fmt.bits <= width:
+        if bits <= width:
             return signed if fmt.signed else unsigned
     return np.int32 if fmt.signed else np.uint32

@@ -12,6 +12,7 @@ from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.node import (
     Node,
+    check_has_zero,
     check_integers,
     check_key,
     check_type,
@@ -118,6 +119,7 @@ class ValueCoding(Node):
     def __post_init__(self) -> None:
         check_wholes("shape", self.shape, 1)
         check_type("quantization", self.quantization, ParameterQuantization)
+        check_has_zero("quantization", self.quantization.format)
         check_whole("steps", self.steps, 1)
         check_type("repeated", self.repeated, bool)
         check_type("held", self.held, bool)

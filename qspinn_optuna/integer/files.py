@@ -160,8 +160,11 @@ def digest_of(document: Mapping[str, Any]) -> str:
 def encode(value: Any, path: str, arrays: Arrays) -> Any:
     """A value as JSON; its arrays go to ``arrays``, by the names of their files."""
     if is_dataclass(value):
+        # What has its default is left out, so that readers that do not know it yet can read the rest.
         inside = {
-            field.name: encode(getattr(value, field.name), f"{path}.{field.name}", arrays) for field in fields(value)
+            field.name: encode(own, f"{path}.{field.name}", arrays)
+            for field in fields(value)
+            if (own := getattr(value, field.name)) is not field.default
         }
         return {"type": type(value).__name__, **inside}
     if isinstance(value, tuple):

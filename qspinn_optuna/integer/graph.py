@@ -10,7 +10,7 @@ from qspinn_optuna.integer.accumulators import Interval
 from qspinn_optuna.integer.arrays import Accumulator, Array, Purpose, array_of
 from qspinn_optuna.integer.codes import Codes
 from qspinn_optuna.integer.inference import check_delay, infer
-from qspinn_optuna.integer.node import Node, check_name, check_type, check_wholes
+from qspinn_optuna.integer.node import Node, check_has_zero, check_name, check_type, check_wholes
 from qspinn_optuna.integer.operations import Affine, Delay, IntegrateAndFire, Operation, Requantization
 
 INPUT = "input"
@@ -66,6 +66,7 @@ class Graph(Node):
     def __post_init__(self) -> None:
         check_wholes("input_shape", self.input_shape, 1)
         check_type("input_format", self.input_format, QFormat)
+        check_has_zero("input_format", self.input_format)
         for name, kind in (("constants", Constant), ("operations", Operation)):
             check_type(name, getattr(self, name), tuple)
             for part in getattr(self, name):

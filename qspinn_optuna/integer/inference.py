@@ -185,28 +185,33 @@ def _power_of_two(operation: PowerOfTwo, sources: Sequence[Array], constants: Co
 @infer.register
 def _affine(operation: Affine, sources: Sequence[Array], constants: Constants) -> Inferred:
     (source,) = sources
-    scale, offset = (_constant(operation, name, constants[getattr(operation, name)], 2) for name in ("scale", "offset"))
+    scale = _constant(operation, "scale", constants[operation.scale], 2)
+    offset = None if operation.offset is None else _constant(operation, "offset", constants[operation.offset], 2)
     if operation.axis >= len(source.shape):
         raise _misfit(operation, f"have dimension {operation.axis}, that of the channels", source)
     channels = source.shape[operation.axis]
     for name, codes in (("scale", scale), ("offset", offset)):
-        if codes.shape[1] != channels:
+        if codes is not None and codes.shape[1] != channels:
             raise ValueError(f"{name} of {operation.name!r} must have {channels} channels, got shape {codes.shape}.")
-    if len({len(scale.array), len(offset.array)} - {1}) > 1:
+    if offset is not None and len({len(scale.array), len(offset.array)} - {1}) > 1:
         raise ValueError(
             f"scale and offset of {operation.name!r} must have rows for the same steps, got {scale.shape} and "
             f"{offset.shape}."
         )
+    factors = alignment.factors_of(operation, scale)
     aligned = alignment.of_affine(
-        operation, source.fraction_bits, scale=scale.format.fraction_bits, offset=offset.format.fraction_bits
+        operation,
+        source.fraction_bits,
+        scale=factors.fraction_bits,
+        offset=None if offset is None else offset.format.fraction_bits,
     )
-    ends = [_exact(scale.array) * end * (1 << aligned.product_shift) for end in source.interval]
+    added = 0 if offset is None else _exact(offset.array) * (1 << aligned.offset_shift)
+    ends = [_exact(factors.array) * end * (1 << aligned.product_shift) for end in source.interval]
     products = Interval(min(end.min() for end in ends), max(end.max() for end in ends))
-    added = _exact(offset.array) * (1 << aligned.offset_shift)
     totals = [end + added for end in ends]
     total = Interval(min(end.min() for end in totals), max(end.max() for end in totals))
-    multiplied = range_of(scale.array), source.interval
-    terms = products, range_of(offset.array) << aligned.offset_shift
+    multiplied = range_of(factors.array), source.interval
+    terms = [products] if offset is None else [products, range_of(offset.array) << aligned.offset_shift]
     rounded = hull([*multiplied, *terms, total, _raised(total, aligned.rounding)])
     return Inferred(
         (array_of(operation.name, source.shape, operation.fraction_bits, _stored(total, aligned.rounding)),),

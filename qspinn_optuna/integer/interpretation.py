@@ -145,19 +145,19 @@ def _power_of_two(operation: PowerOfTwo, sources: Sequence[Values], moment: Mome
 
 @compute.register
 def _affine(operation: Affine, sources: Sequence[Values], moment: Moment) -> Values:
+    factors = alignment.factors_of(operation, moment.graph.codes[operation.scale])
+    offset = operation.offset
     aligned = alignment.of_affine(
         operation,
         moment.fraction_bits(operation.sources[0]),
-        scale=_format_bits(operation.scale, moment),
-        offset=_format_bits(operation.offset, moment),
+        scale=factors.fraction_bits,
+        offset=None if offset is None else _format_bits(offset, moment),
     )
     shape = [1] * (sources[0].ndim - 1)
     shape[operation.axis] = -1
-    scale, offset = (
-        rows[moment.step if len(rows) > 1 else 0].reshape(shape)
-        for rows in (moment.constant(operation.scale), moment.constant(operation.offset))
-    )
-    exact = (scale * sources[0] << aligned.product_shift) + (offset << aligned.offset_shift)
+    exact = _row(factors.array, moment).reshape(shape) * sources[0] << aligned.product_shift
+    if offset is not None:
+        exact = exact + (_row(moment.constant(offset), moment).reshape(shape) << aligned.offset_shift)
     return round_codes(exact, aligned.rounding, _NO_BITS)
 
 
@@ -235,6 +235,12 @@ def _product(x: Values, weight: Values) -> Values:
     kind = np.float32 if largest <= _FLOAT32_INTEGERS else np.float64
     exact: Values = (x.astype(kind) @ weight.astype(kind)).astype(np.int64)
     return exact
+
+
+def _row(rows: Values, moment: Moment) -> Values:
+    """The row of the step, or the only one."""
+    row: Values = rows[moment.step if len(rows) > 1 else 0]
+    return row
 
 
 def _windows(padded: Values, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Values:

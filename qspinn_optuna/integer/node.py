@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from qspinn_optuna.fixed_point import QFormat
+
 _LARGEST_KEY = 2**64 - 1
 
 
@@ -89,6 +91,16 @@ def check_type(name: str, value: object, kind: type) -> None:
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}.")
+
+
+def check_has_zero(name: str, fmt: QFormat) -> None:
+    """Refuse a mid-rise format of what is 0 at times.
+
+    Raises:
+        ValueError: If ``fmt`` is mid-rise.
+    """
+    if fmt.is_mid_rise:
+        raise ValueError(f"{name} must have a mid-tread format, got {fmt}, which has no 0.")
 
 
 def check_wholes(name: str, values: object, low: int, length: int | None = None) -> None:

@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import ClassVar
 
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
-from qspinn_optuna.integer.node import Node, check_key, check_name, check_type, check_whole, check_wholes
+from qspinn_optuna.integer.node import (
+    Node,
+    check_has_zero,
+    check_key,
+    check_name,
+    check_type,
+    check_whole,
+    check_wholes,
+)
 
 _MOST_FRACTION_BITS = 200
 """Beyond the sum of those of any two formats."""
@@ -222,21 +230,24 @@ class Affine(Operation):
 
     Args:
         scale: Name of the factors, [1 or steps, channels].
-        offset: Name of what is added, [1 or steps, channels].
+        offset: Name of what is added, [1 or steps, channels]; None if nothing is.
         axis: Dimension of the channels.
         fraction_bits: Of the accumulator.
+        shifts: Whether the constant holds the exponents of powers of two, whole numbers, instead of the factors.
     """
 
     scale: str
-    offset: str
+    offset: str | None
     axis: int
     fraction_bits: int
+    shifts: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_name("scale", self.scale)
-        check_name("offset", self.offset)
+        _check_optional_name("offset", self.offset)
         check_whole("axis", self.axis, 0)
+        check_type("shifts", self.shifts, bool)
         check_whole("fraction_bits", self.fraction_bits, -_MOST_FRACTION_BITS, _MOST_FRACTION_BITS)
 
     @property
@@ -263,6 +274,7 @@ class Requantization(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_type("to", self.to, ParameterQuantization)
+        check_has_zero("to", self.to.format)
         if self.finer_bits is not None:
             check_whole("finer_bits", self.finer_bits, 0, _MOST_FRACTION_BITS)
         check_key(self.key)
@@ -336,6 +348,7 @@ class Delay(Operation):
         super().__post_init__()
         check_wholes("shape", self.shape, 1)
         check_type("format", self.format, QFormat)
+        check_has_zero("format", self.format)
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,6 +387,7 @@ class IntegrateAndFire(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_type("membrane", self.membrane, ParameterQuantization)
+        check_has_zero("membrane", self.membrane.format)
         for name in ("threshold", "decay"):
             _check_optional_name(name, getattr(self, name))
         check_type("decays_input", self.decays_input, bool)

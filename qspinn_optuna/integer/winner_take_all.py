@@ -12,7 +12,7 @@ from qspinn_optuna.fixed_point import ParameterQuantization, QFormat
 from qspinn_optuna.fixed_point.integer_rounding import MAX_DROP, ROUNDING_NUMBERS, CodeRounding
 from qspinn_optuna.integer.accumulators import Accumulators, Interval, hull, range_of, range_of_sums, signed_width
 from qspinn_optuna.integer.codes import Codes
-from qspinn_optuna.integer.node import Node, check_whole
+from qspinn_optuna.integer.node import Node, check_has_zero, check_whole
 
 _ONE = Codes(np.array([1]), QFormat(1, 0, signed=False))
 """The scale of neurons that have none."""
@@ -85,6 +85,7 @@ class WinnerTakeAll(Node):
         for name in ("weight", "theta", "decay", *([] if self.scale is None else ["scale"])):
             if not isinstance(getattr(self, name), Codes):
                 raise TypeError(f"{name} must be Codes, got {type(getattr(self, name)).__name__}.")
+            check_has_zero(name, getattr(self, name).format)
         if not isinstance(self.membrane, ParameterQuantization):
             raise TypeError(f"membrane must be a ParameterQuantization, got {self.membrane!r}.")
         if len(self.weight.shape) != 2:

@@ -24,6 +24,7 @@ from qspinn_optuna.networks.entry.rounded_inputs import InputQuantization, Quant
 from qspinn_optuna.networks.exactness import exact_sums
 from qspinn_optuna.networks.modules.assignment import store_assigned
 from qspinn_optuna.networks.modules.channel_affine import ChannelAffine
+from qspinn_optuna.networks.modules.channel_scale import ScaledSums, add_scale, plan_of
 from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.derivation import Derived, derive, derive_on_grid
 from qspinn_optuna.networks.modules.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
@@ -39,6 +40,7 @@ from qspinn_optuna.networks.running.half_precision import cast_inputs
 from qspinn_optuna.networks.running.reach import is_layer
 from qspinn_optuna.networks.running.reparametrization import settle_pruned, with_plain_parameters
 from qspinn_optuna.networks.running.watching import fresh_copy
+from qspinn_optuna.networks.zeros import check_zeros
 from qspinn_optuna.parameters import Family
 
 _ABOVE_GRID = 2.0**-22
@@ -91,6 +93,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     named = _named_modules(network, config)
     check_supported(network, named)
     network = fresh_copy(network)
+    check_zeros(network, config)
+    _add_scales(network, config)
     multi_step = any(getattr(module, "step_mode", "s") == "m" for module in network.modules())
     draws = _DrawSources(seed, Presentation(time_first=multi_step))
     generators = draws.generators
@@ -110,6 +114,8 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
             guard(name, module)
         elif has_states(module):
             _quantize_stateful(name, module, config.parameters, own, draws)
+        elif plan_of(module) is not None:
+            _quantize_scaled(module, own)
         elif own:
             derive(module, *([_Synapse] if isinstance(module, SYNAPSES) else []), quantizers=own)
         if isinstance(module, ChannelAffine):
@@ -167,6 +173,26 @@ class _Synapse:
                 return self.forward(*cast_inputs(self, args), **kwargs)
         with exact_sums():
             return super().forward(*args, **kwargs)  # type: ignore[misc]
+
+
+class _ScaledSynapse(_Synapse, ScaledSums):
+    """A synapse whose sums are scaled."""
+
+
+def _add_scales(network: nn.Module, config: QuantizationConfig) -> None:
+    """Give the layers for which scales are planned their scales, in place."""
+    for name, module in network.named_modules():
+        weight = join(name, "weight")
+        if plan_of(module) is not None and weight in config.parameters:
+            add_scale(name, module, config[weight].format)
+
+
+def _quantize_scaled(module: Any, own: dict[str, ParameterQuantizer]) -> None:
+    """Quantize the parameters of a layer with scales, whose bias the layer itself does not see."""
+    bias = own.pop("bias", None)
+    derive(module, _ScaledSynapse, quantizers=own)
+    if bias is not None:
+        module.__dict__["_parameter_quantizers"]["bias"] = bias
 
 
 class _RoundedStates:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qspinn_optuna.fixed_point import QFormat, Rounding, quantize
+from qspinn_optuna.fixed_point import GridKind, QFormat, Rounding, quantize
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.vocabulary import Vocabulary
 
@@ -78,7 +78,9 @@ class SeenValues:
         return float(low), float(high)
 
 
-def least_squares_formats(values: NDArray[np.float64], widths: Iterable[int]) -> tuple[QFormat, ...]:
+def least_squares_formats(
+    values: NDArray[np.float64], widths: Iterable[int], grid: GridKind = GridKind.MID_TREAD
+) -> tuple[QFormat, ...]:
     """For each width the format with the least mean squared error of rounding ``values`` to nearest.
 
     Signed and unsigned ones are compared; of equally good ones the widest range is taken.
@@ -86,19 +88,21 @@ def least_squares_formats(values: NDArray[np.float64], widths: Iterable[int]) ->
     Args:
         values: Not all 0.
         widths: Bits of the formats.
+        grid: Of the formats.
     """
-    return tuple(min(_candidates(values, bits), key=lambda fmt: _squared_error(values, fmt)) for bits in widths)
+    return tuple(min(_candidates(values, bits, grid), key=lambda fmt: _squared_error(values, fmt)) for bits in widths)
 
 
-def _candidates(values: NDArray[np.float64], bits: int) -> Iterator[QFormat]:
+def _candidates(values: NDArray[np.float64], bits: int, grid: GridKind) -> Iterator[QFormat]:
     """Formats of a width, from the first that holds all values to ones that hold 256 times less."""
     exponent = math.frexp(float(np.abs(values).max()))[1]
-    # A signed format of one bit has no positive values: a membrane could not charge up in it.
     negative, positive = bool((values < 0).any()), bool((values > 0).any())
-    signs = (False,) if not negative or (bits == 1 and positive) else (True, False)
+    mid_rise = grid is GridKind.MID_RISE
+    # A signed format of one bit has no positive values: a membrane could not charge up in it.
+    signs = (False,) if not negative or (bits == 1 and positive and not mid_rise) else (True, False)
     for integer_bits in range(exponent + 1, exponent - 9, -1):
         for signed in signs:
-            yield QFormat(integer_bits, bits - int(signed) - integer_bits, signed)
+            yield QFormat(integer_bits, bits - int(signed) - integer_bits + int(mid_rise), signed, grid)
 
 
 def _squared_error(values: NDArray[np.float64], fmt: QFormat) -> float:
@@ -115,6 +119,7 @@ def calibrated_spec(
     method: RangeMethod,
     percentile: float,
     floor: float = -math.inf,
+    grids: tuple[GridKind, ...] = (GridKind.MID_TREAD,),
 ) -> ParameterSpec:
     """A parameter with the range and the formats of the values that were seen.
 
@@ -127,6 +132,7 @@ def calibrated_spec(
         method: How the range is made.
         percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         floor: Smaller values are resolved as coarsely as this one, if ``method`` is that of least squares.
+        grids: Grids of its formats.
     """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
     if low == high == 0:
@@ -135,10 +141,11 @@ def calibrated_spec(
         return ParameterSpec(name, family, count, -0.5, 0.5, max_bits=max_bits, formats=(one_bit,))
     if method is RangeMethod.LEAST_SQUARES:
         # NOTE: far below 0 a neuron does not fire soon in any case; what it rises from need not be resolved.
-        formats = least_squares_formats(seen.sample().clip(min=floor), range(1, max_bits + 1))
-        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats)
+        values, widths = seen.sample().clip(min=floor), range(1, max_bits + 1)
+        formats = tuple(fmt for grid in grids for fmt in least_squares_formats(values, widths, grid))
+        return ParameterSpec(name, family, count, low, high, max_bits=max_bits, formats=formats, grids=grids)
     if method is RangeMethod.PERCENTILE:
         cut_low, cut_high = seen.percentiles(percentile)
         if cut_low < 0 or cut_high > 0:
             low, high = min(cut_low, 0.0), max(cut_high, 0.0)
-    return ParameterSpec(name, family, count, low, high, max_bits=max_bits)
+    return ParameterSpec(name, family, count, low, high, max_bits=max_bits, grids=grids)

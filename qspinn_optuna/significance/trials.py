@@ -100,7 +100,9 @@ def _distributions(name: str, trials: list[FrozenTrial]) -> Mapping[str, BaseDis
             "study.optimize first, or use measure_significance."
         )
     distributions = trials[0].distributions
-    ours = all(key == "scheme" or key.partition(".")[0] == "rounding" or is_width(key) for key in distributions)
+    ours = all(
+        key == "scheme" or key.partition(".")[0] in ("rounding", "grid") or is_width(key) for key in distributions
+    )
     if not ours or "scheme" not in distributions:
         raise ValueError(f"Study {name!r} was made by another program: its parameters are {sorted(distributions)}.")
     for trial in trials:

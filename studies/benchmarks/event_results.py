@@ -20,7 +20,7 @@ import optuna
 from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationObjective, QuantizationSpace, open_study
 from qspinn_optuna.cli.argument_types import count, output_file, positive
 from qspinn_optuna.cli.json_files import write_json
-from qspinn_optuna.datasets import FrameSplits
+from qspinn_optuna.datasets import EventDataset, FrameSplits
 from qspinn_optuna.sampler.by_name import make_sampler
 from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised import SupervisedWorkload
@@ -34,7 +34,7 @@ from qspinn_optuna.workloads.supervised.events import (
     state_controls,
 )
 
-BANDS = ((8, 12), (12, 16), (16, 20), (20, math.inf))
+BANDS = ((8, 12), (12, 16), (16, 20), (20, 31), (31, math.inf))
 """How many times smaller: from the first to below the second."""
 
 
@@ -103,7 +103,7 @@ def prepare(arguments: argparse.Namespace, seed: int) -> tuple[FrameSplits, Supe
     if generated:
         root = Path(f"{arguments.data_dir or 'event_results_gestures'}-{seed}")
         generate_gestures(root, arguments.users, arguments.test_users, seed)
-    data = load_splits(recipe, root, pool=arguments.dataset == "nmnist", seed=seed)
+    data = load_splits(recipe, root, pool=recipe.dataset is EventDataset.NMNIST, seed=seed)
     return data, event_workload(recipe, data, cache=arguments.cache, seed=seed)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point import GridKind, ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import Codes, Constant, Graph, IntegerModel, LargestScore, Reduction, ValueCoding
 from qspinn_optuna.integer.arrays import Array
 from qspinn_optuna.integer.inference import infer
@@ -93,8 +93,13 @@ class Builder:
 
     def constant(self, shape: tuple[int, ...], fmt: QFormat | None = None) -> str:
         name = f"constant{len(self.constants)}"
-        self.constants[name] = random_codes(self.generator, fmt or self.draw(coarse_formats()), shape)
+        self.constants[name] = random_codes(self.generator, fmt or self.on_any_grid(self.draw(coarse_formats())), shape)
         return name
+
+    def on_any_grid(self, fmt: QFormat) -> QFormat:
+        """The format, or the mid-rise one of its width: by numpy's draws, so that graphs keep their structure."""
+        mid_rise = self.generator.random() < 0.3
+        return QFormat(fmt.integer_bits + 1, fmt.fraction_bits, fmt.signed, GridKind.MID_RISE) if mid_rise else fmt
 
     def next_name(self) -> str:
         return f"result{len(self.operations)}"
@@ -159,8 +164,11 @@ class Builder:
         shape = self.arrays[x].shape
         axis = self.number(0, len(shape) - 1)
         rows = [self.steps if self.chance() else 1 for _ in range(2)]
-        scale, offset = (self.constant((count, shape[axis])) for count in rows)
-        return self.add(lambda name: Affine(name, (x,), scale, offset, axis, self.number(-1, 18)))
+        shifts, added = self.generator.random(2) < 0.4
+        of_scale, of_offset = self.draw(coarse_formats()), self.draw(coarse_formats())
+        scale = self.constant((rows[0], shape[axis]), QFormat(2, 0) if shifts else self.on_any_grid(of_scale))
+        offset = self.constant((rows[1], shape[axis]), self.on_any_grid(of_offset)) if added else None
+        return self.add(lambda name: Affine(name, (x,), scale, offset, axis, self.number(-1, 18), bool(shifts)))
 
     def offset(self, x: str) -> str:
         offset = self.broadcast(self.arrays[x].shape)

@@ -264,14 +264,17 @@ def pool(operation: Pool, x: Tensor) -> Tensor:
 
 
 def affine(operation: Affine, x: Tensor, run: Run) -> Tensor:
-    scale, offset = run.constant(operation.scale), run.constant(operation.offset)
+    scale = run.constant(operation.scale)
+    offset = None if operation.offset is None else run.constant(operation.offset)
     # A format of 24 bits has these ends.
     ends = -(2**23), 2**23 - 1
     values = {}
     for k, value in x.values.items():
         channel = k[operation.axis]
-        rows = (run.step if one.shape[0] > 1 else 0 for one in (scale, offset))
-        exact = scale[next(rows), channel] * value + offset[next(rows), channel]
+        factor = scale[run.step if scale.shape[0] > 1 else 0, channel]
+        exact: Fraction = (Fraction(2) ** int(factor) if operation.shifts else factor) * value
+        if offset is not None:
+            exact += offset[run.step if offset.shape[0] > 1 else 0, channel]
         run.note(operation, exact)
         code = math.floor(exact * Fraction(2) ** operation.fraction_bits + Fraction(1, 2))
         values[k] = min(max(code, ends[0]), ends[1]) * Fraction(2) ** -operation.fraction_bits

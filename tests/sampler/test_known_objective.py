@@ -119,6 +119,7 @@ def test_mutants_of_the_best_candidates_have_larger_values_than_others(monkeypat
         return improvements[-1]
 
     monkeypatch.setattr(acquisition_module, "expected_hypervolume_improvement", spy)
+    monkeypatch.setattr(acquisition_module, "_BLOCK", 1_000_000)
     study.optimize(Objective(MIXED), n_trials=1)
     means = [each.mean() for each in improvements]
     assert len(means) == 4

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from qspinn_optuna import Family, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.datasets import EventDataset, FrameSplits, LabeledFrames
-from qspinn_optuna.workloads.supervised import ConvBlock, SupervisedWorkload
+from qspinn_optuna.networks import ChannelScale
+from qspinn_optuna.workloads.supervised import ConvBlock, QuantizedTraining, SupervisedWorkload
 from qspinn_optuna.workloads.supervised.events import (
     DVS_GESTURE,
     GESTURES,
+    NARROW_NMNIST,
     NMNIST,
     RECIPES,
     EventRecipe,
@@ -77,7 +79,12 @@ def events_of(data: FrameSplits) -> list[list[tuple[int, ...]]]:
 
 
 def test_recipes_have_the_names_of_the_command_line() -> None:
-    assert RECIPES == {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST}
+    assert RECIPES == {
+        "generated": GESTURES,
+        "dvs-gesture": DVS_GESTURE,
+        "nmnist": NMNIST,
+        "nmnist-narrow": NARROW_NMNIST,
+    }
     assert GESTURES.time_reversal
     assert not DVS_GESTURE.time_reversal
     assert not DVS_GESTURE.merge_polarities
@@ -171,6 +178,21 @@ def test_the_first_trials_go_down_the_widths_with_both_schemes(space: Quantizati
     for parameter in space.searched:
         assert [config.bits[parameter.name] for config in configs[::2]] == expected[parameter.family]
     assert {rounding for config in configs for rounding in config.roundings.values()} == {Rounding.NEAREST}
+
+
+def test_weights_with_scales_are_searched_from_one_bit_on_and_begin_there_too() -> None:
+    recipe = replace(TINY, channel_scale=ChannelScale.FACTOR, quantized=QuantizedTraining())
+    space = search_space(event_workload(recipe, splits()))
+    searched = {name: vars(one) for name, one in space.distributions.items() if isinstance(one, IntDistribution)}
+    ends = {name: (one["low"], one["high"]) for name, one in searched.items()}
+    assert {ends[name] for name in ends if name.endswith(".weight")} == {(1, 8)}
+    assert {ends[name] for name in ends if name.endswith(".scale")} == {(2, 8)}
+    configs = [space.config(params) for params in first_trials(space)]
+    assert len(configs) == 12
+    widths = {parameter.name: configs[-1].bits[parameter.name] for parameter in space.searched}
+    assert {widths[name] for name in widths if name.endswith((".weight", ".v"))} == {1}
+    assert {widths[name] for name in widths if name.endswith(".scale")} == {8}
+    assert str(configs[-1]["readout.weight"].format) == "MQ0.1"
 
 
 def test_uniform_widths_end_where_the_space_does(space: QuantizationSpace) -> None:

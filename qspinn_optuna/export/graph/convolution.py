@@ -109,7 +109,7 @@ def _kernel(writer: Writer, operation: Convolution, source: Place, sums: Place) 
 
 def _narrowest(fmt: QFormat) -> str:
     """The narrowest signed type that holds the codes of a format."""
-    bits = fmt.bits + (not fmt.signed)
+    bits = fmt.bits + (not fmt.signed) + fmt.is_mid_rise
     return SIGNED[next(width for width in SIGNED if bits <= width)]
 
 

@@ -60,17 +60,26 @@ def scale(writer: Writer, operation: Scale) -> str:
 def affine(writer: Writer, operation: Affine) -> str:
     """The call."""
     source = writer.layout.array(operation.sources[0])
-    scale, offset = writer.graph.codes[operation.scale], writer.graph.codes[operation.offset]
+    codes, offset = writer.graph.codes, operation.offset
+    multiplied = alignment.factors_of(operation, codes[operation.scale])
     aligned = alignment.of_affine(
-        operation, source.fraction_bits, scale=scale.format.fraction_bits, offset=offset.format.fraction_bits
+        operation,
+        source.fraction_bits,
+        scale=multiplied.fraction_bits,
+        offset=None if offset is None else codes[offset].format.fraction_bits,
     )
     factors = unit(aligned.product_shift), unit(aligned.offset_shift)
     width = writer.graph.accumulator(operation.name, Purpose.ROUNDED).width
     kind = computing(width, *factors, *rounding_constants(aligned.rounding))
     channel = flat_index([1] * operation.axis + [-1] + [1] * (len(source.shape) - operation.axis - 1), source.shape)
-    parts = [writer.row(name, channel, kind) for name in (operation.scale, operation.offset)]
     x = writer.layout.place(operation.sources[0]).load(kind, "i")
-    value = f"{times(f'{x} * {parts[0]}', factors[0])} + {times(parts[1], factors[1])}"
+    factor = writer.row(operation.scale, channel, kind)
+    if operation.shifts:
+        # A shift of 1, which is never negative: compilers make one of the product.
+        factor = f"(({kind})1 << ({factor} + {c_integer(multiplied.fraction_bits)}))"
+    value = times(f"{x} * {factor}", factors[0])
+    if offset is not None:
+        value += f" + {times(writer.row(offset, channel, kind), factors[1])}"
     body = [f"{kind} u = {value};", *rounded("u", aligned.rounding, kind)]
     return _elementwise(writer, operation, "A scale and an offset per channel, rounded.", kind, "u", body)
 

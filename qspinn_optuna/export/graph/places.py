@@ -26,6 +26,7 @@ class Place:
         bits: Of a packed code; 0 if each has an element.
         lowest: Code that a packed 0 stands for.
         count: Codes; 0 if there may be any number.
+        stride: Of the codes that are packed one after the other: 2 of mid-rise ones, which are odd.
     """
 
     pointer: str
@@ -33,6 +34,7 @@ class Place:
     bits: int = 0
     lowest: int = 0
     count: int = 0
+    stride: int = 1
 
     @property
     def holds_spikes(self) -> bool:
@@ -62,6 +64,7 @@ class Place:
             code = f"({kind})({base}[{index} / {in_word}u] >> {index} % {in_word}u * {self.bits}u & {mask}u)"
         else:
             code = f"({kind})snn_read({base}, {index} * {self.bits}u, {self.bits}u)"
+        code = times(code, self.stride)
         return f"({code} + {c_integer(self.lowest)})" if self.lowest else code
 
     def store(self, index: str, value: str, pointer: str | None = None) -> str:

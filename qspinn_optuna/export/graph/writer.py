@@ -52,7 +52,7 @@ class Writer:
         """A constant array; that of a linear layer has the weights of an input one after the other."""
         if (name, transposed) not in self.arrays:
             codes = self.graph.codes[name]
-            numbers: NDArray[np.int64] = codes.array.astype(np.int64) - codes.format.min_code
+            numbers: NDArray[np.int64] = (codes.array.astype(np.int64) - codes.format.min_code) // codes.format.stride
             order = "the outputs of an input one after the other" if transposed else "in their order"
             text = f"{codes.format}, {list(codes.shape)}, {order}"
             again = any(known == name for known, _ in self.arrays)
@@ -66,13 +66,13 @@ class Writer:
     def weight(self, name: str) -> Place:
         """Weights, in a function that takes them."""
         fmt = self.graph.codes[name].format
-        return Place("weights", "uint32_t", fmt.bits, fmt.min_code)
+        return Place("weights", "uint32_t", fmt.bits, fmt.min_code, stride=fmt.stride)
 
     def place_of(self, name: str) -> Place:
         """Where a constant array lies."""
         codes = self.graph.codes[name]
-        count = codes.array.size
-        return Place(f"snn_{self.array(name).name}", "uint32_t", codes.format.bits, codes.format.min_code, count)
+        fmt, pointer = codes.format, f"snn_{self.array(name).name}"
+        return Place(pointer, "uint32_t", fmt.bits, fmt.min_code, codes.array.size, fmt.stride)
 
     def element(self, name: str, shape: tuple[int, ...], kind: str) -> str:
         """The code that goes with value i of an array to whose shape a constant broadcasts."""

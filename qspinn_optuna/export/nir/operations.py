@@ -228,7 +228,9 @@ def _scale(operation: Scale, lowering: Lowering, described: str) -> Signal:
 def _affine(operation: Affine, lowering: Lowering, described: str) -> Signal:
     shape = lowering.shape(operation.name)
     across = [-1 if axis == operation.axis else 1 for axis in range(len(shape))]
-    rows = [lowering.constants[name] for name in (operation.scale, operation.offset)]
+    scales = lowering.constants[operation.scale]
+    scales = np.exp2(scales) if operation.shifts else scales
+    rows = [scales, np.zeros((1, 1)) if operation.offset is None else lowering.constants[operation.offset]]
     if any(len(own) > 1 for own in rows):
         lowering.builder.deviations.append(
             f"{operation.name}: its constants change from step to step; NIR keeps those of the first."

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from qspinn_optuna.fixed_point import GridKind
 from qspinn_optuna.networks.calibration import limits
 from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
 from qspinn_optuna.networks.calibration.decimals import neurons_that_take_decimals
@@ -18,7 +19,6 @@ from qspinn_optuna.networks.calibration.observation import (
     INPUT_BITS,
     WIDEST,
     Observation,
-    add_values,
     naming_batch,
 )
 from qspinn_optuna.networks.calibration.simulable import ExactWidths, NeverExactError
@@ -28,6 +28,7 @@ from qspinn_optuna.networks.calibration.uncounted import (
     warn_of_computed_coefficients,
     warn_of_own_constants,
 )
+from qspinn_optuna.networks.calibration.weights import WeightFormats
 from qspinn_optuna.networks.discovery.dependence import check_dependent
 from qspinn_optuna.networks.discovery.discovery import (
     NetworkParameter,
@@ -45,7 +46,7 @@ from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.neurons import REPEATING, has_fixed_point_step
 from qspinn_optuna.networks.modules.support import check_supported, has_states
 from qspinn_optuna.networks.names import join
-from qspinn_optuna.networks.ranges import RangeMethod, SeenValues, calibrated_spec
+from qspinn_optuna.networks.ranges import RangeMethod, calibrated_spec
 from qspinn_optuna.networks.running.batches import Batches, Inputs, labeled_inputs_of
 from qspinn_optuna.networks.running.reach import Reach, reach_of, warn_of_unreached
 from qspinn_optuna.networks.running.reparametrization import with_plain_parameters
@@ -70,6 +71,7 @@ def calibrate(
     *,
     percentile: float = 99.9,
     seed: int = 0,
+    weight_grids: Sequence[GridKind] = (GridKind.MID_TREAD,),
 ) -> tuple[ParameterSpec, ...]:
     """The parameters of a network that can be quantized, with the ranges of their values on ``batches``.
 
@@ -108,6 +110,7 @@ def calibrate(
         method: How ranges are made of values.
         percentile: Part of the values that is kept, in percent, if ``method`` is that one.
         seed: Of the sample of values from which percentiles and squared errors are computed.
+        weight_grids: Grids of the weights of layers. Other parameters, of which many rest at 0, have mid-tread ones.
 
     Raises:
         TypeError: If ``network`` is no module, or a batch has no tensors.
@@ -128,6 +131,7 @@ def calibrate(
     _check_finite(weights, {parameter.name for parameter in parameters})
     constants = _constants(network)
     watch = Observation(network, torch.Generator().manual_seed(seed))
+    weights_of = WeightFormats(network, watch.generator, method, percentile, tuple(weight_grids))
     watch.run(itertools.chain([(first, labels)], labeled))
     exact = computes_in_fixed_point(network)
     sources = contributions(network, watch.few_samples) if exact else {}
@@ -142,10 +146,10 @@ def calibrate(
         if name in constants:
             specs.append(_constant_spec(name, family, constants[name]))
         elif name in weights:
-            seen = SeenValues(watch.generator)
-            add_values(seen, name, weights[name], kept=weights[name].numel())
             limit = watch.weight_bits(name, weights[name], coded)
-            specs.append(calibrated_spec(name, family, weights[name].numel(), seen, limit, method, percentile))
+            specs.append(weights_of.spec(name, family, weights[name], limit))
+        elif family is Family.SCALE:
+            specs.append(weights_of.scale_spec(name))
         elif name in watch.states:
             seen, count = watch.states[name], watch.sizes.counts[name]
             if _holds_spikes(network, name) and seen.binary:

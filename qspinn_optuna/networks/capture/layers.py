@@ -130,19 +130,21 @@ class Reduction:
 
 @dataclass(frozen=True)
 class ChannelStep:
-    """A scale and an offset per channel, rounded to an accumulator; operands: the array, scales and offsets.
+    """A scale and an offset per channel, rounded to an accumulator; operands: the array, scales, perhaps offsets.
 
     Args:
         axis: Dimension of the channels.
         fraction_bits: Of the accumulator.
         first_row: Of the scales at the first step, where each step has its own; None if all have one.
         steps_axis: Dimension of the steps, if there is one.
+        shifts: Whether the scales are exponents of powers of two.
     """
 
     axis: int
     fraction_bits: int
-    first_row: int | None
-    steps_axis: int | None
+    first_row: int | None = None
+    steps_axis: int | None = None
+    shifts: bool = False
 
     def boxes(self, computed: Computed, box: Box) -> tuple[Box | None, ...]:  # noqa: D102
         return (free_box(computed, box, (self.axis,)), *(None for _ in computed.operands[1:]))
@@ -155,14 +157,15 @@ class ChannelStep:
         shape = shape_of(box)
         kept = stripped(shape, len(shape) - self.axis)
         array = emitter.array(operands[0], kept)
-        scale, offset = (emitter.constant(one, (1, *one.shape)[-2:]) for one in operands[1:])
+        names = [emitter.constant(one, (1, *one.shape)[-2:]) for one in operands[1:]]
         affine = unnamed(
             operations.Affine,
             1,
-            scale=scale,
-            offset=offset,
+            scale=names[0],
+            offset=names[1] if len(names) > 1 else None,
             axis=self.axis - (len(shape) - len(kept)),
             fraction_bits=self.fraction_bits,
+            shifts=self.shifts,
         )
         return emitter.emit(affine, (array,), kept, where)
 

@@ -19,6 +19,7 @@ from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.symbols import Entered, Stepped
 from qspinn_optuna.networks.entry.rounded_inputs import InputQuantization, QuantizedInput
 from qspinn_optuna.networks.modules.channel_affine import ChannelAffine, TemporalChannelAffine, channel_dimension
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale, ScaledSums, plan_of
 from qspinn_optuna.networks.modules.keyed_draws import DrawSource
 from qspinn_optuna.networks.modules.neurons import REPEATING, computes_integrate_and_fire
 from qspinn_optuna.networks.modules.support import has_states
@@ -81,6 +82,8 @@ def prepare(network: nn.Module, recorder: Recorder) -> dict[str, NeuronRecord]:
     for name, module in network.named_modules():
         if isinstance(module, ChannelAffine):
             _replace_forward(module, partial(_affine, recorder, module, module.forward))
+        elif isinstance(module, ScaledSums):
+            module.__dict__["scale_sums"] = partial(_scaled, recorder, module, module.scale_sums)
         elif computes_integrate_and_fire(module):
             neurons[name] = NeuronRecord(module)
             _replace_forward(module, partial(_neurons, recorder, name, neurons[name]))
@@ -159,6 +162,22 @@ def _affine(recorder: Recorder, module: Any, forward: Any, x: Tensor) -> Tensor:
     with recorder.paused():
         result: Tensor = forward(x)
     return recorder.attach(result, recorder.computed("affine step", kind, operands, result))
+
+
+def _scaled(recorder: Recorder, module: Any, scale_sums: Any, sums: Tensor) -> Tensor:
+    """The scales of a layer, and its bias."""
+    plan = plan_of(module)
+    assert plan is not None
+    kind = ChannelStep(
+        axis=module.channel_axis % sums.ndim,
+        fraction_bits=plan.fraction_bits,
+        shifts=plan.kind is ChannelScale.POWER_OF_TWO,
+    )
+    stored = [getattr(module, plan.kind.parameter), *([] if module.stored_bias is None else [module.stored_bias])]
+    operands = tuple(recorder.origins(one) for one in (sums, *stored))
+    with recorder.paused():
+        result: Tensor = scale_sums(sums)
+    return recorder.attach(result, recorder.computed("scale", kind, operands, result))
 
 
 def _round_input(

@@ -9,9 +9,10 @@ from typing import Any
 from torch import nn
 
 from qspinn_optuna.networks.modules.channel_affine import ChannelAffine
+from qspinn_optuna.networks.modules.channel_scale import ScaledSums, plan_of
 from qspinn_optuna.networks.modules.coefficients import coefficients
 from qspinn_optuna.networks.modules.fixed_point_classes import LEARNED_DECAY, takes_fixed_point_step
-from qspinn_optuna.networks.modules.support import check_supported, has_parameters, has_states
+from qspinn_optuna.networks.modules.support import SYNAPSES, check_supported, has_parameters, has_states
 from qspinn_optuna.networks.names import join
 from qspinn_optuna.networks.running.batches import Inputs, as_inputs
 from qspinn_optuna.networks.running.reach import Reach, reach_of, warn_of_unreached
@@ -93,6 +94,7 @@ def listed_parameters(network: nn.Module, reach: Reach | None = None) -> tuple[N
                 family = _family(module, own)
                 _check_filled(join(name, own), parameter)
                 found.append(NetworkParameter(join(name, own), family, parameter.numel()))
+        found += _planned_scale(name, module, {one.name for one in found})
         if has_states(module) and (reach is None or name in reach.modules):
             found += _of_neurons(name, module)
     if not found:
@@ -133,6 +135,13 @@ def synaptic_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
+def synapse_weights(network: nn.Module) -> set[str]:
+    """Names of the weights of layers, those that are multiplied by what the layers take."""
+    names = {id(parameter): name for name, parameter in synaptic_parameters(network).items()}
+    stored = (module._parameters.get("weight") for module in network.modules() if isinstance(module, SYNAPSES))
+    return {names[id(weight)] for weight in stored if id(weight) in names}
+
+
 def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
     """States, thresholds and decays of a module."""
     for state in module._memories:
@@ -142,8 +151,17 @@ def _of_neurons(name: str, module: Any) -> Iterator[NetworkParameter]:
         yield NetworkParameter(join(name, coefficient.name), coefficient.family, coefficient.values.numel())
 
 
+def _planned_scale(name: str, module: Any, found: set[str]) -> Iterator[NetworkParameter]:
+    """The scales that a layer will have once it is quantized."""
+    plan = plan_of(module)
+    if plan is not None and not isinstance(module, ScaledSums) and join(name, "weight") in found:
+        yield NetworkParameter(join(name, plan.kind.parameter), Family.SCALE, len(module.weight))
+
+
 def _family(module: nn.Module, own: str) -> Family:
     """The family of a stored parameter, by its name: trained thresholds are thresholds as constant ones are."""
+    if isinstance(module, ScaledSums) and own not in ("weight", "bias"):
+        return Family.SCALE
     if own.endswith("bias") or (isinstance(module, ChannelAffine) and own == "offset"):
         return Family.BIAS
     return Family.THRESHOLD if "thresh" in own or own in _THRESHOLDS else Family.WEIGHT

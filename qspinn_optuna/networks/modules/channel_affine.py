@@ -91,7 +91,7 @@ class ChannelAffine(nn.Module):
             return x * scale + offset
         # Products of two 24-bit numbers have 48 digits.
         exact = x.double() * scale.double() + offset.double()
-        return _accumulated(exact, self.fraction_bits).to(x.dtype)
+        return accumulated(exact, self.fraction_bits).to(x.dtype)
 
 
 class SteppedChannelAffine(ChannelAffine, base.StepModule):  # type: ignore[misc]
@@ -250,10 +250,36 @@ def channel_affine(norm: Any, trained: bool, largest: float) -> ChannelAffine:
     return SteppedChannelAffine(scale, offset, trained, bits, step_mode)
 
 
-def _accumulated(y: Tensor, fraction_bits: int) -> Tensor:
-    """On the grid of the accumulator, with gradients straight through where it does not saturate."""
+def accumulated(y: Tensor, fraction_bits: int) -> Tensor:
+    """``y`` on the grid of the accumulator, with gradients straight through where it does not saturate."""
+    if y.requires_grad and torch.is_grad_enabled():
+        straight: Tensor = _Accumulated.apply(y, fraction_bits)  # type: ignore[no-untyped-call]
+        return straight
+    return _on_grid(y, fraction_bits)
+
+
+class _Accumulated(torch.autograd.Function):
+    """Forward: the grid values. Backward: the identity, zero where the accumulator saturates."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, fraction_bits: int) -> Tensor:
+        low, high = _ends(fraction_bits)
+        least, most = torch.aminmax(y)
+        ctx.inside = None if bool(least >= low) and bool(most <= high) else (y >= low) & (y <= high)
+        return _on_grid(y, fraction_bits)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        return gradient if ctx.inside is None else gradient.masked_fill(~ctx.inside, 0.0), None
+
+
+def _ends(fraction_bits: int) -> tuple[float, float]:
     resolution = 2.0**-fraction_bits
     largest = resolution * 2.0 ** (ACCUMULATOR_BITS - 1)
-    inside = y.clamp(-largest, largest - resolution)
-    grid = torch.floor(inside.detach() / resolution + 0.5) * resolution
-    return grid + (inside - inside.detach())
+    return -largest, largest - resolution
+
+
+def _on_grid(y: Tensor, fraction_bits: int) -> Tensor:
+    inside = y.detach().clamp(*_ends(fraction_bits))
+    return inside.mul_(2.0**fraction_bits).add_(0.5).floor_().mul_(2.0**-fraction_bits)

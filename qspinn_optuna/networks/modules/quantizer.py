@@ -25,12 +25,16 @@ class ParameterQuantizer:
         name: Of the parameter, for errors.
         quantization: Format and rounding.
         generator: Source of the draws.
+
+    Attributes:
+        clips: Whether there is no gradient beyond the format; to be followed by :meth:`forget` when it changes.
     """
 
     def __init__(self, name: str, quantization: ParameterQuantization, generator: torch.Generator) -> None:
         self.name = name
         self.quantization = quantization
         self.generator = generator
+        self.clips = True
         self._known: _Known | None = None
 
     def __call__(self, original: Tensor) -> Tensor:
@@ -47,7 +51,7 @@ class ParameterQuantizer:
             # Outside of a pass a copy, so that a caller who writes into it does not change later reads.
             return known.grid if running else known.grid.clone()
         if not original.is_leaf or torch._C._are_functorch_transforms_active():
-            return straight_through(original, known.grid, self.quantization.format)
+            return straight_through(original, known.grid, self.quantization.format if self.clips else None)
         attached = known.attached_to(original)
         return attached if running else attached.clone().as_subclass(_Read)
 
@@ -76,14 +80,15 @@ class ParameterQuantizer:
         at_once = put_on_grid(values, self.quantization, seen, self.generator)
         if at_once is not None:
             grid, inside = at_once
-            return _Known(seen, grid, inside)
+            return _Known(seen, grid, inside if self.clips else None)
         # Draws are made on the CPU, so that they are the same for every device.
         try:
             grid = quantize(values.cpu(), fmt, self.quantization.rounding, self.generator)
         except ValueError as error:
             raise InexactError(f"{self.name} is no longer finite: did its training diverge? {error}") from error
         within = (values >= fmt.min) & (values <= fmt.max)
-        return _Known(seen.copy_(values), grid.to(values.device), None if bool(within.all()) else within)
+        everywhere = not self.clips or bool(within.all())
+        return _Known(seen.copy_(values), grid.to(values.device), None if everywhere else within)
 
 
 class _Known:
@@ -196,8 +201,13 @@ class _Read(Tensor):
         )
 
 
-def straight_through(original: Tensor, grid: Tensor, fmt: QFormat) -> Tensor:
-    """``grid`` with the gradient of ``original``, by operations that ``torch.vmap`` takes, as some containers need."""
+def straight_through(original: Tensor, grid: Tensor, fmt: QFormat | None) -> Tensor:
+    """``grid`` with the gradient of ``original``, by operations that ``torch.vmap`` takes, as some containers need.
+
+    Without a format the gradient is that of ``original`` everywhere.
+    """
+    if fmt is None:
+        return grid + (original - original.detach())
     inside = (original >= fmt.min) & (original <= fmt.max)
     kept = torch.where(inside, original, 0.0)
     return grid + (kept - kept.detach())

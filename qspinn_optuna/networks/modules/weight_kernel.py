@@ -55,6 +55,7 @@ def put_on_grid(
         and values.is_contiguous()
         and seen.is_contiguous()
         and fmt.bits <= _EXACT_BITS
+        and not fmt.is_mid_rise
         # Smaller scales may make a negative number zero, larger ones are no float32.
         and 0 <= fmt.fraction_bits <= _EXACT_BITS
     )

@@ -143,7 +143,8 @@ class LeasedStorage(BufferedStorage):
         with self._watching:
             stale = self._watches[study_id].stale(others, time.monotonic())
         # A process may have told its last trial, and ended, since the trials were read.
-        stale = [trial for trial in stale if not super().get_trial(trial._trial_id).state.is_finished()]
+        read = super().get_trial
+        stale = [trial for trial in stale if not read(trial._trial_id).state.is_finished()]
         for trial in stale:
             requeue(self, study_id, trial, is_attempt=True)
         return [trial.number for trial in stale]

@@ -13,12 +13,15 @@ from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.networks import calibrate, fold_batch_norm, freeze_network, quantize_network
 from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.deletion import delete_states
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale
 from qspinn_optuna.networks.modules.support import SYNAPSES, UnsupportedNetworkError
 from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.networks.running.batches import Inputs
 from qspinn_optuna.networks.running.watching import fresh_copy
+from qspinn_optuna.networks.scaling import scale_channels
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
+from qspinn_optuna.workloads.supervised.recipe import set_teacher
 from qspinn_optuna.workloads.supervised.training import Train, TrainInParts, finish, run_training
 from qspinn_optuna.workloads.supervised.turns import made_once, seeded
 
@@ -41,6 +44,7 @@ class TrainedNetworks:
         sample: A batch as the network takes it, to fold batch normalization.
         cache: Files of trained networks, if any.
         seed: Of the float networks' training.
+        channel_scale: Of the layers of quantized networks; they have none if not given.
     """
 
     def __init__(
@@ -51,11 +55,13 @@ class TrainedNetworks:
         sample: Inputs,
         cache: NetworkCache | None,
         seed: int,
+        channel_scale: ChannelScale | None = None,
     ) -> None:
         self.untrained = untrained
         self.train = train
         self.fine_tune = fine_tune
         self.seed = seed
+        self._channel_scale = channel_scale
         self._sample = sample
         self._cache = cache
 
@@ -65,7 +71,8 @@ class TrainedNetworks:
         trained = self.untrained
         if self.train is not None:
             trained = self._trained(self._network_key, trained, "train", self.train, self._check_untrained)
-        return fold_batch_norm(trained, self._sample)
+        folded = fold_batch_norm(trained, self._sample)
+        return folded if self._channel_scale is None else scale_channels(folded, self._sample, self._channel_scale)
 
     @made_once
     def baseline_network(self) -> nn.Module:
@@ -112,7 +119,9 @@ class TrainedNetworks:
         key = fingerprint("itq", self._fine_tune_key, config.to_dict(), seed)
         weights = self._load(key)
         if weights is None:
-            trained = yield from run_training("fine_tune", self.fine_tune, fresh_copy(network), seed)
+            trained = fresh_copy(network)
+            set_teacher(trained, self.network)
+            trained = yield from run_training("fine_tune", self.fine_tune, trained, seed)
             if not is_quantized(trained):
                 raise ValueError("fine_tune must return the network that it is given, got one that is not quantized.")
             weights = freeze_network(trained).state_dict()

@@ -12,7 +12,10 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.networks.running.batches import Inputs, as_inputs, call, split
+from qspinn_optuna.networks.running.watching import fresh_copy
+from qspinn_optuna.workloads.supervised.recipe import Distillation, QuantizedTraining, teacher_of
 from qspinn_optuna.workloads.supervised.turns import Draws, in_turns, seeded
 
 Batches = Iterable[tuple[Any, ...] | list[Any]]
@@ -51,6 +54,7 @@ def fit(
     loss: Loss = cross_entropy,
     scores: Scores | None = None,
     progress: bool = True,
+    quantized: QuantizedTraining | None = None,
 ) -> nn.Module:
     """Train with Adam and a cosine schedule; with :func:`functools.partial` a training function of a workload.
 
@@ -63,15 +67,17 @@ def fit(
         loss: The value to minimize.
         scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
         progress: Whether to show a progress bar.
+        quantized: What is different for a quantized network; a float one gets the same epochs, without it.
 
     Returns:
         ``network``.
 
     Raises:
-        ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, an epoch or a batch is empty, or there
-            are ``scores`` beside a ``loss``.
+        ValueError: If ``epochs`` is under 1, ``learning_rate`` is not positive, an epoch or a batch is empty, there are
+            ``scores`` beside a ``loss``, or a distillation has no float network to learn from, or another loss.
     """
     settings: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "loss": loss, "scores": scores}
+    settings["quantized"] = quantized
     for _ in fit_by_epochs(network, seed, batches=batches, progress=progress, **settings):
         pass
     return network.eval()
@@ -87,6 +93,7 @@ def fit_by_epochs(
     loss: Loss = cross_entropy,
     scores: Scores | None = None,
     progress: bool = True,
+    quantized: QuantizedTraining | None = None,
 ) -> Generator[float, None, None]:
     """Train as :func:`fit` does, to the same weights, and pause after every epoch, so that a copy can be evaluated.
 
@@ -101,6 +108,7 @@ def fit_by_epochs(
         loss: The value to minimize.
         scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
         progress: Whether to show a progress bar.
+        quantized: What is different for a quantized network.
 
     Yields:
         The fraction of the training that is done, 1 at last.
@@ -112,18 +120,23 @@ def fit_by_epochs(
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate}.")
-    if scores is not None:
+    if scores is not None and loss is not cross_entropy:
+        raise ValueError("scores are for the cross entropy: your loss must take them out of the output itself.")
+    recipe = quantized if quantized is not None and is_quantized(network) else QuantizedTraining(clip_gradients=True)
+    if recipe.distillation is not None:
         if loss is not cross_entropy:
-            raise ValueError("scores are for the cross entropy: your loss must take them out of the output itself.")
+            raise ValueError("distillation is for the cross entropy: loss must not be given beside it.")
+        loss = distilled(recipe.distillation, teacher_of(network), scores)
+    elif scores is not None:
         loss = partial(cross_entropy, scores=scores)
-    optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), learning_rate)
+    optimizer = torch.optim.Adam(recipe.groups(network, learning_rate), learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     draws = Draws(seed)
     network.train()
     with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress) as bar:
         for epoch in bar:
             loss_sum, seen = 0.0, 0
-            with draws.resumed():
+            with draws.resumed(), recipe.epoch(network, epoch / epochs):
                 for batch in batches:
                     inputs, labels = labeled(batch)
                     functional.reset_net(network)
@@ -138,6 +151,23 @@ def fit_by_epochs(
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}")
             yield (epoch + 1) / epochs
     functional.reset_net(network)
+
+
+def distilled(distillation: Distillation, teacher: nn.Module, scores: Scores | None) -> Loss:
+    """The cross entropy, and the divergence from the class scores of a float network."""
+    teacher = fresh_copy(teacher).eval()
+
+    def loss(network: nn.Module, inputs: Inputs, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            functional.reset_net(teacher)
+            wanted = class_scores(teacher, inputs, scores)
+        found = class_scores(network, inputs, scores)
+        check_batch(found, labels)
+        of_labels = nn.functional.cross_entropy(found, labels)
+        weight = distillation.weight
+        return weight * distillation.loss(found, wanted) + (1 - weight) * of_labels
+
+    return loss
 
 
 def run_training(

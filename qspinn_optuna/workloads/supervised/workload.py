@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
+from qspinn_optuna.fixed_point import GridKind
 from qspinn_optuna.integer import IntegerModel
 from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.calibration.fidelity import check_fidelity
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale
 from qspinn_optuna.networks.running.batches import Inputs, inputs_of, tensors
 from qspinn_optuna.networks.running.compiled import check_readable, initialize
 from qspinn_optuna.networks.running.watching import fresh_copy
@@ -79,8 +82,10 @@ class SupervisedWorkload:
             :func:`~.fingerprints.fingerprint` sees has changed. The folder is made if it does not exist.
         seed: Of the float networks' initial weights and training.
         rungs: Fractions of in-training quantization, rising, after which :meth:`evaluate` yields the accuracy, so that
-            a pruner can stop it: each at the end of the epoch. A network from the cache has no rungs. They change no
-            result.
+            a pruner can stop it: each at the end of the epoch. They change no result; networks of the cache have none.
+        channel_scale: Scales the sums of every output channel, so that narrow weights cost less accuracy; see
+            :func:`~qspinn_optuna.networks.scale_channels`.
+        weight_grids: Of layers, for a space to choose from; mid-rise if there are scales, else mid-tread, if not given.
 
     Raises:
         TypeError: If ``network`` neither is nor makes a module, ``train``, ``fine_tune`` or ``scores`` cannot be
@@ -106,6 +111,8 @@ class SupervisedWorkload:
         cache: Path | str | None = None,
         seed: int = 0,
         rungs: Sequence[float] = (),
+        channel_scale: ChannelScale | None = None,
+        weight_grids: Sequence[GridKind] | None = None,
     ) -> None:
         untrained = _made(network, seed)
         for name, function in (("train", train), ("fine_tune", fine_tune)):
@@ -125,6 +132,8 @@ class SupervisedWorkload:
         self._scores = scores
         self.range_method = RangeMethod(range_method)
         self.seed = seed
+        grids = _grids(channel_scale, weight_grids)
+        self._calibrate = partial(calibrate, method=self.range_method, seed=seed, weight_grids=grids)
         with seeded(seed):
             sample = _repeated_inputs(calibration, "calibration")
             _repeated_inputs(validation, "validation")
@@ -132,7 +141,7 @@ class SupervisedWorkload:
             initialize(untrained, sample)
         check_readable(untrained)
         files = None if cache is None else NetworkCache(Path(cache))
-        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed)
+        self._trained = TrainedNetworks(untrained, train, fine_tune, sample, files, seed, channel_scale)
         self._quantized = QuantizedNetworks(self._trained, validation, accuracy, scores)
         self._captures = Captures(self._trained, calibration, scores, seed)
 
@@ -163,7 +172,7 @@ class SupervisedWorkload:
         Raises:
             ValueError: If the baseline cannot be calibrated, or fixed point makes it another network.
         """
-        specs = calibrate(self.baseline_network, self.calibration, self.range_method, seed=self.seed)
+        specs = self._calibrate(self.baseline_network, self.calibration)
         with seeded(self.seed):
             check_fidelity(self.baseline_network, specs, next(inputs_of(self.calibration)))
         return specs
@@ -306,6 +315,15 @@ def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, or make one, got {type(network).__name__}.")
     return fresh_copy(network)
+
+
+def _grids(channel_scale: ChannelScale | None, grids: Sequence[GridKind] | None) -> tuple[GridKind, ...]:
+    """The grids of weights that are asked for, or those that suit scales, or no scales."""
+    if channel_scale is not None:
+        ChannelScale(channel_scale)  # Refuses what is none.
+    if grids is None:
+        return (GridKind.MID_TREAD if channel_scale is None else GridKind.MID_RISE,)
+    return tuple(GridKind(grid) for grid in grids)
 
 
 def _repeated_inputs(batches: Iterable[Any], name: str) -> Inputs:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from exporting.random_models import random_codes
-from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
+from qspinn_optuna.fixed_point import GridKind, ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.integer import (
     INPUT,
     Array,
@@ -119,8 +121,10 @@ class _GraphBuilder:
             case 0:
                 axis = self.number(0, len(shape) - 1)
                 rows = [self.steps if self.chance(0.5) else 1 for _ in range(2)]
-                scale, offset = (self.constant((count, shape[axis])) for count in rows)
-                return self.add(Affine(self.name(), (x,), scale, offset, axis, self.number(0, 12)))
+                shifts = self.chance(0.4)
+                scale = self.constant((rows[0], shape[axis]), QFormat(self.number(0, 3), 0) if shifts else None)
+                offset = self.constant((rows[1], shape[axis])) if self.chance(0.5) else None
+                return self.add(Affine(self.name(), (x,), scale, offset, axis, self.number(0, 12), shifts))
             case 1:
                 to = ParameterQuantization(self.any_format(), self.rounding())
                 finer = self.number(0, 3) if self.chance(0.5) else None
@@ -217,7 +221,7 @@ class _GraphBuilder:
 
     def constant(self, shape: tuple[int, ...], fmt: QFormat | None = None) -> str:
         name = f"constant{len(self.constants)}"
-        codes: Codes = random_codes(self.generator, fmt or self.any_format(), shape)
+        codes: Codes = random_codes(self.generator, fmt or self.constant_format(), shape)
         self.constants.append(Constant(name, codes))
         return name
 
@@ -231,6 +235,11 @@ class _GraphBuilder:
         bits = self.number(1 + signed, int(self.generator.choice([4, 8, 12])))
         fraction_bits = self.number(0, 5)
         return QFormat(bits - signed - fraction_bits, fraction_bits, signed)
+
+    def constant_format(self) -> QFormat:
+        """Of any grid."""
+        fmt = self.any_format()
+        return replace(fmt, integer_bits=fmt.integer_bits + 1, grid=GridKind.MID_RISE) if self.chance(0.3) else fmt
 
     def rounding(self) -> Rounding:
         return list(Rounding)[self.number(0, len(Rounding) - 1)]

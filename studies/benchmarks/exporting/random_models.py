@@ -30,7 +30,8 @@ def random_codes(generator: np.random.Generator, fmt: QFormat, shape: tuple[int,
     """Uniform codes, some of them at the ends."""
     codes = generator.integers(fmt.min_code, fmt.max_code, shape, endpoint=True)
     ends = generator.choice([fmt.min_code, fmt.max_code], shape)
-    return Codes(np.where(generator.random(shape) < 0.2, ends, codes), fmt)
+    found = np.where(generator.random(shape) < 0.2, ends, codes)
+    return Codes(found | 1 if fmt.is_mid_rise else found, fmt)
 
 
 def random_samples(model: IntegerModel, count: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from qspinn_optuna.workloads.supervised.events.controls import state_controls
 from qspinn_optuna.workloads.supervised.events.data import circles_of, generate_gestures, load_pooled, load_splits
-from qspinn_optuna.workloads.supervised.events.recipes import DVS_GESTURE, GESTURES, NMNIST, RECIPES, EventRecipe
+from qspinn_optuna.workloads.supervised.events.recipes import (
+    DVS_GESTURE,
+    GESTURES,
+    NARROW_NMNIST,
+    NMNIST,
+    RECIPES,
+    EventRecipe,
+)
 from qspinn_optuna.workloads.supervised.events.search import first_trials, search_space, uniform_params
 from qspinn_optuna.workloads.supervised.events.workload import EVALUATION_BATCH, RUNGS, event_workload
 
@@ -12,6 +19,7 @@ __all__ = [
     "DVS_GESTURE",
     "EVALUATION_BATCH",
     "GESTURES",
+    "NARROW_NMNIST",
     "NMNIST",
     "RECIPES",
     "RUNGS",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from qspinn_optuna.datasets import EventDataset
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale
 from qspinn_optuna.workloads.supervised.conv import ConvBlock
+from qspinn_optuna.workloads.supervised.recipe import QuantizedTraining
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class EventRecipe:
         fine_tune_rate: Of in-training quantization.
         batch_size: Of training.
         shift: Pixels of augmentation.
+        channel_scale: Of the layers of quantized networks, if they have any.
+        quantized: How quantized networks are trained otherwise than the float one.
     """
 
     dataset: EventDataset
@@ -45,6 +49,8 @@ class EventRecipe:
     fine_tune_rate: float
     batch_size: int
     shift: int
+    channel_scale: ChannelScale | None = None
+    quantized: QuantizedTraining | None = None
 
 
 GESTURES = EventRecipe(
@@ -88,5 +94,14 @@ NMNIST = EventRecipe(
 )
 """Digits before a moving camera."""
 
-RECIPES = {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST}
+NARROW_NMNIST = replace(
+    NMNIST,
+    fine_tune_epochs=20,
+    fine_tune_rate=1e-3,
+    channel_scale=ChannelScale.FACTOR,
+    quantized=QuantizedTraining(),
+)
+"""The same digits, for weights of one bit: a scale per channel, and a longer training that changes their signs."""
+
+RECIPES = {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST, "nmnist-narrow": NARROW_NMNIST}
 """The recipes by the names that the command line gives them."""

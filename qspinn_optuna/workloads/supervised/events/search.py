@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
-from qspinn_optuna.fixed_point import Rounding
+from qspinn_optuna.fixed_point import GridKind, Rounding
 from qspinn_optuna.parameters import Family
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload
@@ -27,15 +27,26 @@ _TIED = (Family.THRESHOLD, Family.DECAY)
 _FIRST_WIDTHS = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
 """Widths of weights and states that a study begins with, in training and after it."""
 
+_NARROWEST = (1, 1)
+"""The same, where weights of one bit are searched."""
+
 _COEFFICIENT_BITS = 6
 """Width of thresholds and decays in the first trials."""
+
+_SCALE_BITS = 8
+"""Width of scales in the first trials."""
 
 
 def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
     """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays."""
+    # One bit with a scale and a sign is a weight; without, it is -1 or 0.
+    first = {parameter.name: 1 for parameter in workload.parameters if GridKind.MID_RISE in parameter.grids}
     ties = {parameter.name: parameter.family.value for parameter in workload.parameters if parameter.family in _TIED}
     widths = {
-        parameter.name: (_WIDTHS[parameter.family][0], min(_WIDTHS[parameter.family][1], parameter.max_bits))
+        parameter.name: (
+            first.get(parameter.name, _WIDTHS[parameter.family][0]),
+            min(_WIDTHS[parameter.family][1], parameter.max_bits),
+        )
         for parameter in workload.parameters
         if parameter.fixed_bits is None
     }
@@ -46,13 +57,13 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with: uniform widths, which show what each scheme can bear."""
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
-        for weight_bits, state_bits in _FIRST_WIDTHS
+        for weight_bits, state_bits in (*_FIRST_WIDTHS, *([_NARROWEST] if _has_one_bit_weights(space) else []))
         for scheme in space.schemes
     ]
 
 
 def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, scheme: Scheme) -> dict[str, Any]:
-    """Parameters of a trial with one width for all weights, one for all states and one for all coefficients.
+    """Parameters of a trial with one width for all weights, one for all states, and those of coefficients and scales.
 
     A parameter that is not searched at the width has the width nearest to it. Rounding is to nearest.
     """
@@ -64,6 +75,7 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
         Family.WEIGHT: uniform(weight_bits),
         Family.MEMBRANE: uniform(state_bits),
         Family.TRACE: uniform(state_bits),
+        Family.SCALE: uniform(_SCALE_BITS),
     }
     coefficients = uniform(_COEFFICIENT_BITS)
     quantizations = {
@@ -71,3 +83,7 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
         for parameter in space.searched
     }
     return space.params(QuantizationConfig(scheme, quantizations))
+
+
+def _has_one_bit_weights(space: QuantizationSpace) -> bool:
+    return any(GridKind.MID_RISE in parameter.grids for parameter in space.searched)

@@ -54,13 +54,18 @@ def event_workload(
         reversals=TIME_REVERSED_GESTURES if recipe.time_reversal else None,
     )
     learning: dict[str, Any] = {"batches": batches, "loss": local_loss if local else cross_entropy}
+    # Without a recipe there is no word of it, so that caches of earlier versions are found.
+    fine_tuning = learning | ({} if recipe.quantized is None else {"quantized": recipe.quantized})
     calibration_samples = min(len(data.train), _CALIBRATION_SAMPLES)
     return SupervisedWorkload(
         _network(recipe, data, local=local, seed=seed),
         train=partial(fit, **learning, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
         # By epochs with and without rungs: a study that goes on with a pruner finds the networks of before.
         fine_tune=partial(
-            fit_by_epochs, **learning, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate
+            fit_by_epochs,
+            epochs=recipe.fine_tune_epochs,
+            learning_rate=recipe.fine_tune_rate,
+            **fine_tuning,
         ),
         calibration=FrameBatches(random_split(data.train, [calibration_samples], seed)[0], _CALIBRATION_BATCH),
         # In random order: a pruner takes the first samples for a draw from all.
@@ -72,6 +77,7 @@ def event_workload(
         cache=cache,
         seed=seed,
         rungs=rungs,
+        channel_scale=recipe.channel_scale,
     )
 
 
