@@ -235,7 +235,7 @@ def present(
     Args:
         inputs: Input spikes, as in :class:`SpikeTrains`.
         starts: Where they start, [images, steps + 1].
-        stored: Weights that learning changes, in blocks: [blocks, inputs, LANES].
+        stored: Weights that learning changes, in blocks: [blocks, inputs, row].
         forward: Weights that spikes meet, in blocks: the same array, or narrow ones if the rule has a shadow.
         unit: What ``forward`` is a multiple of.
         scale: Factor of each neuron's weights, [neurons].
