@@ -1,9 +1,9 @@
 """Sizes of the STDP network on full MNIST, at one bit a weight: the vote and the class weights beside their floats.
 
 For each size and seed a float network is trained on the first 50,000 training images, with the settings of
-`STDPSettings.for_neurons`. Quantized after training are all of its values: weights to 1 bit, membranes to 10, scales
-and thresholds to 8, class weights to 4. Nothing is chosen here: the settings were found on the 10,000 held-out training
-images, and the test images are looked at once.
+`STDPSettings.for_neurons`; all of these images label the neurons, or give their class weights. Quantized after training
+are all values: weights to 1 bit, membranes to 10, scales and thresholds to 8, class weights to 4. Nothing is chosen
+here: the settings were found on the 10,000 held-out training images, and the test images are looked at once.
 
 Networks and figures are kept in the output folder; run again, what is there is not repeated.
 """
@@ -57,7 +57,7 @@ def main() -> None:
     rows = []
     for neurons in arguments.neurons:
         for readout in arguments.readouts:
-            settings = replace(STDPSettings.for_neurons(neurons), readout=readout)
+            settings = replace(STDPSettings.for_neurons(neurons), readout=readout, label_images=len(data.train))
             figures = [measured(data, settings, seed, arguments.output, arguments.threads) for seed in arguments.seeds]
             rows.append(row(settings, figures))
     print(markdown_header(COLUMNS))

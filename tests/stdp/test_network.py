@@ -142,9 +142,6 @@ CASES["1-bit shadow without a grid of the scale"] = Case(Grids(
 CASES["membrane that inhibition saturates"] = Case(
     Grids(membrane=on("Q3.3", Rounding.NEAREST)), replace(SMALL, inhibition=7.5, membrane_tau=2.0, weight_sum=0.5)
 )
-for _name in ("float", f"narrow learning, {Rounding.STOCHASTIC}", f"shadow and scale, {Rounding.NEAREST}"):
-    _wide = replace(CASES[_name].settings, neurons=LANES + 3, steps=WINDOW + 5)
-    CASES[f"{_name}, two blocks and two windows"] = replace(CASES[_name], settings=_wide)
 CASES["narrow weights alone"] = Case(Grids(weight=on("UQ0.4", Rounding.STOCHASTIC)))
 
 
@@ -191,12 +188,26 @@ def test_training_and_responses_equal_the_numpy_network(case: Case, seed: int) -
     np.testing.assert_array_equal(winners, responses(plain, images, seed + 1, 50, case.settings.steps))
 
 
+@pytest.mark.parametrize("name", ["float", "shadow and scale, nearest"])
+def test_more_than_a_block_and_a_window_equal_the_numpy_network(name: str) -> None:
+    case = replace(CASES[name], settings=replace(SMALL, neurons=LANES + 3, steps=WINDOW + 5, inhibition=1.0))
+    network = trained_by_kernels(case, 0)
+    plain, spikes_fired = trained_by_numpy(case, 0)
+    assert spikes_fired >= 2 * IMAGES
+    assert_same_values(network, plain)
+    images = random_images(100)
+    trains = encode_images(images, case.settings.steps, SMALL.input_rate, 1, first_image=50)
+    winners = network.record_spikes(trains, 0)
+    assert len(set(winners.ravel().tolist())) >= IMAGES
+    np.testing.assert_array_equal(winners, responses(plain, images, 1, 50, case.settings.steps))
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_learning_changes_weights_and_thresholds(case: Case) -> None:
     before = numpy_network.initial_weights(INPUTS, case.settings, SMALL.weight_sum * INPUTS, 0)
     untrained = NumpyNetwork(before, case.constants, case.grids, 0)
     network = trained_by_kernels(case, 0)
-    assert (network.weights != untrained.weights).mean() > 0.45 / case.settings.neurons
+    assert (network.weights != untrained.weights).mean() > 0.05
     assert network.theta.max() > 0
     assert (network.scale != 1).any() == case.grids.scaled
 

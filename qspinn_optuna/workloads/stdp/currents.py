@@ -1,8 +1,8 @@
 """Input currents: sums of the weights of the inputs that spike, for the steps of a window at a time.
 
-Weights are kept in blocks of neurons, [blocks, inputs, LANES]. A block stays in the second-level cache while the rows
-of a whole window are added, and the columns of neurons beyond the last are zeros. Every current is the sum over the
-inputs of its step, in their order, so neither blocks nor windows change a bit of it.
+Weights are kept in blocks of neurons, [blocks, inputs, row], a row being the weights of up to LANES neurons and some
+padding. The rows of a block that a window needs stay in the second-level cache while they are added. Every current is
+the sum over the inputs of its step, in their order, so neither blocks nor windows change a bit of it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LANES = 256
+LANES = 1024
 """Neurons of a block."""
 
-WINDOW = 50
+_PADDING = 16
+"""Weights behind each row, of nobody: rows a power of two apart would leave a column few places in the cache."""
+
+WINDOW = 25
 """Steps of a window."""
 
 _Number = TypeVar("_Number", bound=np.generic)
 
 
 def to_blocks(weights: NDArray[_Number]) -> NDArray[_Number]:
-    """Weights [inputs, neurons] as blocks [blocks, inputs, LANES]."""
+    """Weights [inputs, neurons] as blocks [blocks, inputs, row]."""
     inputs, neurons = weights.shape
-    blocks = np.zeros((blocks_of(neurons), inputs, LANES), weights.dtype)
+    blocks = np.zeros((-(-neurons // LANES), inputs, min(neurons, LANES) + _PADDING), weights.dtype)
     for block, first in zip(blocks, range(0, neurons, LANES), strict=True):
         part = weights[:, first : first + LANES]
         block[:, : part.shape[1]] = part
@@ -34,12 +37,11 @@ def to_blocks(weights: NDArray[_Number]) -> NDArray[_Number]:
 
 def from_blocks(blocks: NDArray[_Number], neurons: int) -> NDArray[_Number]:
     """The inverse of :func:`to_blocks`: a copy, [inputs, neurons]."""
-    return np.ascontiguousarray(blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)[:, :neurons])
-
-
-def blocks_of(neurons: int) -> int:
-    """Number of blocks of so many neurons."""
-    return -(-neurons // LANES)
+    weights = np.empty((blocks.shape[1], neurons), blocks.dtype)
+    for block, first in zip(blocks, range(0, neurons, LANES), strict=True):
+        part = weights[:, first : first + LANES]
+        part[:] = block[:, : part.shape[1]]
+    return weights
 
 
 def room_for_currents(blocks: NDArray[np.generic], neurons: int) -> NDArray[Any]:

@@ -19,7 +19,7 @@ class ForwardWeights:
     Codes of 8 bits are a quarter of float32 to load, which is most of the time of a step.
 
     Args:
-        blocks: uint8 or float32, [blocks, inputs, LANES].
+        blocks: uint8 or float32, [blocks, inputs, row].
         unit: The resolution of their grid if they are codes, else 1.
     """
 

@@ -35,7 +35,7 @@ from qspinn_optuna.fixed_point.draws import (
     stream,
 )
 from qspinn_optuna.fixed_point.simulated_rounding import Grid, round_to_grid
-from qspinn_optuna.workloads.stdp.currents import LANES, WINDOW, sum_neuron, sum_window
+from qspinn_optuna.workloads.stdp.currents import LANES, sum_neuron, sum_window
 
 
 class Neuron(NamedTuple):
@@ -235,7 +235,7 @@ def present(
     Args:
         inputs: Input spikes, as in :class:`SpikeTrains`.
         starts: Where they start, [images, steps + 1].
-        stored: Weights that learning changes, in blocks: [blocks, inputs, LANES].
+        stored: Weights that learning changes, in blocks: [blocks, inputs, row].
         forward: Weights that spikes meet, in blocks: the same array, or narrow ones if the rule has a shadow.
         unit: What ``forward`` is a multiple of.
         scale: Factor of each neuron's weights, [neurons].
@@ -266,7 +266,7 @@ def present(
         begin = end = 0
         for t in range(steps):
             if t == end:
-                begin, end = t, min(t + WINDOW, steps)
+                begin, end = t, min(t + len(currents), steps)
                 sum_window(inputs, starts[k], begin, end, forward, currents)
             if learn_weights:
                 for i in inputs[starts[k, t] : starts[k, t + 1]]:

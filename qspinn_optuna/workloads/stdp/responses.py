@@ -11,7 +11,7 @@ from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.fixed_point.draws import MEMBRANE, draw, stream
 from qspinn_optuna.fixed_point.integer_rounding import STOCHASTIC, round_code
 from qspinn_optuna.integer import Codes, NeuronConstants, WinnerTakeAll
-from qspinn_optuna.workloads.stdp.currents import WINDOW, room_for_currents, sum_window, to_blocks
+from qspinn_optuna.workloads.stdp.currents import room_for_currents, sum_window, to_blocks
 from qspinn_optuna.workloads.stdp.network import STDPNetwork
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains
 
@@ -147,7 +147,7 @@ def _present(
         begin = end = 0
         for t in range(steps):
             if t == end:
-                begin, end = t, min(t + WINDOW, steps)
+                begin, end = t, min(t + len(currents), steps)
                 sum_window(inputs, starts[k], begin, end, weights, currents)
             key = stream(seed, MEMBRANE, first_image + k, t)
             above = _charge(u, margin, currents[t - begin], scale, theta, held, neuron, key)
