@@ -16,10 +16,11 @@ from typing import Any
 
 from qspinn_optuna import GridKind, QuantizationConfig, Scheme, SupervisedWorkload
 from qspinn_optuna.cli.argument_types import output_file, positive
-from qspinn_optuna.cli.tables import format_table, write_json
+from qspinn_optuna.cli.json_files import write_json
 from qspinn_optuna.fixed_point import ParameterQuantization, Rounding
 from qspinn_optuna.networks import ChannelScale
 from qspinn_optuna.parameters import Family, Footprint
+from qspinn_optuna.tables import format_table
 from qspinn_optuna.workloads.supervised import Distillation, QuantizedTraining
 from qspinn_optuna.workloads.supervised.events import NARROW_NMNIST, EventRecipe, event_workload, load_splits
 
