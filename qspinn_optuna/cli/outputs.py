@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from qspinn_optuna.cli.errors import OutputError, line_of
+from qspinn_optuna.partial_files import partial_path, remove_leftovers
 
 
 class Outputs:
@@ -72,7 +72,9 @@ def write_whole(path: Path, writer: Callable[[Path], object]) -> None:
         writer(path)
         return
     target = path.resolve()  # A link stays one.
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    partial = partial_path(target.parent, target.name)
+    with suppress(OSError):
+        remove_leftovers(target.parent, target.name)
     try:
         writer(partial)
         partial.replace(target)

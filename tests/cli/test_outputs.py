@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -88,6 +89,18 @@ def test_a_failing_publication_keeps_nothing_back(
         assert line.startswith("qspinn: error: publication to optuna-dashboard sqlite:///")
         assert line.endswith(": No space left on device")
     assert (folder / "formula.html").exists()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / f"report.json.{platform.node()}.{ended.pid}.1.partial"
+    running = tmp_path / f"report.json.{platform.node()}.{os.getppid()}.1.partial"
+    other = tmp_path / f"other.json.{platform.node()}.{ended.pid}.1.partial"
+    for path in (left, running, other):
+        path.touch()
+    write_whole(tmp_path / "report.json", lambda partial: partial.write_text("whole"))
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", running.name, other.name}
 
 
 def test_a_file_is_as_before_if_its_writing_fails(tmp_path: Path) -> None:

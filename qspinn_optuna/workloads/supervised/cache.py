@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import platform
-import threading
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qspinn_optuna.partial_files import partial_path, remove_leftovers
 from qspinn_optuna.workloads.supervised.state_files import DamagedError, from_bytes, to_bytes
-
-_DAY = 24 * 60 * 60
-"""Seconds."""
 
 
 class NetworkCache:
@@ -59,10 +54,9 @@ class NetworkCache:
             )
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
+        remove_leftovers(self.folder)
         # Threads, processes and machines that save the same network at once do not meet.
-        owner = f"{platform.node()}.{os.getpid()}.{threading.get_ident()}"
-        partial = self.folder / f"{key}.{owner}.partial"
+        partial = partial_path(self.folder, key)
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
@@ -72,12 +66,6 @@ class NetworkCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
-
-    def _remove_leftovers(self) -> None:
-        """Remove what processes left that ended while they saved."""
-        for partial in self.folder.glob("*.partial"):
-            if _is_left_over(partial):
-                partial.unlink(missing_ok=True)
 
 
 def _one_line(error: Exception) -> str:
@@ -97,31 +85,3 @@ def _move_aside(path: Path) -> Path:
             continue
         path.replace(kept)
         return kept
-
-
-def _is_left_over(partial: Path) -> bool:
-    """Whether no process writes a partial file any more."""
-    try:
-        if time.time() - partial.stat().st_mtime > _DAY:
-            return True
-    except FileNotFoundError:
-        # It has become whole.
-        return False
-    start, *numbers = partial.name.rsplit(".", 3)
-    # Processes of other machines, which may share the folder, cannot be looked up.
-    here = len(numbers) == 3 and start.endswith(f".{platform.node()}")
-    return here and numbers[0].isdecimal() and not _runs(int(numbers[0]))
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this machine runs; taken for granted where asking would end it, as on Windows."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        # It is another user's.
-        return True
-    return True
