@@ -115,16 +115,8 @@ class SupervisedWorkload:
         weight_grids: Sequence[GridKind] | None = None,
     ) -> None:
         untrained = _made(network, seed)
-        for name, function in (("train", train), ("fine_tune", fine_tune)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
-        if scores is not None and not callable(scores):
-            raise TypeError(f"scores must be a function of the network's output, got {scores!r}.")
         self.rungs = check_rungs(tuple(rungs))
-        if self.rungs and not inspect.isgeneratorfunction(fine_tune):
-            raise TypeError(
-                f"rungs need a fine_tune that pauses, such as partial(fit_by_epochs, ...), got fine_tune={fine_tune!r}."
-            )
+        _check_functions(train, fine_tune, scores, pauses=bool(self.rungs))
         self.calibration = calibration
         self.validation = validation
         self._test = test
@@ -315,6 +307,20 @@ def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise TypeError(f"network must be a torch.nn.Module, or make one, got {type(network).__name__}.")
     return fresh_copy(network)
+
+
+def _check_functions(
+    train: Train | None, fine_tune: Train | TrainInParts | None, scores: Scores | None, *, pauses: bool
+) -> None:
+    for name, function in (("train", train), ("fine_tune", fine_tune)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function of a network and a seed, got {function!r}.")
+    if scores is not None and not callable(scores):
+        raise TypeError(f"scores must be a function of the network's output, got {scores!r}.")
+    if pauses and not inspect.isgeneratorfunction(fine_tune):
+        raise TypeError(
+            f"rungs need a fine_tune that pauses, such as partial(fit_by_epochs, ...), got fine_tune={fine_tune!r}."
+        )
 
 
 def _grids(channel_scale: ChannelScale | None, grids: Sequence[GridKind] | None) -> tuple[GridKind, ...]:
