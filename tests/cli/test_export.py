@@ -29,7 +29,7 @@ MODELS = """
         from tests.integer.models import example_model
         note("integer_model")
         # Every configuration draws in a way of its own.
-        return replace(example_model(), seed=config.bits["lif.v"])
+        return replace(example_model(), seed=config.bits["fc.weight"])
 
     def integer_samples(self, config, seed=0, count=None):
         import numpy as np
@@ -93,8 +93,8 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Accuracy]]:
     return told
 
 
-def lif_bits(folder: Path, number: int) -> int:
-    bits: int = study_in(folder).trials[number].params["bits.membrane"]
+def weight_bits(folder: Path, number: int) -> int:
+    bits: int = study_in(folder).trials[number].params["bits.weight"]
     return bits
 
 
@@ -116,7 +116,7 @@ def test_the_chosen_model_becomes_c_that_is_compared(
     assert main(EXPORT) == 0
     said = capsys.readouterr().out
     model = IntegerModel.load(folder / "net")
-    assert model.seed == lif_bits(folder, chosen(folder))
+    assert model.seed == weight_bits(folder, chosen(folder))
     assert f"Trial {chosen(folder)} of study formula" in said
     assert "net: Makefile, REPORT.md, " in said
     # 20 samples, 8 steps, 4 neurons and who of them spikes.
@@ -135,9 +135,9 @@ def test_the_chosen_model_becomes_c_that_is_compared(
 
 @needs_compiler
 def test_a_trial_a_prefix_and_a_number_of_samples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = next(n for n in range(6) if lif_bits(folder, n) != lif_bits(folder, chosen(folder)))
+    other = next(n for n in range(6) if weight_bits(folder, n) != weight_bits(folder, chosen(folder)))
     assert main([*EXPORT, "--trial", str(other), "--prefix", "digits", "--samples", "3"]) == 0
-    assert IntegerModel.load(folder / "net").seed == lif_bits(folder, other)
+    assert IntegerModel.load(folder / "net").seed == weight_bits(folder, other)
     assert "all of 3 samples" in capsys.readouterr().out
     assert "#define DIGITS_VECTORS 3" in (folder / "net" / "vectors.h").read_text()
     if shutil.which("make") is not None:

@@ -103,7 +103,7 @@ def test_a_sampler_that_knows_the_report_finds_small_models_sooner() -> None:
             set_accuracy_floor(study, 0.89)
             if informed:
                 record_significance(study, space, report)
-            study.optimize(QuantizationObjective(Cliffs(), space), n_trials=8)
+            study.optimize(QuantizationObjective(Cliffs(), space), n_trials=4)
             try:
                 sizes.append(regret(study))
             except ValueError:  # no feasible trial yet
