@@ -9,13 +9,13 @@ import shutil
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
 import psycopg
-from optuna.storages import RDBStorage
 
 _START = 30.0
 """Seconds that a server may take to answer."""
@@ -159,7 +159,8 @@ def deployed(name: str, folder: Path) -> Iterator[str]:
 
 
 def _serve(url: str, port: int) -> None:
-    optuna.storages.run_grpc_proxy_server(RDBStorage(url), host="localhost", port=port)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.storages.run_grpc_proxy_server(optuna.storages.get_storage(url), host="localhost", port=port)
 
 
 def _wait_for(port: int) -> None:
