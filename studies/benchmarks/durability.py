@@ -132,7 +132,8 @@ def _told(outcome: Outcome, trials: int | None = None) -> tuple[bool, str]:
         "workers with errors": outcome.errors,
     }
     said = ", ".join(f"{count} {name}" for name, count in wrong.items() if count) or "nothing lost or done twice"
-    return outcome.is_whole and trials in (None, outcome.complete), f"{outcome.complete} complete; {said}"
+    given_up = f" and {outcome.given_up} given up" if outcome.given_up else ""
+    return outcome.is_whole and trials in (None, outcome.complete), f"{outcome.complete} complete{given_up}; {said}"
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def _without_rights(place: Path, *, file: bool) -> Refusal:
 
 
 @contextlib.contextmanager
-def _small_disk(folder: Path, megabytes: int = 4) -> Iterator[None]:
+def _small_disk(folder: Path, megabytes: int = 32) -> Iterator[None]:
     if os.getuid() != 0:
         raise PermissionError("mounting a small file system needs root")
     folder.mkdir(exist_ok=True)

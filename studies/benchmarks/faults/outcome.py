@@ -25,7 +25,8 @@ class Outcome:
     Args:
         complete: Trials that are complete.
         failed: Trials that failed, and were not tried again. One whose worker died before anything was suggested for
-            it is none.
+            it is none, and neither is a retry that another one made needless.
+        given_up: Configurations that are not tried again, since their workers died three times.
         running: Trials that run for ever.
         lost: Configurations that were queued or begun, and neither completed nor given up.
         twice: Configurations that two trials measured.
@@ -35,6 +36,7 @@ class Outcome:
 
     complete: int
     failed: int
+    given_up: int
     running: int
     lost: int
     twice: int
@@ -58,10 +60,14 @@ def outcome_of(study: optuna.Study, events: EventFile, queued: Iterable[str] = (
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+    retried |= {trial.system_attrs.get("qspinn:retry_of") for trial in trials}
     failed = [
         trial
         for trial in trials
-        if trial.state is TrialState.FAIL and trial.number not in retried and (_key(trial) or _was_suggested(trial))
+        if trial.state is TrialState.FAIL
+        and trial.number not in retried
+        and "qspinn:superseded" not in trial.system_attrs
+        and (_key(trial) or _was_suggested(trial))
     ]
     given_up = {_key(trial) for trial in failed if len(trial.system_attrs.get("retry_history", ())) >= 2}
     begun = events.counts("training")
@@ -69,6 +75,7 @@ def outcome_of(study: optuna.Study, events: EventFile, queued: Iterable[str] = (
     return Outcome(
         complete=len(complete),
         failed=sum(_key(trial) not in given_up for trial in failed),
+        given_up=len(given_up),
         running=sum(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in trials),
         lost=len(({*begun, *queued}) - measured.keys() - given_up),
         twice=sum(count > 1 for count in measured.values()),
