@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import multiprocessing
 import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from faults.events import EventFile
 from faults.outcome import finished
 from faults.worker import Job, open_slow_study, start
+from qspinn_optuna.study import open_storage
 
 _UNPRIVILEGED = 65534
 """The user "nobody", who may not write what belongs to root."""
@@ -166,14 +168,24 @@ def _without_rights(place: Path, *, file: bool) -> Refusal:
         path.chmod(0o444)
     place.chmod(0o777 if file else 0o555)
     before = _digest(path)
-    program = f"from qspinn_optuna.study import open_storage\nopen_storage('sqlite:///{path}')"
-    user = _UNPRIVILEGED if os.getuid() == 0 else None
-    outcome = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, user=user, check=False, cwd="/"
-    )
-    lines = outcome.stderr.strip().splitlines()
-    errors = [line for line in lines if line.startswith("ValueError")]
-    return Refusal(len(errors), "".join(lines[-1:]), _digest(path) == before)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_open_unprivileged, args=(f"sqlite:///{path}", there))
+    child.start()
+    text: str = here.recv()
+    child.join()
+    return Refusal(len(text.splitlines()), text, _digest(path) == before)
+
+
+def _open_unprivileged(url: str, channel: Connection) -> None:
+    if os.getuid() == 0:
+        os.setuid(_UNPRIVILEGED)
+    try:
+        open_storage(url)
+    except ValueError as error:
+        channel.send(str(error))
+    else:
+        channel.send("")
 
 
 @contextlib.contextmanager
