@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.sampler.known_objective import draws, history
-from qspinn_optuna.study import DIRECTIONS, enqueue_interrupted
+from qspinn_optuna.study import DIRECTIONS, DurableStorage, enqueue_interrupted
 from qspinn_optuna.study.storage import retries
+from qspinn_optuna.study.storage.leases import Watch
 from qspinn_optuna.study.storage.retries import ATTEMPTS, is_superseded, requeue
 
 
@@ -83,6 +86,26 @@ def test_a_trial_of_which_nothing_is_known_has_a_retry_that_draws_the_same(study
     retry(study, study.trials[0])
     assert states(study) == ["FAIL", "WAITING"]
     assert draws.first_attempt(study.trials[1]) == 0
+
+
+def test_what_a_trial_did_after_it_was_seen_to_run_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+    storage = DurableStorage(backend)
+    study = optuna.create_study(storage=storage, directions=DIRECTIONS)
+    claims, tells = (
+        backend.create_new_trial(study._study_id, optuna.create_trial(state=TrialState.RUNNING)) for _ in range(2)
+    )
+
+    def stale(_: Watch, trials: Sequence[FrozenTrial], now: float) -> list[FrozenTrial]:
+        del now
+        backend.set_trial_system_attr(claims, history.SUGGESTED, {"number": 77})
+        backend.set_trial_state_values(tells, TrialState.COMPLETE, [1.0, 1.0])
+        return list(trials)
+
+    monkeypatch.setattr(Watch, "stale", stale)
+    assert storage.retry_stale(study._study_id) == [0]
+    assert states(study) == ["FAIL", "COMPLETE", "WAITING"]
+    assert study.trials[2].system_attrs["fixed_params"] == {"number": 77}
 
 
 def test_a_configuration_that_kills_its_process_is_given_up(

@@ -142,9 +142,9 @@ class LeasedStorage(BufferedStorage):
         others = [trial for trial in running if trial._trial_id not in self._owned]
         with self._watching:
             stale = self._watches[study_id].stale(others, time.monotonic())
-        # A process may have told its last trial, and ended, since the trials were read.
+        # Before it ended, a process may have told its trial, or claimed a configuration, since the trials were read.
         read = super().get_trial
-        stale = [trial for trial in stale if not read(trial._trial_id).state.is_finished()]
+        stale = [trial for trial in (read(one._trial_id) for one in stale) if not trial.state.is_finished()]
         for trial in stale:
             requeue(self, study_id, trial, is_attempt=True)
         return [trial.number for trial in stale]

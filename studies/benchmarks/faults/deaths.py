@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 
 from faults.events import EventFile
-from faults.outcome import Outcome, finished, front_of, outcome_of
+from faults.outcome import Outcome, finished, front_of, given_up_of, outcome_of
 from faults.worker import Death, Job, Phase, open_slow_study, start
 from faults.workload import SAMPLES, correct_of, key_of, slow_space
 
@@ -96,14 +96,15 @@ def with_deadly_configuration(url: str, folder: Path) -> tuple[Outcome, int]:
 
 
 def _front_differs(study: optuna.Study) -> Iterator[str]:
-    """Whether the front is another than that of all configurations."""
-    space = slow_space(LARGEST)
+    """Whether the front is another than that of all configurations, but those that were given up."""
+    space, given_up = slow_space(LARGEST), given_up_of(study)
     undisturbed = set()
     for weight in range(1, LARGEST + 1):
         for membrane in range(1, LARGEST + 1):
             params = {"scheme": "ptq", "rounding": "nearest", "bits.weight": weight, "bits.membrane": membrane}
             config = space.config(params)
-            undisturbed.add((space.footprint(config).kib, correct_of(config) / SAMPLES))
+            if key_of(config.bits) not in given_up:
+                undisturbed.add((space.footprint(config).kib, correct_of(config) / SAMPLES))
     kept = {tuple(trial.values) for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"}
     if front_of(kept) != front_of(undisturbed):
         yield "another front"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -59,17 +59,8 @@ def outcome_of(study: optuna.Study, events: EventFile, queued: Iterable[str] = (
     """
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
-    retried |= {trial.system_attrs.get("qspinn:retry_of") for trial in trials}
-    failed = [
-        trial
-        for trial in trials
-        if trial.state is TrialState.FAIL
-        and trial.number not in retried
-        and "qspinn:superseded" not in trial.system_attrs
-        and (_key(trial) or _was_suggested(trial))
-    ]
-    given_up = {_key(trial) for trial in failed if len(trial.system_attrs.get("retry_history", ())) >= 2}
+    failed = _failed(trials)
+    given_up = given_up_of(study)
     begun = events.counts("training")
     measured = Counter(_key(trial) for trial in complete if TrialRecord(trial).duplicate_of is None)
     return Outcome(
@@ -82,6 +73,26 @@ def outcome_of(study: optuna.Study, events: EventFile, queued: Iterable[str] = (
         attempts=max(begun.values(), default=0),
         errors=len([event for event in events.read() if event.what == "error"]),
     )
+
+
+def given_up_of(study: optuna.Study) -> set[str]:
+    """Configurations that are not tried again, since their workers died three times."""
+    failed = _failed(study.get_trials(deepcopy=False))
+    return {_key(trial) for trial in failed if len(trial.system_attrs.get("retry_history", ())) >= 2}
+
+
+def _failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that failed, and were not tried again."""
+    retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+    retried |= {trial.system_attrs.get("qspinn:retry_of") for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state is TrialState.FAIL
+        and trial.number not in retried
+        and "qspinn:superseded" not in trial.system_attrs
+        and (_key(trial) or _was_suggested(trial))
+    ]
 
 
 def finished(study: optuna.Study) -> dict[int, tuple[object, ...]]:
