@@ -18,6 +18,7 @@ from pathlib import Path
 
 import optuna
 
+from faults.cluster import with_queue_on_dask
 from faults.crowd import with_queue
 from faults.deaths import with_deadly_configuration, with_deaths
 from faults.files import refusals, with_full_disk
@@ -72,6 +73,7 @@ def _rows() -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for storage in STORAGES:
         rows[f"{storage}: 4 workers, 200 trials, 24 of them queued"] = partial(_queued, storage)
+    rows["Dask on PostgreSQL: 4 workers, 200 trials, 24 of them queued"] = _queued_on_dask
     for storage in ("SQLite", "journal", "PostgreSQL"):
         rows[f"{storage}: {DEATHS} workers killed, in every phase of a trial"] = partial(_deaths, storage)
     for storage in ("SQLite", "journal", "PostgreSQL"):
@@ -89,6 +91,11 @@ def _rows() -> dict[str, Row]:
 def _queued(storage: str, folder: Path) -> tuple[bool, str]:
     with deployed(storage, folder) as url:
         return _told(with_queue(url, folder), trials=200)
+
+
+def _queued_on_dask(folder: Path) -> tuple[bool, str]:
+    with deployed("PostgreSQL", folder) as url:
+        return _told(with_queue_on_dask(url, folder), trials=200)
 
 
 def _deaths(storage: str, folder: Path) -> tuple[bool, str]:

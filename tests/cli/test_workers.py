@@ -41,7 +41,8 @@ def test_workers_run_what_one_would_and_ask_for_the_baseline_once(
     assert "Chosen: smallest model" in printed.out
     assert printed.err == ""
     assert asked(tmp_path).count("baseline") == 1
-    assert len({tuple(trial.params.values()) for trial in trials()}) == 6
+    # Two workers that drew the same would have 3; of 294 configurations, two of 6 random ones may be the same by chance.
+    assert len({tuple(trial.params.values()) for trial in trials()}) >= 5
 
 
 def test_what_cannot_be_pickled_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

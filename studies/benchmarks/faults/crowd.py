@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
+
 from faults.events import EventFile
 from faults.outcome import Outcome, outcome_of
 from faults.worker import Job, open_slow_study, start
@@ -22,12 +24,19 @@ def with_queue(url: str, folder: Path, workers: int = 4, trials: int = 200, queu
     """
     job = Job(url, folder / "events", 0)
     study = open_slow_study(job)
-    keys = []
-    for number in range(queued):
-        widths = {"weight": 1 + number // 16, "membrane": 1 + number % 16}
-        study.enqueue_trial({"scheme": "ptq", "rounding": "nearest", **{f"bits.{k}": v for k, v in widths.items()}})
-        keys.append(key_of(widths))
+    keys = enqueue(study, queued)
     started = [start(Job(url, folder / "events", seed, trials=trials // workers)) for seed in range(workers)]
     for worker in started:
         worker.join()
     return outcome_of(study, EventFile(folder / "events"), keys)
+
+
+def enqueue(study: optuna.Study, count: int) -> list[str]:
+    """Queue different configurations; gives them as keys."""
+    keys = []
+    for number in range(count):
+        widths = {"weight": 1 + number // 16, "membrane": 1 + number % 16}
+        params = {f"bits.{name}": width for name, width in widths.items()}
+        study.enqueue_trial({"scheme": "ptq", "rounding": "nearest", **params})
+        keys.append(key_of(widths))
+    return keys
