@@ -41,7 +41,7 @@ def test_workers_run_what_one_would_and_ask_for_the_baseline_once(
     assert "Chosen: smallest model" in printed.out
     assert printed.err == ""
     assert asked(tmp_path).count("baseline") == 1
-    # Two workers that drew the same would have 3; of 294 configurations, two of 6 random ones may be the same by chance.
+    # Workers that drew the same would have 3. By chance, two of 6 random ones among 294 may be the same.
     assert len({tuple(trial.params.values()) for trial in trials()}) >= 5
 
 

@@ -66,7 +66,7 @@ def _wait_for_workers(address: str, workers: int) -> None:
     end = time.monotonic() + _START
     while time.monotonic() < end:
         try:
-            with Client(address, timeout=5) as client:
+            with Client(address, timeout=5) as client:  # type: ignore[no-untyped-call]
                 client.wait_for_workers(workers, timeout=_START)
         except OSError:
             time.sleep(0.5)
