@@ -1,4 +1,4 @@
-"""How much faster two workers search the MNIST study than one: wall time and CPU time, both alternately.
+"""How much faster two workers search the MNIST study than one: wall time, both alternately.
 
 The float network is trained and its accuracy measured before the clock starts, as it is once whatever the workers.
 A study is searched by random search, so that both have trials of the same kind; each round is a study of its own.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -22,21 +20,13 @@ from qspinn_optuna.datasets import embedded_mnist, mnist_from_folder
 from qspinn_optuna.workloads.stdp.mnist import mnist_settings, search_space
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a search took, seconds."""
-
-    wall: float
-    cpu: float
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
-    parser.add_argument("--train-size", type=int, default=1_000)
-    parser.add_argument("--neurons", type=int, default=100)
-    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--train-size", type=int, default=3_000)
+    parser.add_argument("--neurons", type=int, default=400)
+    parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
@@ -44,16 +34,16 @@ def main() -> None:
     data = data.with_train_size(arguments.train_size)
     workload = STDPWorkload(data, mnist_settings(len(data.train), neurons=arguments.neurons))
     print(f"float network: {workload.baseline:.2%}; {os.cpu_count()} cores, {arguments.trials} trials", flush=True)
-    runs: dict[int, list[Run]] = {workers: [] for workers in arguments.workers}
+    runs: dict[int, list[float]] = {workers: [] for workers in arguments.workers}
     for number in range(arguments.rounds):
         for workers, done in runs.items():
             done.append(timed(workload, arguments.trials, workers, number))
-            print(f"round {number}, {workers} workers: {done[-1].wall:.1f} s, CPU {done[-1].cpu:.1f} s", flush=True)
+            print(f"round {number}, {workers} workers: {done[-1]:.1f} s", flush=True)
     _print_table(runs)
 
 
-def timed(workload: STDPWorkload, trials: int, workers: int, seed: int) -> Run:
-    """Search a new study.
+def timed(workload: STDPWorkload, trials: int, workers: int, seed: int) -> float:
+    """Seconds of the search of a new study.
 
     Args:
         workload: What is quantized; its float network is trained.
@@ -67,22 +57,17 @@ def timed(workload: STDPWorkload, trials: int, workers: int, seed: int) -> Run:
         storage = f"sqlite:///{Path(folder) / 'study.db'}"
         study = open_study("speed-up", storage, space, workload=workload, accuracy_drop=0.01)
         objective = QuantizationObjective(workload, space)
-        wall, cpu = time.perf_counter(), _cpu()
+        start = time.perf_counter()
         run_workers(study, objective, trials, workers=workers, sampler=optuna.samplers.RandomSampler, seed=seed)
-        return Run(time.perf_counter() - wall, _cpu() - cpu)
+        return time.perf_counter() - start
 
 
-def _cpu() -> float:
-    # What the fork server makes is no child of this process, and counted only when the server has ended.
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
-def _print_table(runs: dict[int, list[Run]]) -> None:
+def _print_table(runs: dict[int, list[float]]) -> None:
     first = next(iter(runs))
-    base = statistics.median(run.wall for run in runs[first])
+    base = statistics.median(runs[first])
     print("\nworkers  wall, median (s)  range (s)      speed-up")
     for workers, done in runs.items():
-        walls = sorted(run.wall for run in done)
+        walls = sorted(done)
         median = statistics.median(walls)
         print(f"{workers:7}  {median:16.1f}  {walls[0]:5.1f} - {walls[-1]:5.1f}  {base / median:8.2f}x")
 
