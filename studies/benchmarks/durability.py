@@ -18,6 +18,7 @@ from pathlib import Path
 
 import optuna
 
+from faults.bit_flips import noticed_flips
 from faults.cluster import with_queue_on_dask
 from faults.crowd import with_queue
 from faults.deaths import with_deadly_configuration, with_deaths
@@ -30,7 +31,7 @@ from searching.markdown import markdown_header, markdown_row
 Row = Callable[[Path], tuple[bool, str]]
 """Given an empty folder: whether nothing is wrong, and what there is to say."""
 
-DEATHS = 40
+DEATHS, FLIPS = 40, 1_000
 
 
 def main() -> int:
@@ -85,6 +86,7 @@ def _rows() -> dict[str, Row]:
     for kind in ("sqlite", "journal"):
         rows[f"{kind}: disk full for 5 s"] = partial(_full_disk, kind)
     rows["files that cannot be used"] = _refusals
+    rows[f"{FLIPS:,} single bits flipped in a cached network"] = _flips
     return rows
 
 
@@ -128,6 +130,11 @@ def _refusals(folder: Path) -> tuple[bool, str]:
         print(f"  {name}: {refusal.text}", file=sys.stderr)
     wrong = [name for name, refusal in found if refusal.lines != 1 or not refusal.is_unchanged]
     return not wrong, f"{len(found) - len(wrong)} of {len(found)} refused in a line, unchanged; not: {wrong or 'none'}"
+
+
+def _flips(folder: Path) -> tuple[bool, str]:
+    noticed = noticed_flips(folder, FLIPS)
+    return noticed == FLIPS, f"{noticed:,} noticed"
 
 
 def _told(outcome: Outcome, trials: int | None = None) -> tuple[bool, str]:

@@ -1,10 +1,8 @@
-"""Bits that flip in the files of trained networks: how many are noticed, of 1,000 at random places."""
+"""Bits that flip in the files of trained networks."""
 
 from __future__ import annotations
 
-import argparse
 import random
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -13,10 +11,8 @@ import torch
 from qspinn_optuna.workloads.supervised import ConvBlock, ConvSNN
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 
-FLIPS = 1_000
 
-
-def noticed_flips(folder: Path, flips: int = FLIPS, seed: int = 0) -> int:
+def noticed_flips(folder: Path, flips: int, seed: int = 0) -> int:
     """Flip single bits in the file of a network, one at a time, and count the flips after which it is not loaded.
 
     Args:
@@ -40,20 +36,3 @@ def noticed_flips(folder: Path, flips: int = FLIPS, seed: int = 0) -> int:
         for kept in folder.glob("*.damaged*"):
             kept.unlink()
     return noticed
-
-
-def row() -> str:
-    """The row of a table."""
-    with tempfile.TemporaryDirectory() as folder:
-        noticed = noticed_flips(Path(folder))
-    return f"| {FLIPS:,} single-bit flips in a cached network | {noticed:,} noticed |"
-
-
-def main() -> None:
-    """Print the row."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    print(row())
-
-
-if __name__ == "__main__":
-    main()
