@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import sqlite3
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -30,20 +30,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "_MOMENT", 0.0)
 
 
-@pytest.fixture
-def shown(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is told where only errors are."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    optuna.logging.enable_propagation()
-    yield caplog
-    optuna.logging.disable_propagation()
-
-
 def evaluate(trial: optuna.Trial) -> tuple[float, float]:
     number = trial.suggest_int(NUMBER, 0, 10_000)
     trial.set_user_attr("half", number / 2)
     trial.report(1.0, 3) if len(trial.study.directions) == 1 else None
     return number, number
+
+
+def evaluate_and_break(backend: FlakyStorage, trial: optuna.Trial) -> tuple[float, float]:
+    """The storage fails for good once the trial is evaluated."""
+    values = evaluate(trial)
+    backend.fails = lambda _: True
+    return values
 
 
 def study_on(storage: DurableStorage) -> optuna.Study:
@@ -93,13 +91,8 @@ def test_when_patience_is_over_the_result_is_in_a_file_which_the_study_takes_in(
     backend = FlakyStorage()
     study = study_on(DurableStorage(backend, patience=0.02))
 
-    def last(trial: optuna.Trial) -> tuple[float, float]:
-        values = evaluate(trial)
-        backend.fails = lambda _: True
-        return values
-
     with pytest.raises(StorageError, match=r"^storage: .*given up.* the result of trial 0 is in a-0-\w+.unsaved.json"):
-        study.optimize(last, n_trials=3)
+        study.optimize(partial(evaluate_and_break, backend), n_trials=3)
     backend.fails = lambda _: False
     (path,) = tmp_path.iterdir()
     content = path.read_text()
@@ -126,13 +119,8 @@ def test_an_unsaved_result_of_a_trial_that_was_retried_is_kept_as_a_late_one(
     backend = FlakyStorage()
     study = study_on(DurableStorage(backend, patience=0.02))
 
-    def last(trial: optuna.Trial) -> tuple[float, float]:
-        values = evaluate(trial)
-        backend.fails = lambda _: True
-        return values
-
     with pytest.raises(StorageError):
-        study.optimize(last, n_trials=1)
+        study.optimize(partial(evaluate_and_break, backend), n_trials=1)
     backend.fails = lambda _: False
     backend.set_trial_state_values(0, TrialState.FAIL)
     assert DurableStorage(backend).take_in_unsaved(0) == [0]
@@ -174,7 +162,7 @@ def test_an_interrupt_while_a_result_waits_to_be_told_keeps_the_result(
         return values
 
     with pytest.raises(KeyboardInterrupt):
-        study.optimize(last, n_trials=3)
+        study.optimize(partial(evaluate_and_break, backend), n_trials=3)
     backend.fails = lambda _: False
     assert DurableStorage(backend).take_in_unsaved(0) == [0]
     assert backend.get_all_trials(0)[0].state is TrialState.COMPLETE

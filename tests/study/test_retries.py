@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -20,15 +20,6 @@ from qspinn_optuna.study.storage.retries import ATTEMPTS, is_superseded, requeue
 @pytest.fixture
 def study() -> optuna.Study:
     return optuna.create_study(directions=DIRECTIONS)
-
-
-@pytest.fixture
-def shown(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is told where only errors are."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    optuna.logging.enable_propagation()
-    yield caplog
-    optuna.logging.disable_propagation()
 
 
 def evaluate(trial: optuna.Trial) -> tuple[float, float]:
