@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 
 import optuna
-import sqlalchemy
 from optuna.samplers import BaseSampler
 
 from qspinn_optuna.cli.errors import CommandError, UsageError, line_of
@@ -41,7 +40,7 @@ def check_engine(arguments: argparse.Namespace) -> None:
         check_scheduler(arguments.dask)
     except (ModuleNotFoundError, ValueError) as error:
         raise UsageError(f"--dask: {error}") from error
-    arguments.storage = _absolute(arguments.storage)
+    arguments.storage = whole_path(arguments.storage)
 
 
 def check_storage(arguments: argparse.Namespace, storage: optuna.storages.BaseStorage) -> None:
@@ -172,13 +171,8 @@ def _modules_beside(path: Path) -> list[ModuleType]:
     ]
 
 
-def _absolute(url: str) -> str:
-    """A URL of an SQLite file with its whole path: Dask's workers have other current folders."""
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        return url
-    file = parsed.database
-    if parsed.get_backend_name() != "sqlite" or not file or file == ":memory:":
-        return url
-    return parsed.set(database=str(Path(file).resolve())).render_as_string(hide_password=False)
+def whole_path(url: str) -> str:
+    """The URL of a file with its whole path: Dask's workers have other current folders."""
+    scheme, _, path = url.partition(":///")
+    is_file = scheme.partition("+")[0] in ("sqlite", "journal") and not path.startswith((":memory:", "file:"))
+    return f"{scheme}:///{Path(path).resolve()}" if is_file and path else url

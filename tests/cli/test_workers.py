@@ -15,6 +15,7 @@ import pytest
 from optuna.trial import TrialState
 
 from qspinn_optuna.cli import main
+from qspinn_optuna.cli.engine import whole_path
 from tests.cli.fake_file import TEXT, asked, write_file
 
 SLOW = TEXT.replace('note("evaluate")', 'note("evaluate")\n        __import__("time").sleep(60)')
@@ -119,3 +120,20 @@ def test_without_dask_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert main(["run", "formula.py", "--dask", "localhost:8786"]) == 2
     assert 'pip install "qspinn_optuna[dask]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///a.db", "sqlite:///{}/a.db"),
+        ("journal:///logs/a.log", "journal:///{}/logs/a.log"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql://me:secret@host/a", "postgresql://me:secret@host/a"),
+    ],
+)
+def test_workers_elsewhere_get_whole_paths(
+    url: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert whole_path(url) == expected.format(tmp_path)
