@@ -162,7 +162,7 @@ def test_an_interrupt_while_a_result_waits_to_be_told_keeps_the_result(
         return values
 
     with pytest.raises(KeyboardInterrupt):
-        study.optimize(partial(evaluate_and_break, backend), n_trials=3)
+        study.optimize(last, n_trials=3)
     backend.fails = lambda _: False
     assert DurableStorage(backend).take_in_unsaved(0) == [0]
     assert backend.get_all_trials(0)[0].state is TrialState.COMPLETE
