@@ -23,8 +23,10 @@ from faults.cluster import with_queue_on_dask
 from faults.crowd import with_queue
 from faults.deaths import with_deadly_configuration, with_deaths
 from faults.files import refusals, with_full_disk
+from faults.mysql import MySQL
 from faults.outages import crowded, dropped, stopped, with_outage
 from faults.outcome import Outcome
+from faults.postgresql import PostgreSQL
 from faults.storages import STORAGES, deployed
 from searching.markdown import markdown_header, markdown_row
 
@@ -75,14 +77,16 @@ def _rows() -> dict[str, Row]:
     for storage in STORAGES:
         rows[f"{storage}: 4 workers, 200 trials, 24 of them queued"] = partial(_queued, storage)
     rows["Dask on PostgreSQL: 4 workers, 200 trials, 24 of them queued"] = _queued_on_dask
-    for storage in ("SQLite", "journal", "PostgreSQL"):
+    for storage in ("SQLite", "journal", "PostgreSQL", "MySQL"):
         rows[f"{storage}: {DEATHS} workers killed, in every phase of a trial"] = partial(_deaths, storage)
-    for storage in ("SQLite", "journal", "PostgreSQL"):
+    for storage in ("SQLite", "journal", "PostgreSQL", "MySQL"):
         rows[f"{storage}: a configuration that kills its process"] = partial(_deadly, storage)
-    rows["PostgreSQL stopped for 10 s"] = partial(_outage, stopped, 10.0)
-    rows["PostgreSQL stopped for 60 s"] = partial(_outage, stopped, 60.0)
-    rows["PostgreSQL: all connections terminated, five times"] = partial(_outage, dropped, 0.0)
-    rows["PostgreSQL: no connections left for 10 s"] = partial(_outage, crowded, 10.0)
+    for server in (PostgreSQL, MySQL):
+        name = server.__name__
+        rows[f"{name} stopped for 10 s"] = partial(_outage, server, stopped, 10.0)
+        rows[f"{name} stopped for 60 s"] = partial(_outage, server, stopped, 60.0)
+        rows[f"{name}: all connections terminated, five times"] = partial(_outage, server, dropped, 0.0)
+        rows[f"{name}: no connections left for 10 s"] = partial(_outage, server, crowded, 10.0)
     for kind in ("sqlite", "journal"):
         rows[f"{kind}: disk full for 5 s"] = partial(_full_disk, kind)
     rows["files that cannot be used"] = _refusals
@@ -115,8 +119,10 @@ def _deadly(storage: str, folder: Path) -> tuple[bool, str]:
     return is_right and deaths == 3, f"{deaths} deaths; {text}"
 
 
-def _outage(outage: Callable[..., None], seconds: float, folder: Path) -> tuple[bool, str]:
-    return _told(with_outage(folder, outage, seconds), trials=100)
+def _outage(
+    server: type[PostgreSQL] | type[MySQL], outage: Callable[..., None], seconds: float, folder: Path
+) -> tuple[bool, str]:
+    return _told(with_outage(server, folder, outage, seconds), trials=100)
 
 
 def _full_disk(kind: str, folder: Path) -> tuple[bool, str]:

@@ -116,7 +116,7 @@ def test_a_database_that_another_worker_is_creating_is_opened(tmp_path: Path) ->
         ("postgresql+psycopg2", "psycopg2-binary"),
         ("postgresql+pg8000", "pg8000"),
         ("mysql", "mysqlclient"),
-        ("mysql+pymysql", "pymysql"),
+        ("mysql+pymysql", "qspinn_optuna[mysql]"),
     ],
 )
 def test_a_missing_driver_is_named(kind: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:

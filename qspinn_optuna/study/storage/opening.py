@@ -29,11 +29,16 @@ _ATTEMPTS = 20
 
 _PASSING = re.compile(
     "already exists|starting up|shutting down|terminating connection|closed the connection|too many clients"
-    "|connection slots|Too many connections"
+    "|connection slots|Too many connections|Lost connection|has gone away|Connection was killed|shutdown in progress"
 )
 """What databases say that will be ready soon: other workers create the tables, or take the last connections."""
 
-_DRIVERS = {"psycopg": "qspinn_optuna[postgresql]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+_DRIVERS = {
+    "psycopg": "qspinn_optuna[postgresql]",
+    "psycopg2": "psycopg2-binary",
+    "pymysql": "qspinn_optuna[mysql]",
+    "MySQLdb": "mysqlclient",
+}
 """What has to be installed for the module of a driver, where it is not the module's name."""
 
 

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from faults.crowd import enqueue
 from faults.events import EventFile
 from faults.outcome import Outcome, outcome_of
-from faults.storages import free_port
+from faults.ports import free_port
 from faults.worker import Job, open_slow_study
 from faults.workload import SlowWorkload, slow_space
 from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, run_on_dask
