@@ -4,5 +4,18 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 # Before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SAMPLER_STORAGE = "--sampler-storage"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        SAMPLER_STORAGE,
+        choices=["memory", "sqlite", "journal"],
+        default="memory",
+        help="where the studies of tests/sampler are (default: %(default)s)",
+    )
