@@ -91,12 +91,12 @@ class Cliffs:
         worth = weights * np.diff(likelihoods, axis=0)
         differences = coordinates[:, self._outgrowing] - coordinates[:, self._outgrown]
         beyond = self._beyond(coordinates)
+        members, points = np.ogrid[: len(beyond), : len(coordinates)]
         for _ in range(_SWEEPS):
             for pair in self._visited():
                 difference, places = differences[:, pair], self._places[pair]
                 beyond -= difference > self._edges[:, pair, None]
-                others = np.minimum(beyond, _MOST_BEYOND)[None]
-                worth_here = np.take_along_axis(worth, others, axis=0)[0]
+                worth_here = worth[np.minimum(beyond, _MOST_BEYOND), members, points]
                 # An edge at each possible place, or no edge.
                 log_posterior = np.zeros((len(beyond), len(places) + 1))
                 log_posterior[:, :-1] = worth_here @ (difference[:, None] > places) + self._log_prior[pair]

@@ -45,12 +45,14 @@ class CliffModel:
         self._curves = SaturatingEnsemble(units, categories, increasing=increasing, seed=seed)
         self._cliffs = Cliffs(units, self._curves.members, seed)
         self._residuals = ResidualProcess()
+        self._unexplained: tuple[Floats, Floats, Floats, Floats] | None = None
+        """What residuals are fitted to when they are asked for: those of a fit that another one follows never are."""
         self._is_fitted = False
 
     @property
     def noise(self) -> Floats:
         """Scale of the noise of intact values that neither curves nor neighbours explain, [members, 1]."""
-        noise: Floats = self._curves.noise * np.sqrt(1 - self._residuals.share)
+        noise: Floats = self._curves.noise * np.sqrt(1 - self._fitted_residuals().share)
         return noise
 
     def fit(self, coordinates: Floats, indicators: Floats, values: Floats, weights: Floats, costs: Floats) -> None:
@@ -81,11 +83,17 @@ class CliffModel:
         # A larger residual is that of an outlier, which says nothing about its neighbours.
         largest = _OUTLIER * self._curves.noise
         residuals = (values - self._curves.predict(coordinates, indicators)).clip(-largest, largest)
-        self._residuals.fit(coordinates, indicators, shares() * residuals, weights)
+        self._unexplained = coordinates, indicators, shares() * residuals, weights
+
+    def _fitted_residuals(self) -> ResidualProcess:
+        if self._unexplained is not None:
+            self._residuals.fit(*self._unexplained)
+            self._unexplained = None
+        return self._residuals
 
     def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
         """The values that the members expect of intact points, [members, points]."""
-        return self._curves.predict(coordinates, indicators) + self._residuals.predict(coordinates, indicators)
+        return self._curves.predict(coordinates, indicators) + self._fitted_residuals().predict(coordinates, indicators)
 
     def intact(self, coordinates: Floats) -> Floats:
         """Probability that a point is intact, by each member, [members, points]."""
