@@ -28,6 +28,7 @@ from qspinn_optuna.study import (
     check_space,
     description_of,
     measurements,
+    queued_if_interrupted,
 )
 
 _NOISE = 0.005
@@ -93,6 +94,13 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     def space(self) -> QuantizationSpace:
         """The space that the sampler searches."""
         return self._space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The unseen configuration with the largest acquisition value; interrupted, the trial is queued again."""
+        with queued_if_interrupted(study, trial):
+            return super().sample_relative(study, trial, search_space)
 
     def _kib_with(self, name: str, width: int) -> float:
         """Memory with the narrowest widths, but for one dimension."""

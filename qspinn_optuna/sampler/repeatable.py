@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.sampler.known_objective.draws import first_attempt, fresh_seed, seeds_of
+from qspinn_optuna.study import queued_if_interrupted
 
 
 class RepeatableSampler(BaseSampler):
@@ -39,8 +40,9 @@ class RepeatableSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What the sampler suggests for the parameters that it samples together."""
-        return self._made_for(study, trial).sample_relative(study, trial, search_space)
+        """What the sampler suggests for the parameters that it samples together; interrupted, the trial is queued."""
+        with queued_if_interrupted(study, trial):
+            return self._made_for(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -48,7 +50,8 @@ class RepeatableSampler(BaseSampler):
         """What the sampler suggests for a parameter by itself."""
         # With a seed of its own: all parameters would get the same draw.
         sampler = self._made_for(study, trial, param_name)
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
+        with queued_if_interrupted(study, trial):
+            return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """What the sampler does before a trial."""

@@ -59,6 +59,7 @@ from qspinn_optuna.study.storage import (
     durable,
     enqueue_interrupted,
     open_storage,
+    queued_if_interrupted,
     retry_interrupted,
     without_password,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "measurements",
     "memory_of",
     "open_storage",
+    "queued_if_interrupted",
     "other_version",
     "read",
     "record_baseline",

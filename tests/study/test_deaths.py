@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -14,11 +15,13 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage, JournalStorage
+import sqlalchemy
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import TrialState
 
 from qspinn_optuna.study import DIRECTIONS, DurableStorage, open_storage, retry_interrupted
-from qspinn_optuna.study.storage import write_now
+from qspinn_optuna.study.storage import leased, write_now
+from qspinn_optuna.study.storage.leases import LEASE
 from qspinn_optuna.study.storage.patient import PatientStorage
 
 URLS = ("sqlite:///{}/studies.db", "journal:///{}/studies.log")
@@ -95,10 +98,19 @@ def test_what_kills_its_process_is_tried_three_times(url: str) -> None:
     assert all("fixed_params" not in trial.system_attrs for trial in study.trials[3:])
 
 
+BUILT_IN = JournalStorage.set_trial_system_attr
+
+
+def kill_at_the_lease(storage: JournalStorage, trial_id: int, key: str, value: Any) -> None:
+    if key == LEASE:
+        kill()
+    BUILT_IN(storage, trial_id, key, value)
+
+
 def die_with_a_taken_trial(url: str) -> None:
     # Between the state and the lease where these are not one; just after both where they are.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JournalStorage, "set_trial_system_attr", lambda *_: kill())
+        patch.setattr(JournalStorage, "set_trial_system_attr", kill_at_the_lease)
         patch.setattr(DurableStorage, "_own", lambda *_: kill())
         study_at(url).ask()
 
@@ -114,6 +126,32 @@ def test_a_trial_that_was_taken_and_has_no_lease_is_tried_again(url: str) -> Non
     study.optimize(evaluate, n_trials=1)
     assert states(study) == ["FAIL", "COMPLETE"]
     assert study.trials[1].params == {"number": 7}
+
+
+def test_a_trial_of_plain_optuna_is_left_alone_which_is_told_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(leased._LOGGER, "warning", told.append)
+    study = study_at(url)
+    plain = optuna.load_study(study_name="a", storage=backend_of(url)).ask()
+    passed = itertools.count(step=SILENCE["interval"])
+    monkeypatch.setattr(time, "monotonic", lambda: next(passed))
+    assert [retry_interrupted(study) for _ in range(20)] == [[]] * 20
+    assert states(study) == ["RUNNING"]
+    assert len(told) == 1
+    assert "left alone" in told[0]
+    plain.study.tell(plain, [1.0, 1.0])
+    assert states(study) == ["COMPLETE"]
+
+
+def test_a_trial_of_plain_optuna_whose_heart_has_stopped_is_tried_again(tmp_path: Path) -> None:
+    backend = RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}", heartbeat_interval=60)
+    study = optuna.create_study(storage=DurableStorage(backend, **SILENCE), directions=DIRECTIONS)
+    for _ in range(2):
+        backend.record_heartbeat(backend.create_new_trial(study._study_id))
+    with backend.engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE trial_heartbeats SET heartbeat = '2000-01-01' WHERE trial_id = 1"))
+    assert retry_interrupted(study) == [0]
+    assert states(study) == ["FAIL", "RUNNING", "WAITING"]
 
 
 def die_while_retrying(url: str) -> None:

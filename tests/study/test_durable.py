@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna import MemoryAwareSampler, QuantizationObjective, open_study
 from qspinn_optuna.study import DIRECTIONS, DurableStorage, durable, open_storage
+from qspinn_optuna.study.storage.pulse import Pulse
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.study.flaky import FlakyStorage
 
@@ -30,8 +31,9 @@ def backend() -> FlakyStorage:
 
 
 @pytest.fixture
-def study(backend: FlakyStorage) -> optuna.Study:
+def study(backend: FlakyStorage, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     # Nothing is written by time.
+    monkeypatch.setattr(Pulse, "start", lambda _: None)
     return optuna.create_study(storage=DurableStorage(backend, interval=1e6, delay=1e6), directions=DIRECTIONS)
 
 
@@ -107,6 +109,17 @@ def test_what_waits_is_written_after_a_while(backend: FlakyStorage) -> None:
         time.sleep(0.02)
     assert stored.user_attrs == {"a": 1}
     assert stored.system_attrs["qspinn:lease"]["beat"] > beat
+
+
+def test_what_was_drawn_is_written_in_a_moment(backend: FlakyStorage) -> None:
+    storage = DurableStorage(backend, interval=1e6, delay=1e6)
+    trial = optuna.create_study(storage=storage, directions=DIRECTIONS).ask()
+    number = trial.suggest_int("number", 0, 10_000)
+    for _ in range(200):
+        if backend.get_trial(0).params:
+            break
+        time.sleep(0.02)
+    assert backend.get_trial(0).params == {"number": number}
 
 
 def test_distributions_that_earlier_trials_do_not_allow_are_refused_when_they_are_set(study: optuna.Study) -> None:

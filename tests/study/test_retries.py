@@ -10,11 +10,14 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from qspinn_optuna.sampler import MemoryAwareSampler
+from qspinn_optuna.sampler.by_name import make_sampler
 from qspinn_optuna.sampler.known_objective import draws, history
 from qspinn_optuna.study import DIRECTIONS, DurableStorage, enqueue_interrupted
 from qspinn_optuna.study.storage import retries
 from qspinn_optuna.study.storage.leases import Watch
 from qspinn_optuna.study.storage.retries import ATTEMPTS, is_superseded, requeue
+from tests.fake_workload import fake_space
 
 
 @pytest.fixture
@@ -152,3 +155,25 @@ def test_a_trial_that_ends_while_it_is_retried_stays_as_it_ended(study: optuna.S
     study.tell(0, [1.0, 1.0])
     retry(study, trial)
     assert states(study) == ["COMPLETE", "WAITING"]
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["memory-aware", "random"])
+def test_a_trial_that_is_interrupted_while_it_is_asked_for_is_queued_at_once(
+    name: str, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = fake_space()
+    study.sampler = make_sampler(name, space, 0)
+    queued = space.params(space.uniform(3, space.schemes[0], space.roundings[0]))
+    queued.pop("rounding")
+    study.enqueue_trial(queued)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MemoryAwareSampler, "_rank", interrupted)
+        patch.setattr(optuna.samplers.RandomSampler, "sample_independent", interrupted)
+        study.ask(space.distributions)
+    assert states(study) == ["RUNNING", "WAITING"]
+    again = study.ask(space.distributions)
+    assert queued.items() <= again.params.items()

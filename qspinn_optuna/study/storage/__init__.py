@@ -5,7 +5,7 @@ from __future__ import annotations
 from qspinn_optuna.study.storage.durable import DurableStorage
 from qspinn_optuna.study.storage.opening import durable, open_storage, retry_interrupted, write_now
 from qspinn_optuna.study.storage.outages import StorageError, StudyDeletedError
-from qspinn_optuna.study.storage.retries import enqueue_interrupted
+from qspinn_optuna.study.storage.retries import enqueue_interrupted, queued_if_interrupted
 from qspinn_optuna.study.storage.secrets import without_password
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "durable",
     "enqueue_interrupted",
     "open_storage",
+    "queued_if_interrupted",
     "retry_interrupted",
     "without_password",
     "write_now",

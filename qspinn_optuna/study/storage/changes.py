@@ -15,6 +15,8 @@ from optuna.storages._rdb import models
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, TrialState
 
+from qspinn_optuna.study.storage.leases import TAKING
+
 
 @dataclass
 class Changes:
@@ -200,7 +202,7 @@ def _write_one_by_one(
     values: Sequence[float] | None,
 ) -> bool:
     # A trial is taken before it changes, and changes before it ends.
-    if state is TrialState.RUNNING and not backend.set_trial_state_values(trial_id, state, values):
+    if state is TrialState.RUNNING and not _take(backend, trial_id):
         return False
     if changes.params:
         written = backend.get_trial(trial_id).params
@@ -216,3 +218,10 @@ def _write_one_by_one(
         for key, value in entries.items():
             set_one(trial_id, key, value)
     return state in (None, TrialState.RUNNING) or backend.set_trial_state_values(trial_id, state, values)
+
+
+def _take(backend: BaseStorage, trial_id: int) -> bool:
+    # Who is killed before the lease is written leaves a trial that can be told from one of plain Optuna.
+    if backend.get_trial(trial_id).state is TrialState.WAITING:
+        backend.set_trial_system_attr(trial_id, TAKING, True)
+    return backend.set_trial_state_values(trial_id, TrialState.RUNNING)

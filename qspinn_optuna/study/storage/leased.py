@@ -9,13 +9,15 @@ from collections.abc import Container
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
+from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.study.storage.buffered import BufferedStorage
 from qspinn_optuna.study.storage.changes import Changes, write
-from qspinn_optuna.study.storage.leases import LEASE, Lease, Watch
+from qspinn_optuna.study.storage.leases import LEASE, Lease, Watch, is_leased
 from qspinn_optuna.study.storage.outages import StudyDeletedError
 from qspinn_optuna.study.storage.owned import OwnedTrial
 from qspinn_optuna.study.storage.processes import Process
@@ -45,6 +47,7 @@ class LeasedStorage(BufferedStorage):
         """The names of studies that run here."""
         self._watches: defaultdict[int, Watch] = defaultdict(lambda: Watch(interval, grace))
         self._watching = threading.Lock()
+        self._told_of_others: set[int] = set()
         self._pulse = Pulse(self, interval, delay)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -95,6 +98,13 @@ class LeasedStorage(BufferedStorage):
         self._owned[trial._trial_id] = OwnedTrial(study_id, trial, lease)
         self._pulse.start()
 
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Set a parameter of a trial, which is written soon: it must not be lost if its process is killed."""
+        super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        self._pulse.hurry()
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
@@ -137,17 +147,39 @@ class LeasedStorage(BufferedStorage):
             raise StudyDeletedError(f"storage: study {self._names[study_id]!r} was deleted while it ran") from None
 
     def retry_stale(self, study_id: int) -> list[int]:
-        """Queue the trials again whose processes have ended, or are silent; their numbers."""
+        """Queue the trials again whose processes have ended, or are silent; their numbers.
+
+        Trials of processes that keep no leases, such as plain Optuna, are left alone, unless the storage was made with
+        Optuna's heartbeat, and that says that they have ended.
+        """
         running = super().get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
         others = [trial for trial in running if trial._trial_id not in self._owned]
         with self._watching:
             stale = self._watches[study_id].stale(others, time.monotonic())
+        stale += self._stale_of_others(study_id, [trial for trial in others if not is_leased(trial)])
         # Before it ended, a process may have told its trial, or claimed a configuration, since the trials were read.
         read = super().get_trial
         stale = [trial for trial in (read(one._trial_id) for one in stale) if not trial.state.is_finished()]
         for trial in stale:
             requeue(self, study_id, trial, is_attempt=True)
         return [trial.number for trial in stale]
+
+    def _stale_of_others(self, study_id: int, running: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Which running trials without leases have ended."""
+        if not running:
+            return []
+        if is_heartbeat_enabled(self._engine):
+            assert isinstance(self._engine, BaseHeartbeat)
+            stale = self._call(self._engine._get_stale_trial_ids, study_id)
+            return [trial for trial in running if trial._trial_id in stale]
+        if study_id not in self._told_of_others:
+            self._told_of_others.add(study_id)
+            numbers = [trial.number for trial in running]
+            _LOGGER.warning(
+                f"storage: a program that keeps no leases, such as plain Optuna, runs trials {numbers}: they are left "
+                "alone. If it has ended, study.tell(NUMBER, state=TrialState.FAIL) ends them"
+            )
+        return []
 
     def beat(self, now: float, *, renews: bool) -> None:
         """Write what waits, and renew leases: see :class:`Pulse`."""
@@ -156,7 +188,7 @@ class LeasedStorage(BufferedStorage):
             for one in owned:
                 if renews:
                     one.renew()
-                if renews or one.waits_since(now - self._delay):
+                if renews or one.unwritten.params or one.waits_since(now - self._delay):
                     self._write_quietly(one)
             for study_id in {one.study_id for one in owned} if renews else ():
                 self.retry_stale(study_id)

@@ -14,6 +14,9 @@ from qspinn_optuna.study.storage.processes import Process
 LEASE = "qspinn:lease"
 """System attribute of a trial: its lease."""
 
+TAKING = "qspinn:taking"
+"""System attribute of a trial: somebody who gives it a lease takes it, where state and lease cannot be written as one."""
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -49,6 +52,11 @@ class Lease:
         return replace(self, beat=self.beat + 1)
 
 
+def is_leased(trial: FrozenTrial) -> bool:
+    """Whether a trial is of a process that keeps leases: the silence of others, such as plain Optuna, means nothing."""
+    return Lease.of(trial) is not None or TAKING in trial.system_attrs
+
+
 class Watch:
     """Watches the running trials of a study for those whose process does not run them any more.
 
@@ -72,7 +80,7 @@ class Watch:
         self._silent: dict[int, tuple[Lease | None, float]] = {}
 
     def stale(self, trials: Iterable[FrozenTrial], now: float) -> list[FrozenTrial]:
-        """The stale ones among trials.
+        """The stale ones among trials of processes that keep leases.
 
         Args:
             trials: Trials as the storage has them now.
@@ -80,7 +88,7 @@ class Watch:
         """
         elapsed = 0.0 if self._last is None else min(now - self._last, self._interval)
         self._last = now
-        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        running = [trial for trial in trials if trial.state is TrialState.RUNNING and is_leased(trial)]
         self._silent = {trial._trial_id: self._silence(trial, elapsed) for trial in running}
         return [trial for trial in running if self._is_stale(*self._silent[trial._trial_id])]
 

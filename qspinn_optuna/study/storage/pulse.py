@@ -10,6 +10,10 @@ import weakref
 from typing import Protocol
 
 
+_MOMENT = 0.1
+"""Seconds in which what follows what is in a hurry is written with it."""
+
+
 class Beating(Protocol):
     """What has a pulse."""
 
@@ -39,19 +43,28 @@ class Pulse:
         self._interval = interval
         self._delay = min(delay, interval)
         self._process: int | None = None
+        self._is_hurried = threading.Event()
 
     def start(self) -> None:
         """Begin, unless it beats already; a process that was forked has a pulse of its own."""
         owner = self._owner()
         if self._process != os.getpid() and owner is not None:
             self._process = os.getpid()
+            # NOTE: a lock of the one before may have been held when the process was forked.
+            self._is_hurried = threading.Event()
             _ALIVE.add(owner)
             threading.Thread(target=self._run, name="qspinn-leases", daemon=True).start()
+
+    def hurry(self) -> None:
+        """Let the next call come in a moment."""
+        self._is_hurried.set()
 
     def _run(self) -> None:
         renewed = time.monotonic()
         while True:
-            time.sleep(self._delay)
+            if self._is_hurried.wait(self._delay):
+                time.sleep(min(_MOMENT, self._delay))
+                self._is_hurried.clear()
             owner, now = self._owner(), time.monotonic()
             if owner is None:
                 return

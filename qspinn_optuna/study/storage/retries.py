@@ -7,7 +7,8 @@ when a worker takes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -46,6 +47,21 @@ def enqueue_interrupted(trial: optuna.Trial) -> None:
     """Enqueue a trial again that was interrupted from outside: its configuration is not the reason."""
     storage = trial.study._storage
     add_retry(storage, trial.study._study_id, storage.get_trial(trial._trial_id), is_attempt=False)
+
+
+@contextmanager
+def queued_if_interrupted(study: optuna.Study, trial: FrozenTrial) -> Iterator[None]:
+    """Enqueue a trial again if Ctrl-C comes while something is suggested for it.
+
+    Who called ``study.ask(distributions)`` does not get the trial, and so can neither end nor enqueue it. It runs until
+    its process ends.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        storage = study._storage
+        add_retry(storage, study._study_id, storage.get_trial(trial._trial_id), is_attempt=False)
+        raise
 
 
 def requeue(storage: BaseStorage, study_id: int, trial: FrozenTrial, *, is_attempt: bool) -> None:
