@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 from qspinn_optuna.cli.argument_types import positive
-from searching.contestants import CONTESTANTS
+from searching.contestants import CONTESTANTS, VARIANTS
 from searching.curve_figure import plot_curves
 from searching.curves import summarize, table_lines
 from searching.formulas import MANY_DIMENSIONS, SYNTHETIC_PROBLEMS
@@ -41,7 +41,7 @@ def compare(arguments: argparse.Namespace) -> list[Run]:
     """All runs that are asked for; those that are not in the output folder are run now, and kept there."""
     wanted = [
         (problem, sampler, seed)
-        for sampler in sorted(arguments.samplers, key=CONTESTANTS.index)
+        for sampler in sorted(arguments.samplers, key=[*CONTESTANTS, *VARIANTS].index)
         for problem in arguments.problems
         for seed in range(arguments.seeds)
     ]
@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     available = problem_names()
     usual = [name for name in available if name not in MANY_DIMENSIONS]
     parser.add_argument("--problems", nargs="+", choices=[*TABLES, *SYNTHETIC_PROBLEMS], default=usual)
-    parser.add_argument("--samplers", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
+    parser.add_argument("--samplers", nargs="+", choices=[*CONTESTANTS, *VARIANTS], default=CONTESTANTS)
     parser.add_argument("--seeds", type=positive, default=10, help="runs of each sampler on each problem")
     parser.add_argument("--trials", type=positive, default=100, help="of each run")
     parser.add_argument("--processes", type=positive, default=2, help="runs at once")

@@ -14,7 +14,7 @@ from searching.contestants import PROPOSED
 from searching.markdown import markdown_header, markdown_row
 from searching.runs import Run
 
-CHECKPOINTS = (25, 50, 100)
+CHECKPOINTS = (25, 50, 100, 200, 400)
 """Trials after which the table gives the regret."""
 
 TITLES = {
@@ -25,6 +25,7 @@ TITLES = {
     "gp": "Gaussian process",
     "memory-aware": "memory-aware",
     "memory-aware-pruned": "memory-aware, pruned",
+    "memory-aware-fitted-to-all": "memory-aware, fitted to all after every trial",
 }
 """Of the contestants, in the order in which they are shown."""
 
