@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import multiprocessing
 import os
 import sqlite3
@@ -21,6 +22,7 @@ from qspinn_optuna import (
     Rounding,
     Scheme,
     open_study,
+    opening,
 )
 from qspinn_optuna.study import Baseline, accuracy_floor, baseline_of, check_settings
 from tests.fake_workload import FakeWorkload, fake_space
@@ -52,6 +54,20 @@ def test_a_study_is_made_then_opened_and_goes_on(tmp_path: Path) -> None:
         study.optimize(QuantizationObjective(Described(neurons=4), fake_space()), n_trials=3)
         assert len(study.trials) == trials
     assert study.metric_names == ["memory_kib", "accuracy"]
+
+
+def test_another_version_of_the_package_is_told_and_the_study_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(opening._LOGGER, "warning", told.append)
+    for now in ("0.1", "0.1", "0.9"):
+        monkeypatch.setattr(importlib.metadata, "version", {"qspinn_optuna": now}.__getitem__)
+        study = open_study("a", url(tmp_path), fake_space())
+    assert len(told) == 1
+    assert "0.1" in told[0]
+    assert "0.9" in told[0]
+    assert study.trials == []
 
 
 def test_a_study_in_memory_needs_no_storage() -> None:

@@ -15,7 +15,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from qspinn_optuna import QuantizationConfig, QuantizationObjective, open_study, run_workers
-from qspinn_optuna.workers import Progress
+from qspinn_optuna.workers import Progress, coordinator
 from qspinn_optuna.workers.sharing import seed_of_worker
 from tests.fake_workload import FakeWorkload, fake_space
 
@@ -137,6 +137,15 @@ def test_seeds_of_workers_differ_and_change_when_the_study_goes_on() -> None:
 def test_impossible_numbers_are_refused(study: optuna.Study, n_trials: int, workers: int, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         run_workers(study, lambda _: 0.0, n_trials, workers=workers)
+
+
+def test_more_workers_than_cores_are_told(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(coordinator._LOGGER, "warning", told.append)
+    monkeypatch.setattr(coordinator, "available_cores", lambda: 3)
+    for workers in (3, 4):
+        run_workers(study, lambda _: 0.0, 0, workers=workers)
+    assert [line.split(":")[0] for line in told] == ["4 workers share 3 cores"]
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite://", "sqlite:///:memory:"])

@@ -36,7 +36,7 @@ def test_a_study_in_a_file_has_the_trials_of_one_in_memory(kind: str, new_storag
 
 
 class TestOnFiles:
-    """Threads, parameters that are fixed, that depend on others, or that nobody has announced, and values that are NaN."""
+    """Threads, values that are NaN, parameters that are fixed, depend on others, or were not announced."""
 
     @pytest.fixture(autouse=True)
     def _on_a_file(self, kind: str, new_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,23 @@ def test_a_missing_driver_is_named(kind: str, package: str, monkeypatch: pytest.
         open_storage(f"{kind}://localhost:1/a")
 
 
+@pytest.mark.parametrize(
+    ("schema", "advice"), [("v2.6.0.a", "storage upgrade"), ("v99.0.0.a", "updating optuna")]
+)
+def test_a_database_of_another_version_of_optuna_is_refused_in_a_line_and_stays_as_it_is(
+    schema: str, advice: str, tmp_path: Path
+) -> None:
+    open_storage(url(tmp_path)).remove_session()
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
+        before = list(connection.iterdump())
+    with pytest.raises(ValueError, match=advice) as error:
+        open_storage(url(tmp_path))
+    assert "\n" not in str(error.value)
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        assert list(connection.iterdump()) == before
+
+
 def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
     (tmp_path / "studies.db").touch()
     assert optuna.get_all_study_names(open_storage(url(tmp_path))) == []

@@ -31,9 +31,10 @@ class DurableStorage(LeasedStorage):
     """Any storage of Optuna, so that a study on it loses nothing.
 
     - Each running trial has a lease, which its process renews. A trial whose process ended, or was silent for too long,
-      is queued again, up to three attempts in all. A result that comes late is kept as a trial of its own.
-    - What a running trial stores is written together: with its result, or after a second. The system attributes by
-      which samplers of several workers know of each other are written at once.
+      is queued again, up to three attempts in all. A result that comes late is kept as a trial of its own. Trials of
+      programs that keep no leases, such as plain Optuna, are left alone, unless the storage has Optuna's heartbeat.
+    - What a running trial stores is written together: with its result, or after a second; what was drawn for it, within
+      a tenth. The system attributes by which samplers of several workers know of each other are written at once.
     - Errors of the storage are waited out. A result that cannot be told even so is written to a file in the current
       folder, which :meth:`take_in_unsaved` reads.
 

@@ -15,7 +15,7 @@ LEASE = "qspinn:lease"
 """System attribute of a trial: its lease."""
 
 TAKING = "qspinn:taking"
-"""System attribute of a trial: somebody who gives it a lease takes it, where state and lease cannot be written as one."""
+"""System attribute of a trial: it is being taken and given a lease, where these two cannot be written as one."""
 
 
 @dataclass(frozen=True)

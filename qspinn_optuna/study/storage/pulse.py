@@ -9,7 +9,6 @@ import time
 import weakref
 from typing import Protocol
 
-
 _MOMENT = 0.1
 """Seconds in which what follows what is in a hurry is written with it."""
 
