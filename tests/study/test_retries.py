@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Container, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import RDBStorage
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.sampler import MemoryAwareSampler
@@ -111,6 +113,26 @@ def test_a_configuration_that_kills_its_process_is_given_up(
     assert len({trial.params["number"] for trial in study.trials}) == 1
     assert study.trials[-1].system_attrs["qspinn:given_up"]
     assert "not tried again" in shown.text
+
+
+def test_a_retry_that_somebody_took_and_ended_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = InMemoryStorage()
+    study = optuna.create_study(storage=DurableStorage(backend), directions=DIRECTIONS)
+    retry(study, stale(study))
+    listed = backend.get_all_trials
+
+    def take_and_end(study_id: int, deepcopy: bool, states: Container[TrialState] | None = None) -> Any:
+        trials = copy.deepcopy(listed(study_id, deepcopy, states))
+        if states == (TrialState.WAITING,) and trials:
+            backend.set_trial_state_values(trials[0]._trial_id, TrialState.RUNNING)
+            backend.set_trial_state_values(trials[0]._trial_id, TrialState.COMPLETE, [1.0, 1.0])
+        return trials
+
+    monkeypatch.setattr(backend, "get_all_trials", take_and_end)
+    # As if it had just been queued here.
+    monkeypatch.setattr(DurableStorage, "retry_stale", lambda *_: [0])
+    assert study._storage.create_new_trial(study._study_id) == 2
+    assert states(study) == ["FAIL", "COMPLETE", "RUNNING"]
 
 
 def test_an_interruption_is_no_attempt_and_does_not_hide_those_of_before(study: optuna.Study) -> None:

@@ -126,9 +126,7 @@ def test_a_missing_driver_is_named(kind: str, package: str, monkeypatch: pytest.
         open_storage(f"{kind}://localhost:1/a")
 
 
-@pytest.mark.parametrize(
-    ("schema", "advice"), [("v2.6.0.a", "storage upgrade"), ("v99.0.0.a", "updating optuna")]
-)
+@pytest.mark.parametrize(("schema", "advice"), [("v2.6.0.a", "storage upgrade"), ("v99.0.0.a", "updating optuna")])
 def test_a_database_of_another_version_of_optuna_is_refused_in_a_line_and_stays_as_it_is(
     schema: str, advice: str, tmp_path: Path
 ) -> None:

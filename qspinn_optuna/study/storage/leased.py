@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Container
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -72,8 +73,9 @@ class LeasedStorage(BufferedStorage):
         waiting = super().get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,))
         for trial in filter(is_retry, waiting):
             self._studies[trial._trial_id] = study_id
-            if self._take(trial._trial_id):
-                return trial._trial_id
+            with suppress(UpdateFinishedTrialError):  # Somebody has taken and ended it since it was seen to wait.
+                if self._take(trial._trial_id):
+                    return trial._trial_id
         return None
 
     def _take(self, trial_id: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def _add_late_result(
     late.system_attrs = {**kept, LATE_RESULT_OF: number}
     trial_id = PatientStorage.create_new_trial(storage, owned.study_id, late)
     for retry in waiting_retries(storage.get_all_trials(owned.study_id, deepcopy=False), number):
-        if PatientStorage.set_trial_state_values(storage, retry._trial_id, TrialState.RUNNING):
-            drop(storage, retry)
+        with suppress(UpdateFinishedTrialError):  # Somebody has taken and ended it since it was seen to wait.
+            if PatientStorage.set_trial_state_values(storage, retry._trial_id, TrialState.RUNNING):
+                drop(storage, retry)
     return trial_id
 
 
