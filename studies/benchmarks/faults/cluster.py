@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -52,7 +53,12 @@ def _cluster(workers: int) -> Iterator[str]:
         [*module, "distributed.cli.dask_scheduler", "--port", address.rpartition(":")[2], "--no-dashboard"],
         [*module, "distributed.cli.dask_worker", address, "--nworkers", str(workers), "--nthreads", "1"],
     ]
-    processes = [subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in commands]
+    # Workers import this package, wherever they are started.
+    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    processes = [
+        subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) for one in commands
+    ]
     try:
         _wait_for_workers(address, workers)
         yield address
