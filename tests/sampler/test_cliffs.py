@@ -144,7 +144,10 @@ def test_a_collapsed_value_says_nothing_about_its_neighbours(monkeypatch: pytest
     points = np.random.default_rng(0).permutation(everywhere())[:60]
     collapsed = beyond(points)
     # Off the curves by what neighbours have in common.
-    model_of(points, np.where(collapsed, 0.1, curves(points) + 0.05 * np.sin(points.sum(axis=1) / 2)))
+    model = model_of(points, np.where(collapsed, 0.1, curves(points) + 0.05 * np.sin(points.sum(axis=1) / 2)))
+    # Residuals are fitted when they are asked for.
+    assert seen == []
+    assert model.noise.min() > 0
     residuals = np.abs(seen[-1])
     assert residuals[:, collapsed].max() < 0.01 * residuals[:, ~collapsed].max()
 
