@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data-dir", type=Path, help="folder of MNIST's IDX files; the embedded digits if not given")
     group.add_argument("--train-size", type=positive, help="training images; all if not given")
     group.add_argument("--recurrent", action="store_true", help="weights from the first layer's spikes back to it")
+    group.add_argument(
+        "--one-bit", action="store_true", help="search weights from one bit on, with a scale per channel"
+    )
     group.add_argument("--hidden", type=positive, help="neurons of each layer; 128, or 64 on the embedded digits")
     group.add_argument("--epochs", type=positive, help="of the float network's training")
     group.add_argument(
@@ -44,6 +47,8 @@ def workload(arguments: argparse.Namespace) -> SupervisedWorkload:
     """The network on the digits that the command line asks for."""
     data = load_data(arguments)
     recipe = SequenceRecipe.for_images(len(data.train), recurrent=arguments.recurrent)
+    if arguments.one_bit:
+        recipe = recipe.for_one_bit()
     names = ("hidden", "epochs", "fine_tune_epochs")
     changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     return sequence_workload(

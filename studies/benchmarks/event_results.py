@@ -43,8 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=RECIPES, default="nmnist")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set")
-    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=count, default=20, help="of each study, to run now")
+    parser.add_argument("--sampler", choices=["memory-aware", "tpe"], default="tpe", help="the table's is TPE")
     parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
     parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
     parser.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
@@ -54,7 +55,7 @@ def main() -> None:
     if arguments.data_dir is None and arguments.dataset != "generated":
         parser.error(f"--dataset {arguments.dataset} needs --data-dir, its folder")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seeds = [one_seed(arguments, seed) for seed in range(arguments.seeds)]
+    seeds = [one_seed(arguments, seed) for seed in arguments.seeds]
     rows = [[f"{seed['seed']}", *map(show, seed["models"])] for seed in seeds]
     print(format_table(["seed", *map(title, BANDS)], rows))
     for name in seeds[0]["controls"]:
@@ -113,8 +114,7 @@ def search(
     """The study of one seed, begun or continued."""
     name = f"{arguments.dataset}-{seed}"
     study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=1.0)
-    # The sampler with which the README's table was made.
-    study.sampler = make_sampler("tpe", space, seed)
+    study.sampler = make_sampler(arguments.sampler, space, seed)
     if not study.trials:
         for params in first_trials(space):
             study.enqueue_trial(params)

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))
     parser.add_argument("--train-size", type=positive, help="training images; all if not given")
-    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=count, default=10, help="of each study, in all")
     parser.add_argument("--threads", type=positive, default=1, help="of torch")
     parser.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
@@ -64,7 +64,7 @@ def main() -> None:
     if arguments.train_size is not None:
         data = data.with_train_size(arguments.train_size)
     measured: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in arguments.networks}
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         for name, seeds in measured.items():
             seeds.append(one_seed(arguments, data, name, seed))
     for name, seeds in measured.items():
@@ -76,7 +76,7 @@ def main() -> None:
 
 def one_seed(arguments: argparse.Namespace, data: ImageSplits, network: str, seed: int) -> dict[str, dict[str, float]]:
     """Test accuracy, size, and change against the float baseline of every row of the table."""
-    recipe = SequenceRecipe.for_images(len(data.train), recurrent=NETWORKS[network])
+    recipe = SequenceRecipe.for_images(len(data.train), recurrent=NETWORKS[network]).for_one_bit()
     workload = sequence_workload(recipe, data, cache=arguments.cache, seed=seed)
     controls = state_controls(workload)
     baseline = next(iter(controls.values()))

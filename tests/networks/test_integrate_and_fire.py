@@ -18,6 +18,7 @@ from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import ParameterQuantization, QFormat, Rounding
 from qspinn_optuna.fixed_point.simulated_rounding import round_positions
 from qspinn_optuna.networks import quantize_network
+from qspinn_optuna.networks.modules import sequence_kernel
 from qspinn_optuna.networks.modules.integrate_and_fire import (
     IntegrateAndFire,
     integrate_and_fire,
@@ -65,19 +66,25 @@ class Run:
     gradients: tuple[Tensor, ...]
 
 
-def run_both(parameters: IntegrateAndFire, weights: tuple[float, float]) -> tuple[Run, Run]:
+def run_both(
+    parameters: IntegrateAndFire,
+    weights: tuple[float, float],
+    shape: tuple[int, ...] = SHAPE,
+    dtype: torch.dtype = torch.float64,
+    trains_decay: bool = True,
+) -> tuple[Run, Run]:
     """Fused and composed, with gradients of a random loss that weighs spikes and potentials by ``weights``."""
     generator = torch.Generator().manual_seed(3)
-    x_seq = (torch.randint(-40, 56, (STEPS, *SHAPE), generator=generator) / 32).double()
-    first = (torch.randint(-20, 20, SHAPE, generator=generator) / 16).double()
-    of_spikes, of_potentials = torch.randn(2, STEPS, *SHAPE, generator=generator, dtype=torch.float64)
+    x_seq = (torch.randint(-40, 56, (STEPS, *shape), generator=generator) / 32).to(dtype)
+    first = (torch.randint(-20, 20, shape, generator=generator) / 16).to(dtype)
+    of_spikes, of_potentials = torch.randn(2, STEPS, *shape, generator=generator, dtype=dtype)
     runs = []
     for function in (integrate_and_fire, reference):
         inputs = (x_seq.clone().requires_grad_(), first.clone().requires_grad_())
-        decay = torch.tensor(0.8125, dtype=torch.float64, requires_grad=True)
+        decay = torch.tensor(0.8125, dtype=dtype, requires_grad=trains_decay)
         spikes, potentials = function(*inputs, decay, parameters, surrogate.ATan())
         loss = weights[0] * (of_spikes * spikes).sum() + weights[1] * (of_potentials * potentials).sum()
-        wanted = (*inputs, decay) if parameters.leaky else inputs
+        wanted = (*inputs, decay) if parameters.leaky and trains_decay else inputs
         runs.append(Run(spikes.detach(), potentials.detach(), torch.autograd.grad(loss, wanted)))
     return runs[0], runs[1]
 
@@ -100,6 +107,59 @@ def test_gradients_are_those_of_autograd(
         assert torch.equal(fused.potentials, composed.potentials)
         for ours, theirs in zip(fused.gradients, composed.gradients, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("leaky", "decay_input"), LEAKS)
+@pytest.mark.parametrize("reset", RESETS)
+def test_kernels_compute_the_same(
+    reset: float | None, leaky: bool, decay_input: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the end of a block; thresholds that are never reached belong to readouts."""
+    monkeypatch.setattr(sequence_kernel, "_SMALLEST", 1)
+    kernels = []
+    for name in ("run", "gradients"):
+        known = getattr(sequence_kernel, name)
+        monkeypatch.setattr(
+            sequence_kernel, name, lambda *args, _n=name, _k=known, **kw: kernels.append(_n) or _k(*args, **kw)
+        )
+    cases = itertools.product(
+        (Rounding.TRUNCATION, Rounding.NEAREST), (0.75, math.inf), (False, True), ((1.0, 0.0), (0.0, 1.0), (0.7, -1.3))
+    )
+    for rounding, threshold, detach_reset, weights in cases:
+        if threshold == math.inf and not (reset is not None and detach_reset):
+            continue  # In the reference, infinity times nothing is not a number.
+        parameters = IntegrateAndFire(MEMBRANE, rounding, threshold, reset, leaky, decay_input, detach_reset)
+        fused, composed = run_both(parameters, weights, (3, 700), torch.float32, trains_decay=False)
+        assert torch.equal(fused.spikes, composed.spikes)
+        assert torch.equal(fused.potentials, composed.potentials)
+        for ours, theirs in zip(fused.gradients, composed.gradients, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert set(kernels) == {"run", "gradients"}
+
+
+@pytest.mark.parametrize("smallest", [1, 1 << 20], ids=["kernel", "torch"])
+@pytest.mark.parametrize("detach_reset", [False, True])
+@pytest.mark.parametrize("reset", [None, 0.0])
+def test_gradients_pass_neurons_that_never_fire(
+    reset: float | None, detach_reset: bool, smallest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readouts: their potential halves in a step, and so does its gradient."""
+    monkeypatch.setattr(sequence_kernel, "_SMALLEST", smallest)
+    x_seq = torch.full((3, 2), 0.25, requires_grad=True)
+    parameters = IntegrateAndFire(MEMBRANE, Rounding.NEAREST, math.inf, reset, True, False, detach_reset)
+    _, potentials = integrate_and_fire(x_seq, torch.zeros(2), torch.tensor(0.5), parameters, surrogate.ATan())
+    potentials[-1].sum().backward()  # type: ignore[no-untyped-call]
+    assert x_seq.grad is not None
+    assert x_seq.grad.tolist() == [[0.25, 0.25], [0.5, 0.5], [1.0, 1.0]]
+
+
+def test_kernels_leave_what_is_not_a_number_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_kernel, "_SMALLEST", 1)
+    parameters = IntegrateAndFire(MEMBRANE, Rounding.NEAREST, 0.75, 0.0, True, False, True)
+    x_seq = torch.tensor([[0.5, math.nan], [0.25, 0.0]])
+    _, potentials = integrate_and_fire(x_seq, torch.zeros(2), torch.tensor(0.5), parameters, surrogate.ATan())
+    assert potentials[:, 0].tolist() == [0.5, 0.5]
+    assert bool(potentials[:, 1].isnan().all())
 
 
 def test_the_inputs_of_those_gradients_fire_and_saturate() -> None:

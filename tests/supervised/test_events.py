@@ -13,7 +13,7 @@ import pytest
 from optuna.distributions import IntDistribution
 from torch import Tensor
 
-from qspinn_optuna import Family, QuantizationSpace, Rounding, Scheme
+from qspinn_optuna import Family, GridKind, ParameterSpec, QuantizationSpace, Rounding, Scheme
 from qspinn_optuna.datasets import EventDataset, FrameSplits, LabeledFrames
 from qspinn_optuna.networks import ChannelScale
 from qspinn_optuna.workloads.supervised import ConvBlock, QuantizedTraining, SupervisedWorkload
@@ -180,19 +180,34 @@ def test_the_first_trials_go_down_the_widths_with_both_schemes(space: Quantizati
     assert {rounding for config in configs for rounding in config.roundings.values()} == {Rounding.NEAREST}
 
 
-def test_weights_with_scales_are_searched_from_one_bit_on_and_begin_there_too() -> None:
+def test_weights_with_scales_are_searched_from_one_bit_on_and_begin_there() -> None:
     recipe = replace(TINY, channel_scale=ChannelScale.FACTOR, quantized=QuantizedTraining())
     space = search_space(event_workload(recipe, splits()))
     searched = {name: vars(one) for name, one in space.distributions.items() if isinstance(one, IntDistribution)}
     ends = {name: (one["low"], one["high"]) for name, one in searched.items()}
-    assert {ends[name] for name in ends if name.endswith(".weight")} == {(1, 8)}
-    assert {ends[name] for name in ends if name.endswith(".scale")} == {(2, 8)}
-    configs = [space.config(params) for params in first_trials(space)]
-    assert len(configs) == 12
-    widths = {parameter.name: configs[-1].bits[parameter.name] for parameter in space.searched}
-    assert {widths[name] for name in widths if name.endswith((".weight", ".v"))} == {1}
-    assert {widths[name] for name in widths if name.endswith(".scale")} == {8}
-    assert str(configs[-1]["readout.weight"].format) == "MQ0.1"
+    assert {ends[name] for name in ends if name.endswith(".weight")} == {(1, 4)}
+    assert {ends[name] for name in ends if name.endswith(".scale")} == {(4, 8)}
+    assert space.schemes == (Scheme.ITQ,)
+    _, narrowest = (space.config(params) for params in first_trials(space))
+    assert {narrowest.bits[name] for name in narrowest.bits if name.endswith((".weight", ".v"))} == {1}
+    assert {narrowest.bits[name] for name in narrowest.bits if name.endswith(".scale")} == {8}
+    assert str(narrowest["readout.weight"].format) == "MQ0.1"
+
+
+def test_weights_and_states_that_are_few_of_all_values_begin_wide() -> None:
+    counts = {"large.weight": 9_700, "small.weight": 150, "small.v": 40, "large.v": 200}
+    specs = [
+        ParameterSpec(name, Family.MEMBRANE, count, 0.0, 1.0)
+        if name.endswith(".v")
+        else ParameterSpec(name, Family.WEIGHT, count, -1.0, 1.0, grids=(GridKind.MID_RISE,))
+        for name, count in counts.items()
+    ]
+    space = QuantizationSpace(specs, (1, 4))
+    small_wide, narrowest = (space.config(params) for params in first_trials(space))
+    assert set(narrowest.bits.values()) == {1}
+    # The third smallest would bring them from 190 over 201.8, two in a hundred.
+    assert {name for name, bits in small_wide.bits.items() if bits == 4} == {"small.v", "small.weight"}
+    assert {small_wide.bits[name] for name in ("large.v", "large.weight")} == {1}
 
 
 def test_uniform_widths_end_where_the_space_does(space: QuantizationSpace) -> None:

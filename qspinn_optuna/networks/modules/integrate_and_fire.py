@@ -26,6 +26,7 @@ from qspinn_optuna.fixed_point.exporting import is_exporting
 from qspinn_optuna.fixed_point.keyed_rounding import KeyedDraws
 from qspinn_optuna.fixed_point.simulated_rounding import Draws, round_positions
 from qspinn_optuna.fixed_point.values import check_values
+from qspinn_optuna.networks.modules import sequence_kernel
 from qspinn_optuna.networks.modules.quantizer import straight_through
 
 _LARGEST_THRESHOLD = 2.0**76
@@ -134,6 +135,9 @@ def _run(
     keep_charged: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Spikes, potentials before firing (if they are kept, else nothing), and stored potentials of a sequence."""
+    dynamics = _dynamics(x_seq, v, decay, parameters)
+    if dynamics is not None:
+        return sequence_kernel.run(x_seq, v, dynamics, keep_charged=keep_charged)
     fmt, rounding = parameters.membrane, parameters.rounding
     scale = 2.0**fmt.fraction_bits
     never = never_fires(parameters.threshold)
@@ -158,6 +162,23 @@ def _run(
         code = round_positions(kept.clamp_(fmt.min_code, fmt.max_code), rounding, drawn)
         torch.mul(code, fmt.resolution, out=v_seq[step])
     return spikes, u_seq, v_seq
+
+
+def _dynamics(x_seq: Tensor, v: Tensor, decay: Tensor, parameters: IntegrateAndFire) -> sequence_kernel.Dynamics | None:
+    """What the kernels compute; None if they do not take these neurons."""
+    threshold = parameters.threshold
+    if is_exporting() or not sequence_kernel.serves(x_seq, v, decay, parameters.rounding, threshold):
+        return None
+    assert not isinstance(threshold, Tensor)
+    return sequence_kernel.dynamics_of(
+        parameters.membrane,
+        parameters.rounding,
+        math.inf if never_fires(threshold) else threshold,
+        parameters.reset,
+        float(decay) if parameters.leaky else 1.0,
+        parameters.leaky and parameters.decay_input,
+        parameters.detach_reset,
+    )
 
 
 class _Sequence(torch.autograd.Function):
@@ -190,6 +211,11 @@ class _Sequence(torch.autograd.Function):
         factor: Any = (decay if decay.ndim else float(decay)) if parameters.leaky else 1.0
         input_factor = 1 - factor if parameters.leaky and parameters.decay_input else 1.0
         learns_decay = ctx.needs_input_grad[2] and parameters.leaky
+        dynamics = _dynamics(x_seq, v_first, decay, parameters)
+        alpha = sequence_kernel.arc_tangent(ctx.surrogate)
+        if dynamics is not None and alpha is not None and not learns_decay:
+            of_inputs, of_first = sequence_kernel.gradients(u_seq, spikes, spike_gradient, v_gradient, dynamics, alpha)
+            return of_inputs, of_first, None, None, None, None
         decay_gradient = torch.zeros_like(decay) if learns_decay else None
         x_gradient = torch.empty_like(u_seq)
         carried = torch.zeros_like(v_first)
@@ -222,8 +248,10 @@ def _reset_gradient(u: Tensor, spikes: Tensor, slope: Tensor, parameters: Integr
     """Derivative of the stored potential by the potential before firing."""
     fmt = parameters.membrane
     if parameters.reset is None:
-        kept = u - spikes * parameters.threshold
-        derivative = torch.ones_like(u) if parameters.detach_reset else 1 - slope * parameters.threshold
+        # NOTE: an infinite threshold times no spike is not a number.
+        subtracted = 0.0 if never_fires(parameters.threshold) else parameters.threshold
+        kept = u - spikes * subtracted
+        derivative = torch.ones_like(u) if parameters.detach_reset else 1 - slope * subtracted
         return derivative.mul_((kept >= fmt.min) & (kept <= fmt.max))
     if parameters.detach_reset:
         return ((u >= fmt.min) & (u <= fmt.max)).to(u.dtype).mul_(1 - spikes)

@@ -7,7 +7,7 @@ from typing import Any
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import GridKind, Rounding
 from qspinn_optuna.parameters import Family
-from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload
 
 _WIDTHS = {
@@ -24,11 +24,24 @@ _WIDTHS = {
 _TIED = (Family.THRESHOLD, Family.DECAY)
 """Families of which all parameters have the same width."""
 
+_NARROWED = (Family.WEIGHT, Family.MEMBRANE, Family.TRACE)
+"""Families whose parameters can be large."""
+
 _FIRST_WIDTHS = ((8, 8), (4, 4), (3, 2), (2, 2), (2, 1))
 """Widths of weights and states that a study begins with, in training and after it."""
 
-_NARROWEST = (1, 1)
-"""The same, where weights of one bit are searched."""
+_NARROW_WIDTHS = {
+    Family.WEIGHT: (1, 4),
+    Family.MEMBRANE: (1, 4),
+    Family.TRACE: (2, 4),
+    Family.THRESHOLD: (4, 8),
+    Family.DECAY: (4, 8),
+    Family.SCALE: (4, 8),
+}
+"""The same where weights have scales, with which they bear one bit: so small are no models of wider weights."""
+
+_SMALL = 0.02
+"""Part of all values that small parameters are together; left wide, they cost next to no memory."""
 
 _COEFFICIENT_BITS = 6
 """Width of thresholds and decays in the first trials."""
@@ -38,28 +51,54 @@ _SCALE_BITS = 8
 
 
 def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
-    """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays."""
-    # One bit with a scale and a sign is a weight; without, it is -1 or 0.
-    first = {parameter.name: 1 for parameter in workload.parameters if GridKind.MID_RISE in parameter.grids}
+    """The search space: widths of each layer's weights and states, one for all thresholds, one for all decays.
+
+    Weights with scales are searched from one bit on, with in-training quantization, which alone bears it.
+    """
+    narrow = any(GridKind.MID_RISE in parameter.grids for parameter in workload.parameters)
+    known = _WIDTHS | _NARROW_WIDTHS if narrow else _WIDTHS
     ties = {parameter.name: parameter.family.value for parameter in workload.parameters if parameter.family in _TIED}
     widths = {
-        parameter.name: (
-            first.get(parameter.name, _WIDTHS[parameter.family][0]),
-            min(_WIDTHS[parameter.family][1], parameter.max_bits),
-        )
+        parameter.name: (known[parameter.family][0], min(known[parameter.family][1], parameter.max_bits))
         for parameter in workload.parameters
         if parameter.fixed_bits is None
     }
-    return QuantizationSpace(workload.parameters, widths, ties=ties)
+    schemes = [Scheme.ITQ] if narrow else list(Scheme)
+    return QuantizationSpace(workload.parameters, widths, schemes=schemes, ties=ties)
 
 
 def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
-    """Parameters of the trials that a study begins with: uniform widths, which show what each scheme can bear."""
+    """Parameters of the trials that a study begins with.
+
+    They are uniform widths, which show what each scheme can bear. Where one bit is searched they are its narrowest
+    widths, all of them, and with small parameters left wide.
+    """
+    if any(GridKind.MID_RISE in parameter.grids for parameter in space.searched):
+        return [narrowest_params(space, small_wide=True), uniform_params(space, 1, 1, Scheme.ITQ)]
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
-        for weight_bits, state_bits in (*_FIRST_WIDTHS, *([_NARROWEST] if _has_one_bit_weights(space) else []))
+        for weight_bits, state_bits in _FIRST_WIDTHS
         for scheme in space.schemes
     ]
+
+
+def narrowest_params(space: QuantizationSpace, *, small_wide: bool) -> dict[str, Any]:
+    """Parameters of a trial of in-training quantization with weights and states as narrow as the space has them.
+
+    Args:
+        space: The search space.
+        small_wide: Whether weights and states that together are few of all values are as wide as the space has them.
+    """
+    params = uniform_params(space, 1, 1, Scheme.ITQ)
+    if small_wide:
+        left = _SMALL * sum(parameter.count for parameter in space.searched)
+        for parameter in sorted(space.searched, key=lambda one: one.count):
+            left -= parameter.count
+            if left < 0:
+                break
+            if parameter.family in _NARROWED:
+                params[width_name(parameter.name)] = space.widths[parameter.name][1]
+    return params
 
 
 def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, scheme: Scheme) -> dict[str, Any]:
@@ -83,7 +122,3 @@ def uniform_params(space: QuantizationSpace, weight_bits: int, state_bits: int, 
         for parameter in space.searched
     }
     return space.params(QuantizationConfig(scheme, quantizations))
-
-
-def _has_one_bit_weights(space: QuantizationSpace) -> bool:
-    return any(GridKind.MID_RISE in parameter.grids for parameter in space.searched)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from qspinn_optuna.config import Scheme
+from qspinn_optuna.parameters import Family
 from qspinn_optuna.space import QuantizationSpace, width_name
+from qspinn_optuna.workloads.supervised.events import first_trials as narrow_first_trials
 from qspinn_optuna.workloads.supervised.events import uniform_params
 
 _IN_TRAINING = ((2, 2), (2, 3), (4, 4), (2, 1))
@@ -19,7 +21,9 @@ _INPUT: dict[str, Any] = {width_name("input"): 4}
 
 
 def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
-    """Parameters of the trials that a study begins with: uniform widths."""
+    """Parameters of the trials that a study begins with: uniform widths, or as on events where weights have scales."""
+    if Family.SCALE in {parameter.family for parameter in space.searched}:
+        return [params | _INPUT for params in narrow_first_trials(space)]
     widths = {Scheme.PTQ: _AFTER_TRAINING, Scheme.ITQ: _IN_TRAINING}
     return [
         uniform_params(space, weight_bits, state_bits, scheme) | _INPUT

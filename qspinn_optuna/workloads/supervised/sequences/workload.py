@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from qspinn_optuna.datasets import ImageSplits
+from qspinn_optuna.networks.modules.channel_scale import ChannelScale
+from qspinn_optuna.workloads.supervised.recipe import QuantizedTraining
 from qspinn_optuna.workloads.supervised.sequences.batches import SequenceBatches
 from qspinn_optuna.workloads.supervised.sequences.network import SequenceSNN
 from qspinn_optuna.workloads.supervised.training import fit, fit_by_epochs
@@ -37,6 +39,8 @@ class SequenceRecipe:
         fine_tune_epochs: Of in-training quantization, and of the float baseline.
         fine_tune_rate: Of both.
         batch_size: Of training.
+        channel_scale: Of the layers of quantized networks, if they have any.
+        quantized: How quantized networks are trained otherwise than the float one.
     """
 
     recurrent: bool = False
@@ -47,6 +51,8 @@ class SequenceRecipe:
     fine_tune_epochs: int = 5
     fine_tune_rate: float = 3e-3
     batch_size: int = 100
+    channel_scale: ChannelScale | None = None
+    quantized: QuantizedTraining | None = None
 
     @classmethod
     def for_images(cls, count: int, *, recurrent: bool = False) -> SequenceRecipe:
@@ -54,6 +60,10 @@ class SequenceRecipe:
         if count < _MANY_IMAGES:
             return cls(recurrent=recurrent, hidden=64, epochs=15, fine_tune_epochs=4, batch_size=50)
         return cls(recurrent=recurrent, epochs=8, fine_tune_epochs=3, batch_size=125)
+
+    def for_one_bit(self) -> SequenceRecipe:
+        """The recipe for weights of one bit: a scale per channel, and gradients that let their signs change."""
+        return replace(self, channel_scale=ChannelScale.FACTOR, quantized=QuantizedTraining())
 
 
 def sequence_workload(
@@ -82,7 +92,11 @@ def sequence_workload(
         network,
         train=partial(fit, batches=batches, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
         fine_tune=partial(
-            fit_by_epochs, batches=batches, epochs=recipe.fine_tune_epochs, learning_rate=recipe.fine_tune_rate
+            fit_by_epochs,
+            batches=batches,
+            epochs=recipe.fine_tune_epochs,
+            learning_rate=recipe.fine_tune_rate,
+            quantized=recipe.quantized,
         ),
         calibration=SequenceBatches(data.train[:_CALIBRATION_SAMPLES], ROW, _CALIBRATION_BATCH),
         validation=SequenceBatches(data.validation, ROW, _EVALUATION_BATCH),
@@ -90,6 +104,7 @@ def sequence_workload(
         cache=cache,
         seed=seed,
         rungs=rungs,
+        channel_scale=recipe.channel_scale,
     )
 
 
