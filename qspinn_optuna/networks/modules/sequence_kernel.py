@@ -136,9 +136,8 @@ def gradients(
 
 def arc_tangent(function: object) -> float | None:
     """The alpha of an arc tangent, whose slope the kernel knows; None of any other surrogate function."""
-    if type(function) is surrogate.ATan and function.spiking:
-        return float(function.alpha)
-    return None
+    known: Any = function
+    return float(known.alpha) if type(function) is surrogate.ATan and known.spiking else None
 
 
 def _rows(sequence: Tensor) -> _Floats:
