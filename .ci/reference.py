@@ -9,7 +9,6 @@ import argparse
 import importlib
 import re
 import shutil
-import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
@@ -54,11 +53,8 @@ PACKAGES = (
 WITHOUT = r"!qspinn_optuna\.(dashboard|export|integer|networks|study|workloads\.supervised)\..+"
 """Modules that pdoc takes for public, since a public function is called the same."""
 
-STYLE = """
-main.pdoc { max-width: 66rem; }
-main.pdoc table td, main.pdoc table th { padding: 0.25rem 0.75rem; }
-"""
-"""Room for code of 120 columns, and tables that are read at a glance."""
+TEMPLATES = ROOT / ".ci" / "reference"
+"""What differs from pdoc's own pages."""
 
 REFERENCE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([\w.]+)`")
 
@@ -74,11 +70,9 @@ def main() -> None:
     # The constructor of a NamedTuple does not know where its annotations come from.
     warnings.filterwarnings("ignore", message="Error parsing type annotation ForwardRef.*NeuronConstants")
     shutil.rmtree(output, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as templates:
-        (Path(templates) / "custom.css").write_text(STYLE)
-        pdoc.render.configure(docformat="google", show_source=False, template_directory=Path(templates))
-        pdoc.render.env.filters["to_markdown"] = markdown
-        pdoc.pdoc(*PACKAGES, WITHOUT, output_directory=output)
+    pdoc.render.configure(docformat="google", show_source=False, template_directory=TEMPLATES)
+    pdoc.render.env.filters["to_markdown"] = markdown
+    pdoc.pdoc(*PACKAGES, WITHOUT, output_directory=output)
     print(output / "index.html")
 
 

@@ -85,7 +85,7 @@ class TestedWorkload(Workload, Protocol):
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
 
         Raises:
             ValueError: If the workload has no test set.
@@ -102,11 +102,11 @@ class DeployableWorkload(Workload, Protocol):
     """
 
     def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
-        """The quantized network as integers, the one that :meth:`evaluate` measures.
+        """The quantized network as integers, the one that :meth:`Workload.evaluate` measures.
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
         """
         ...
 
@@ -115,7 +115,7 @@ class DeployableWorkload(Workload, Protocol):
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
             count: Number of samples; all if not given.
         """
         ...
