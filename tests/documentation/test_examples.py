@@ -21,7 +21,8 @@ EXAMPLES = [(page.name, block) for page in PAGES for block in page.blocks("pytho
 STUDY = next(block.text for _, block in EXAMPLES if "open_study(" in block.text)
 OF_A_FINISHED_STUDY = next(block.text for _, block in EXAMPLES if block.marker == "a finished study")
 FILE = next(block.text for _, block in EXAMPLES if block.marker == "my_network.py")
-SCRIPTS = [(name, block) for name, block in EXAMPLES if block.marker != "my_network.py"]
+SCRIPTS = [(name, block) for name, block in EXAMPLES if block.marker not in ("examples", "my_network.py")]
+"""The others are run below, and for the docstrings."""
 
 
 @pytest.fixture(autouse=True)
