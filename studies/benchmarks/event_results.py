@@ -113,7 +113,7 @@ def search(
     """The study of one seed, begun or continued."""
     name = f"{arguments.dataset}-{seed}"
     study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=1.0)
-    # The sampler with which the table of results was made.
+    # The sampler with which the README's table was made.
     study.sampler = make_sampler("tpe", space, seed)
     if not study.trials:
         for params in first_trials(space):
