@@ -1,4 +1,8 @@
-"""Search the fixed-point quantization of spiking neural networks with Optuna: memory against accuracy."""
+"""Search the fixed-point quantization of spiking neural networks with Optuna: memory against accuracy.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,11 @@ from qspinn_optuna.vocabulary import Vocabulary
 class InexactError(ValueError):
     """A configuration that the simulation cannot carry exactly; a study prunes it.
 
+    Example:
+        >>> error = InexactError.at("fc", "The sums of 'fc' need more than 24 bits.")
+        >>> error.where
+        'fc'
+
     Attributes:
         where: The layer, state or output that is not exact, if it is one.
     """
@@ -29,7 +34,12 @@ class InexactError(ValueError):
 
 
 class Scheme(Vocabulary):
-    """When the network is quantized."""
+    """When the network is quantized.
+
+    Example:
+        >>> Scheme("ptq") is Scheme.PTQ
+        True
+    """
 
     PTQ = "ptq"
     """Post-training: a trained network is quantized."""
@@ -41,6 +51,14 @@ class Scheme(Vocabulary):
 @dataclass(frozen=True)
 class QuantizationConfig:
     """A complete quantization of a network; comparable, hashable, to and from a plain dict.
+
+    Example:
+        >>> str(config.parameters["0.weight"].format), config.scheme.value
+        ('Q-2.5', 'ptq')
+        >>> config.bits["0.weight"]
+        4
+        >>> QuantizationConfig.from_dict(config.to_dict()) == config
+        True
 
     Args:
         scheme: When the network is quantized.

@@ -33,6 +33,12 @@ _Point = TypeVar("_Point")
 class Candidate:
     """A quantized network with its measured accuracy.
 
+    Example:
+        >>> front.candidates[0]
+        Candidate(trial 8: ptq, 7.99x, 87.60 %)
+        >>> front.candidates[0].standard_error < 0.02
+        True
+
     Args:
         trial_number: Number of its trial.
         config: Its quantization.
@@ -110,6 +116,13 @@ def _row(candidate: Candidate) -> list[str]:
 class ParetoFront:
     """The nondominated candidates of a study, from the smallest to the most accurate; printed, it is a table.
 
+    Example:
+        >>> front = ParetoFront.from_study(study)
+        >>> front
+        ParetoFront(6 models, from 7.99x to 4.00x smaller)
+        >>> [candidate.trial_number for candidate in front]
+        [8, 14, 4, 17, 9, 5]
+
     Args:
         candidates: The candidates, by ascending memory and accuracy.
         baseline_kib: Memory of the 32-bit original in KiB.
@@ -180,6 +193,11 @@ class ParetoFront:
 def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, float, int]]) -> list[_Point]:
     """The nondominated points, by ascending memory.
 
+    Example:
+        >>> points = [(2.0, 0.9), (1.0, 0.8), (3.0, 0.85)]
+        >>> nondominated(points, key=lambda point: (*point, 0))
+        [(1.0, 0.8), (2.0, 0.9)]
+
     Args:
         points: The points.
         key: Memory, accuracy and number of a point; of equal points, the one with the smallest number stays.
@@ -202,6 +220,9 @@ def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, 
 
 def check_front(front: ParetoFront) -> None:
     """Refuse a front that no selector can choose from and no figure can show; fronts of studies always pass.
+
+    Example:
+        >>> check_front(front)
 
     Raises:
         TypeError: If ``front`` is not a front.

@@ -48,6 +48,13 @@ class QuantizationObjective:
     reason; its configuration is evaluated again if it is suggested again. A trial that is interrupted by hand is
     enqueued again.
 
+    Example:
+        >>> objective = QuantizationObjective(workload, space, pruner=FrontPruner(0.95))
+        >>> study = open_study("objective", None, space, workload=workload)
+        >>> study.optimize(objective, n_trials=2)
+        >>> len(study.trials)
+        2
+
     Args:
         workload: The workload to quantize and measure.
         space: The search space.

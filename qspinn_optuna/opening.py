@@ -47,6 +47,12 @@ def open_study(
     another trial, errors of the storage are waited out, and results that could not be told to it are read from files in
     the current folder.
 
+    Example:
+        >>> study = open_study("mine", "sqlite:///qspinn.db", space, workload=workload)  # doctest: +SKIP
+        >>> study = open_study("in memory", None, space, workload=workload, accuracy_drop=0.01)
+        >>> study.study_name
+        'in memory'
+
     Args:
         name: Name of the study.
         storage: URL of a database such as "sqlite:///qspinn.db", of a journal file, "journal:///qspinn.log", or of a
@@ -88,6 +94,10 @@ def open_study(
 
 def limit_accuracy_drop(study: optuna.Study, workload: Workload, accuracy_drop: float) -> None:
     """Set the accuracy floor of a study to ``accuracy_drop`` below the baseline, and to 0 at least.
+
+    Example:
+        >>> study = open_study("floor", None, space, workload=workload)
+        >>> limit_accuracy_drop(study, workload, 0.02)
 
     Args:
         study: A study of ``workload``, which stores the floor.

@@ -1,4 +1,8 @@
-"""The stored arrays of a network, and their memory: elements times bits."""
+"""The stored arrays of a network, and their memory: elements times bits.
+
+.. include:: parameters.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,12 @@ _SMALL_KIB = 0.1
 
 
 class Family(Vocabulary):
-    """Kinds of parameters; parameters of one family are usually quantized alike."""
+    """Kinds of parameters; parameters of one family are usually quantized alike.
+
+    Example:
+        >>> [parameter.family.value for parameter in workload.parameters]
+        ['weight', 'membrane']
+    """
 
     WEIGHT = "weight"
     BIAS = "bias"
@@ -36,7 +45,12 @@ class Family(Vocabulary):
 
 
 class Memory(Vocabulary):
-    """Kinds of memory of a device."""
+    """Kinds of memory of a device.
+
+    Example:
+        >>> memory_for(Family.MEMBRANE, Deployment.INFERENCE)
+        <Memory.RAM: 'ram'>
+    """
 
     FLASH = "flash"
     """Constants: written once, when the device is programmed."""
@@ -46,7 +60,12 @@ class Memory(Vocabulary):
 
 
 class Deployment(Vocabulary):
-    """What the device does with the network, which decides what it stores, and in which memory."""
+    """What the device does with the network, which decides what it stores, and in which memory.
+
+    Example:
+        >>> memory_for(Family.WEIGHT, Deployment.INFERENCE), memory_for(Family.WEIGHT, Deployment.LEARNING)
+        (<Memory.FLASH: 'flash'>, <Memory.RAM: 'ram'>)
+    """
 
     INFERENCE = "inference"
     LEARNING = "learning"
@@ -62,6 +81,10 @@ def memory_for(family: Family, deployment: Deployment) -> Memory:
 
     Membranes, traces and buffers of inputs are state. Weights, biases, scales and thresholds are constants of a device
     that infers, and state of one that learns. Decays are constants of both.
+
+    Example:
+        >>> memory_for(Family.DECAY, Deployment.LEARNING)
+        <Memory.FLASH: 'flash'>
     """
     if family in _STATES:
         return Memory.RAM
@@ -72,6 +95,11 @@ def memory_for(family: Family, deployment: Deployment) -> Memory:
 @dataclass(frozen=True)
 class ParameterSpec:
     """One stored array of a network.
+
+    Example:
+        >>> weight = ParameterSpec("fc.weight", Family.WEIGHT, count=7_840, low=-0.5, high=0.4)
+        >>> str(weight.format(4))
+        'Q-1.4'
 
     Args:
         name: Unique name, such as "conv1.weight", "lif1.v" or "trace_pre".
@@ -175,6 +203,11 @@ class ParameterSpec:
 class FootprintEntry:
     """Memory of one parameter.
 
+    Example:
+        >>> entry = space.footprint(choice.config).entries[1]
+        >>> entry.name, entry.count, entry.width, entry.bits
+        ('lif.v', 10, 6, 60)
+
     Args:
         name: Its name.
         family: Its family.
@@ -210,6 +243,14 @@ class FootprintEntry:
 @dataclass(frozen=True, repr=False)
 class Footprint:
     """Memory that the device stores for a network, in closed form; printed, and in notebooks, it is a table.
+
+    Example:
+        >>> print(Footprint.of(workload.parameters, {"fc.weight": 4, "lif.v": 6}))
+        parameter  family    elements  bits  KiB     memory
+        ---------  --------  --------  ----  ------  ------
+        fc.weight  weight       7,840     4    3.83  flash
+        lif.v      membrane        10     6  0.0073  ram
+        3.84 KiB, 7.99x smaller than 32 bits; flash 3.83 KiB, RAM 0.0073 KiB
 
     Args:
         entries: One for each stored parameter.
@@ -332,23 +373,44 @@ def _footprint_row(entry: FootprintEntry) -> list[str]:
 
 
 def kib_of(bits: int) -> float:
-    """Bits in KiB (1,024 bytes)."""
+    """Bits in KiB (1,024 bytes).
+
+    Example:
+        >>> kib_of(8 * 1024)
+        1.0
+    """
     return bits / 8 / 1024
 
 
 def format_kib(kib: float) -> str:
-    """A memory in KiB as text: two decimals, or two digits if it is small."""
+    """A memory in KiB as text: two decimals, or two digits if it is small.
+
+    Example:
+        >>> format_kib(12.345), format_kib(0.0123)
+        ('12.35', '0.012')
+    """
     return f"{kib:.2f}" if kib == 0 or abs(kib) >= _SMALL_KIB else f"{kib:.2g}"
 
 
 def round_up_kib(kib: float) -> float:
-    """The smallest memory that :func:`format_kib` writes exactly and that holds ``kib``, a positive one."""
+    """The smallest memory that :func:`format_kib` writes exactly and that holds ``kib``, a positive one.
+
+    Example:
+        >>> round_up_kib(12.341)
+        12.35
+    """
     decimals = 2 if kib >= _SMALL_KIB else 1 - math.floor(math.log10(kib))
     scale: int = 10**decimals
     return math.ceil(scale * kib) / scale
 
 
 def stored(parameters: Iterable[ParameterSpec], deployment: Deployment) -> tuple[ParameterSpec, ...]:
-    """The parameters that a device stores for ``deployment``."""
+    """The parameters that a device stores for ``deployment``.
+
+    Example:
+        >>> trace = ParameterSpec("trace", Family.TRACE, 784, 0.0, 0.5, learning_only=True)
+        >>> len(stored([trace], Deployment.INFERENCE)), len(stored([trace], Deployment.LEARNING))
+        (0, 1)
+    """
     learning = Deployment(deployment) is Deployment.LEARNING
     return tuple(parameter for parameter in parameters if learning or not parameter.learning_only)

@@ -33,17 +33,31 @@ _WIDTH = "bits."
 
 
 def width_name(parameter: str) -> str:
-    """The dimension that holds the width of a parameter, or of a group of tied ones."""
+    """The dimension that holds the width of a parameter, or of a group of tied ones.
+
+    Example:
+        >>> width_name("fc.weight")
+        'bits.fc.weight'
+    """
     return f"{_WIDTH}{parameter}"
 
 
 def is_width(dimension: str) -> bool:
-    """Whether a dimension holds a width."""
+    """Whether a dimension holds a width.
+
+    Example:
+        >>> is_width("bits.fc.weight"), is_width("scheme")
+        (True, False)
+    """
     return dimension.startswith(_WIDTH)
 
 
 def parameter_of(dimension: str) -> str:
     """The parameter, or the group of tied ones, whose width a dimension holds: the inverse of :func:`width_name`.
+
+    Example:
+        >>> parameter_of("bits.fc.weight")
+        'fc.weight'
 
     Raises:
         ValueError: If it holds no width.
@@ -54,7 +68,12 @@ def parameter_of(dimension: str) -> str:
 
 
 class WidthReport(Protocol):
-    """Something that knows which widths are worth a search, such as a report of significance."""
+    """Something that knows which widths are worth a search, such as a report of significance.
+
+    Example:
+        >>> space.narrow(report).cardinality <= space.cardinality
+        True
+    """
 
     @property
     def worth_searching(self) -> Mapping[str, tuple[int, int]]:
@@ -74,11 +93,9 @@ class QuantizationSpace:
     choose from. The range of a parameter, a width and a grid give its format.
 
     Example:
-        .. code-block:: python
-
-            def objective(trial):
-                config = space.suggest(trial)
-                return space.footprint(config).kib, accuracy(config)
+        >>> space = QuantizationSpace(workload.parameters, bits={"weight": (2, 4), "lif.v": (4, 12)})
+        >>> print(space.uniform(4, "itq", "stochastic"))
+        itq: fc.weight Q0.3 stochastic, lif.v Q1.2 stochastic
 
     Args:
         parameters: What can be quantized; those with a fixed width are counted, not searched.

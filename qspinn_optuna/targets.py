@@ -17,6 +17,13 @@ _WORDS = (8, 16, 32, 64)
 class Target:
     """A device that is to run the network.
 
+    Example:
+        >>> board = Target("mine", flash_kib=64, ram_kib=8)
+        >>> print(board)
+        mine (64 KiB of flash, 8 KiB of RAM)
+        >>> board.fit(flash_kib=33.0, ram_kib=9.0).fits
+        False
+
     Args:
         name: Its name.
         flash_kib: Its flash, which holds constants and the program, in KiB of 1,024 bytes.
@@ -70,6 +77,11 @@ class Target:
 @dataclass(frozen=True)
 class Fit:
     """How a network fits a target; the code and the buffers of its program come on top.
+
+    Example:
+        >>> fit = target_named("microbit-v1").fit(flash_kib=33.0, ram_kib=0.8)
+        >>> fit.fits
+        True
 
     Args:
         target: The device.
@@ -157,6 +169,10 @@ TARGETS = (
 
 def target_named(name: str) -> Target:
     """The known device of a name, whatever its capitals.
+
+    Example:
+        >>> print(target_named("rp2040"))
+        RP2040 (2048 KiB of flash, 264 KiB of RAM)
 
     Raises:
         ValueError: If there is none.

@@ -84,11 +84,11 @@ def test_every_script_answers_help(
     assert f"usage: {name}.py" in capsys.readouterr().out
 
 
-def test_the_readme_of_the_studies_lists_every_script_with_its_command() -> None:
-    files = [*STUDIES.glob("*.py"), *STUDIES.glob("benchmarks/*.py")]
-    scripts = [path for path in files if "__main__" in path.read_text()]
+@pytest.mark.parametrize("folder", ["", "benchmarks"])
+def test_the_readme_of_a_folder_lists_every_script_with_its_command(folder: str) -> None:
+    scripts = [path for path in (STUDIES / folder).glob("*.py") if "__main__" in path.read_text()]
     row = re.compile(r"^\| `(\w+\.py)` \|.*\| `python ([\w/]+\.py)", re.MULTILINE)
-    rows = row.findall((STUDIES / "README.md").read_text())
+    rows = row.findall((STUDIES / folder / "README.md").read_text())
     assert sorted(rows) == sorted((path.name, path.relative_to(STUDIES.parent).as_posix()) for path in scripts)
 
 

@@ -1,4 +1,8 @@
-"""The command ``qspinn``, and what study scripts share with it: arguments, the search, the report."""
+"""The command ``qspinn``, and what study scripts share with it: arguments, the search, the report.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

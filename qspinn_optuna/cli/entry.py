@@ -19,6 +19,11 @@ PROGRAM = "qspinn"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``qspinn``.
 
+    Example:
+        >>> main(["run", "my_network.py", "--trials", "20"])  # doctest: +SKIP
+        >>> main(["show", "--storage", f"sqlite:///{folder}/none.db"])  # there is no such database
+        2
+
     Args:
         arguments: Its arguments; those of this process if not given.
 
@@ -37,10 +42,7 @@ def main_of_file(path: str | Path, arguments: Sequence[str] | None = None) -> in
     """What ``qspinn run`` does with a file, for a file that is run as a script.
 
     Example:
-        .. code-block:: python
-
-            if __name__ == "__main__":
-                sys.exit(main_of_file(__file__))
+        >>> sys.exit(main_of_file(__file__))  # doctest: +SKIP
 
     Args:
         path: The file.

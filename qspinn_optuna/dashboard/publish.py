@@ -68,6 +68,10 @@ def publish(
     note on their footprint, since each note takes several writes to the database. Figure and table of the front have
     feasible trials only, while the dashboard's own list of best trials ignores constraints.
 
+    Example:
+        >>> publish(study).trial_number == choice.trial_number
+        True
+
     Args:
         study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
         choice: The chosen model, which the study stores. If not given, the stored choice of the study, or else the

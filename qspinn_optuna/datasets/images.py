@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 class LabeledImages:
     """Grey images and their classes.
 
+    Example:
+        >>> images = LabeledImages(np.full((2, 784), 255, np.uint8), np.array([3, 1], np.uint8))
+        >>> len(images)
+        2
+
     Args:
         images: uint8 [images, pixels].
         labels: uint8 [images].
@@ -70,6 +75,11 @@ class LabeledImages:
 @dataclass(frozen=True, eq=False)
 class ImageSplits:
     """Images for training, for validation, which every choice uses, and for the final test.
+
+    Example:
+        >>> data = ImageSplits(images[:60], images[60:80], images[80:])
+        >>> len(data.with_train_size(50).train)
+        50
 
     Args:
         train: Training images.

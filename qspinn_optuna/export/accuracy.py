@@ -9,6 +9,10 @@ from dataclasses import dataclass
 class Accuracy:
     """The accuracy of one form of a model.
 
+    Example:
+        >>> print(Accuracy("integers", 0.874, "all 1,000 test samples"))
+        integers 87.40% (all 1,000 test samples)
+
     Args:
         of: The form, such as "integers".
         share: The share of samples that are classified right.

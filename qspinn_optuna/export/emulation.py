@@ -19,7 +19,12 @@ _VECTOR = re.compile(
 
 
 class Core(enum.Enum):
-    """Processors of which QEMU has a board, and the nanoseconds of a tick of its clock."""
+    """Processors of which QEMU has a board, and the nanoseconds of a tick of its clock.
+
+    Example:
+        >>> [core.value for core in Core]
+        [('m0', 62.5), ('m3', 40.0), ('m4', 40.0), ('m7', 40.0)]
+    """
 
     M0 = ("m0", 62.5)
     M3 = ("m3", 40.0)
@@ -34,6 +39,10 @@ class Core(enum.Enum):
 @dataclass(frozen=True)
 class Emulation:
     """A run in which every vector had its class and its hash.
+
+    Example:
+        >>> Emulation(Core.M3, instructions=(1_000, 3_000)).instructions
+        (1000, 3000)
 
     Args:
         core: The processor.

@@ -37,6 +37,11 @@ Measured = TypeVar("Measured")
 class Export:
     """A folder that holds a model as C.
 
+    Example:
+        >>> export = export_c(model, folder / "net")
+        >>> "model.h" in {path.name for path in export.folder.iterdir()}
+        True
+
     Args:
         folder: The folder.
         model: The model.
@@ -174,6 +179,13 @@ def export_c(
     The folder holds ``model.h`` and ``model.c``, the network; ``vectors.h`` and ``main.c``, a test of it; ``Makefile``,
     which builds and runs the test on this machine and on emulated Cortex-M; ``model.json`` and arrays, the model as
     :meth:`~qspinn_optuna.integer.IntegerModel.load` reads it; and ``REPORT.md``, its memory to the byte.
+
+    Example:
+        >>> export = export_c(model, folder / "net", prefix="mine", samples=codes)
+        >>> sorted(path.name for path in export.folder.glob("model.*"))
+        ['model.c', 'model.h', 'model.json']
+        >>> export.verify(codes).values  # spikes and membranes that are equal
+        200
 
     Args:
         model: The model.

@@ -21,6 +21,9 @@ REPORT = "REPORT.md"
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that may not be written to.
 
+    Example:
+        >>> check_folder(folder / "new", overwrite=False)
+
     Raises:
         ValueError: If it is a file, has no parent, or is not empty and no export that may be replaced.
     """
@@ -37,7 +40,12 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder holds an export, maybe beside other files."""
+    """Whether a folder holds an export, maybe beside other files.
+
+    Example:
+        >>> is_export(folder)
+        False
+    """
     try:
         source = (folder / "model.c").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -24,6 +24,9 @@ _TESTING = "observe"
 class Sizes:
     """Bytes of a model's C, from one compiler.
 
+    Example:
+        >>> export_c(model, folder / "net").sizes("arm-none-eabi-gcc").constants  # doctest: +SKIP
+
     Args:
         compiler: The compiler and its flags.
         functions: Code of each function.

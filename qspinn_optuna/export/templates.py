@@ -47,6 +47,10 @@ def with_prefix(text: str, prefix: str) -> str:
 def check_prefix(prefix: object) -> str:
     """The prefix, if C takes it as a name.
 
+    Example:
+        >>> check_prefix("snn")
+        'snn'
+
     Raises:
         TypeError: If it is no string.
         ValueError: If it is no identifier of C, or a keyword.

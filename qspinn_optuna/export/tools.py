@@ -15,11 +15,19 @@ MAKE = "make"
 
 
 class ToolError(RuntimeError):
-    """A program that is not installed, or that failed: says which, and what it printed."""
+    """A program that is not installed, or that failed: says which, and what it printed.
+
+    Example:
+        >>> issubclass(ToolError, Exception)
+        True
+    """
 
 
 def host_compiler() -> str:
     """The compiler of this machine: that of the variable CC, or the first of cc, gcc and clang.
+
+    Example:
+        >>> compiler = host_compiler()
 
     Raises:
         ToolError: If there is none.

@@ -24,12 +24,20 @@ FLAGS = ("-std=c99", "-O2")
 
 
 class DifferenceError(AssertionError):
-    """The C does not compute what the interpreter does: says where they differ first."""
+    """The C does not compute what the interpreter does: says where they differ first.
+
+    Example:
+        >>> issubclass(DifferenceError, Exception)
+        True
+    """
 
 
 @dataclass(frozen=True)
 class Verification:
     """What was compared, and equal.
+
+    Example:
+        >>> export_c(model, folder / "net").verify(codes)  # doctest: +SKIP
 
     Args:
         samples: Samples.

@@ -1,6 +1,9 @@
 """Fixed-point arithmetic: formats, roundings, values on a grid and their integer codes.
 
 What works on tensors is imported when it is first asked for: integers alone need no torch.
+
+.. include:: README.md
+   :start-line: 2
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ def encode(
 ) -> Tensor:
     """The integer codes of ``x`` in ``fmt``: ``decode(encode(x, ...), fmt)`` equals ``quantize(x, ...)``.
 
+    Example:
+        >>> encode(torch.tensor([0.3, -0.3, 5.0]), QFormat(0, 3), Rounding.NEAREST)
+        tensor([ 2, -2,  7], dtype=torch.int32)
+
     Args:
         x: Values of any shape, float32 or float64.
         fmt: The format.
@@ -34,6 +38,10 @@ def encode(
 
 def decode(codes: Tensor, fmt: QFormat, dtype: torch.dtype = torch.float32) -> Tensor:
     """The values of integer codes: ``codes * fmt.unit``.
+
+    Example:
+        >>> decode(torch.tensor([2, -3]), QFormat(0, 3))
+        tensor([ 0.2500, -0.3750])
 
     Args:
         codes: Integers of any shape.

@@ -6,7 +6,12 @@ from qspinn_optuna.vocabulary import Vocabulary
 
 
 class GridKind(Vocabulary):
-    """The two uniform quantizers (Gersho 1978, https://doi.org/10.1109/TCOM.1978.1094167)."""
+    """The two uniform quantizers (Gersho 1978, https://doi.org/10.1109/TCOM.1978.1094167).
+
+    Example:
+        >>> QFormat.covering(-1, 1, bits=1, grid=GridKind.MID_RISE).max
+        0.5
+    """
 
     MID_TREAD = "mid-tread"
     """Multiples of a step: 0 is one of them, and a signed format has one value more below it than above."""

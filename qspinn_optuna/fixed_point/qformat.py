@@ -28,6 +28,13 @@ class QFormat:
     ``(2 * k + 1) * 2**-n`` then, k the integer of ``bits`` bits that is stored, so that sums and products of codes are
     those of any format.
 
+    Example:
+        >>> fmt = QFormat(integer_bits=1, fraction_bits=3)
+        >>> print(fmt, fmt.bits, fmt.min, fmt.max, fmt.resolution)
+        Q1.3 5 -2.0 1.875 0.125
+        >>> print(QFormat.covering(-1.0, 0.8, bits=4), QFormat.parse("MQ0.1").max)
+        Q0.3 0.5
+
     Args:
         integer_bits: m, the bits before the binary point. May be negative.
         fraction_bits: n, the bits after it. May be negative.

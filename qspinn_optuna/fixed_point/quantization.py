@@ -12,6 +12,10 @@ from qspinn_optuna.fixed_point.rounding import Rounding
 class ParameterQuantization:
     """How one parameter is quantized.
 
+    Example:
+        >>> ParameterQuantization(QFormat(0, 7), Rounding.NEAREST).format.bits
+        8
+
     Args:
         format: The grid of its values.
         rounding: How values between two grid points are put on one of them.

@@ -9,6 +9,13 @@ class Rounding(Vocabulary):
     """How a value between two grid points is put on one of them.
 
     Every rounding saturates at the ends of the format, and none of them moves a value that is on the grid.
+
+    Example:
+        >>> x = torch.tensor([0.3, -0.3])
+        >>> quantize(x, QFormat(0, 3), Rounding.TRUNCATION)
+        tensor([ 0.2500, -0.3750])
+        >>> quantize(x, QFormat(0, 3), Rounding.NEAREST)
+        tensor([ 0.2500, -0.2500])
     """
 
     TRUNCATION = "truncation"

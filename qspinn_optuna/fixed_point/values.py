@@ -23,6 +23,13 @@ def quantize(x: Tensor, fmt: QFormat, rounding: Rounding, generator: torch.Gener
     The gradient is passed straight through where ``x`` lies within the range of ``fmt``, and is zero outside
     (Bengio et al. 2013, https://arxiv.org/abs/1308.3432).
 
+    Example:
+        >>> x = torch.tensor([0.3, 5.0], requires_grad=True)
+        >>> y = quantize(x, QFormat(0, 3), Rounding.NEAREST)
+        >>> y.sum().backward()
+        >>> y.detach(), x.grad
+        (tensor([0.2500, 0.8750]), tensor([1., 0.]))
+
     Args:
         x: Values of any shape, float32 or float64.
         fmt: The format.

@@ -1,4 +1,8 @@
-"""The deployable network as a value, its interpreter and its files; needs neither torch nor Optuna."""
+"""The deployable network as a value, its interpreter and its files; needs neither torch nor Optuna.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

@@ -76,6 +76,10 @@ def signed_width(interval: Interval) -> int:
 class Accumulators(Node):
     """Widths of a layer's signed accumulators in bits: 8, 16, 32 or 64.
 
+    Example:
+        >>> stdp_layer.accumulators.charged
+        16
+
     Args:
         current: Of an input current.
         charged: Of a charged membrane and all that it is added of, before bits are dropped.

@@ -11,7 +11,12 @@ from qspinn_optuna.integer.node import Node, check_name, check_whole, check_whol
 
 
 class Purpose(StrEnum):
-    """What an operation computes on the way to its result."""
+    """What an operation computes on the way to its result.
+
+    Example:
+        >>> [purpose.value for purpose in Purpose]
+        ['charged', 'compared', 'rounded']
+    """
 
     CHARGED = "charged"
     """Membranes before they are stored: factors, products, sums in any order, and what rounding adds."""
@@ -26,6 +31,11 @@ class Purpose(StrEnum):
 @dataclass(frozen=True, eq=False)
 class Array(Node):
     """An array of one sample at one time step. Its values are ``code * 2**-fraction_bits``.
+
+    Example:
+        >>> array = model.network.array("1.v")
+        >>> array.shape, array.fraction_bits, array.width
+        ((8,), 3, 8)
 
     Args:
         name: Of the array.
@@ -62,6 +72,10 @@ class Array(Node):
 @dataclass(frozen=True, eq=False)
 class Accumulator(Node):
     """What an operation computes on the way to its result.
+
+    Example:
+        >>> [(accumulator.purpose.value, accumulator.width) for accumulator in model.network.accumulators]
+        [('charged', 16), ('compared', 16)]
 
     Args:
         operation: Name of its result.

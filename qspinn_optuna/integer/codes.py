@@ -15,6 +15,11 @@ from qspinn_optuna.integer.node import Node, frozen_array
 class Codes(Node):
     """A constant of the network as a device stores it: a value is ``array * 2**-format.fraction_bits``.
 
+    Example:
+        >>> weights = Codes(np.array([[7, -3, 5]]), QFormat.parse("Q0.4"))
+        >>> weights.bits
+        15
+
     Args:
         array: Integer codes of any shape. Copied into the narrowest type of 8, 16 or 32 bits that holds the format.
         format: Their format.

@@ -39,6 +39,11 @@ class RateCoding(Node):
     share draw ``4 * g`` of the stream that the model's seed, the sample and the step key, 16 bits each, the first the
     lowest. A pixel spikes if its bits are below its chance.
 
+    Example:
+        >>> coding = RateCoding(linear_chances(0.25), steps=100, pixels=784, kept=np.arange(784))
+        >>> coding.inputs
+        784
+
     Args:
         chances: Chance of a spike for each pixel value, [256], UQ0.16.
         steps: Time steps for which an image is shown.
@@ -87,7 +92,12 @@ class RateCoding(Node):
 
 
 def linear_chances(rate: float) -> Codes:
-    """Chances that grow with the pixel up to ``rate``, as far as 16 bits go."""
+    """Chances that grow with the pixel up to ``rate``, as far as 16 bits go.
+
+    Example:
+        >>> linear_chances(0.25).array[[0, 255]]
+        array([    0, 16384], dtype=uint16)
+    """
     chances = [min(round(rate * 65536 / 255 * pixel), CHANCE.max_code) for pixel in range(VALUES)]
     return Codes(np.array(chances), CHANCE)
 
@@ -95,6 +105,10 @@ def linear_chances(rate: float) -> Codes:
 @dataclass(frozen=True, eq=False)
 class ValueCoding(Node):
     """Values as they are: codes of a format, given anew at every step, or once for all steps.
+
+    Example:
+        >>> model.coding.shape, model.coding.steps, str(model.coding.quantization.format)
+        ((16,), 10, 'UQ1.0')
 
     Args:
         shape: Of the values of one sample at one step.

@@ -21,6 +21,10 @@ INPUT = "input"
 class Constant(Node):
     """An array that does not change.
 
+    Example:
+        >>> [constant.name for constant in model.network.constants]
+        ['0.weight', '1.threshold', '1.decay', '2.weight']
+
     Args:
         name: As the network names its parameter, such as "conv1.weight".
         codes: Its values.
@@ -39,6 +43,10 @@ class Graph(Node):
     """Operations in the order in which a step runs them.
 
     An operation reads :data:`INPUT` and results of operations before it; a :class:`~.operations.Delay` of any.
+
+    Example:
+        >>> [type(operation).__name__ for operation in model.network.operations]
+        ['Linear', 'IntegrateAndFire', 'Linear']
 
     Args:
         input_shape: Of one sample's input at one step.

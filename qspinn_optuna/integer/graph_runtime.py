@@ -24,6 +24,11 @@ _BATCH = 16
 class GraphResponses:
     """What a graph made of samples.
 
+    Example:
+        >>> responses = respond(model, codes, membranes=True)
+        >>> responses.scores.shape, responses.membranes["1.v"].shape
+        ((1, 4), (1, 10, 8))
+
     Args:
         scores: Codes of the scores, int64 [samples, classes].
         classes: The answers, int64 [samples].

@@ -34,6 +34,11 @@ _BATCH = 16
 class Synapses:
     """Connections of a layer, and what they compute.
 
+    Example:
+        >>> synapses = measure(model, codes).synapses[0]
+        >>> synapses.weights, synapses.dense
+        (128, 1280)
+
     Args:
         name: Of the layer.
         weight: Name of the weights, which several layers may share.
@@ -57,6 +62,11 @@ class Synapses:
 @dataclass(frozen=True)
 class Activity:
     """Spikes of a layer.
+
+    Example:
+        >>> activity = measure(model, codes).activities[0]
+        >>> activity.name, activity.neurons
+        ('1', 8)
 
     Args:
         name: Of the layer.
@@ -84,6 +94,11 @@ class Activity:
 @dataclass(frozen=True)
 class Metrics:
     """Metrics of a model on samples.
+
+    Example:
+        >>> metrics = measure(model, codes)
+        >>> metrics.samples, metrics.constant_bits
+        (1, 648)
 
     Args:
         samples: Number of samples.
@@ -135,6 +150,10 @@ class Metrics:
 
 def measure(model: IntegerModel, inputs: NDArray[np.integer], first_sample: int | None = None) -> Metrics:
     """Metrics of a model, counted by the interpreter.
+
+    Example:
+        >>> measure(model, codes).synapses[0].accumulates
+        True
 
     Args:
         model: The model.

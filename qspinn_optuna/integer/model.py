@@ -41,6 +41,13 @@ class IntegerModel(Node):
     Draws of a sample are keyed by its number. With the numbers from ``first_sample``, the test set is classified as it
     was when the network was measured.
 
+    Example:
+        >>> model.constant_bits, model.state_bits, model.classes
+        (648, 32, 4)
+        >>> model.save(folder / "model")
+        >>> IntegerModel.load(folder / "model").constant_bits
+        648
+
     Args:
         coding: From a sample to the input of the network: a :class:`~.coding.RateCoding` of a layer of neurons that
             compete, a :class:`~.coding.ValueCoding` of a graph.

@@ -21,6 +21,10 @@ _MOST_CLASSES = 256
 class MeanResponse(Node):
     """Each neuron stands for a class; the class whose neurons spike most on average is the answer.
 
+    Example:
+        >>> MeanResponse(np.array([0, 0, 1]), classes=2).classify(np.array([[3, 1, 2], [1, 0, 1]]))
+        array([0, 1], dtype=uint8)
+
     Args:
         labels: Class of each neuron, [neurons].
         classes: Number of classes, at most 256.
@@ -77,6 +81,11 @@ class MeanResponse(Node):
 class WeightedResponse(Node):
     """Each spike of a neuron speaks for every class, by a weight; the class with the largest sum is the answer.
 
+    Example:
+        >>> weights = Codes(np.array([[3, 0], [0, 2]]), QFormat.parse("UQ2.0"))
+        >>> WeightedResponse(weights).classify(np.array([[1, 2]]))
+        array([1], dtype=uint8)
+
     Args:
         weights: Codes of the weights, [neurons, classes], at most 256 classes.
 
@@ -126,7 +135,12 @@ class WeightedResponse(Node):
 
 
 class Reduction(StrEnum):
-    """What is kept of an array over the time steps."""
+    """What is kept of an array over the time steps.
+
+    Example:
+        >>> [reduction.value for reduction in Reduction]
+        ['sum', 'last']
+    """
 
     SUM = "sum"
     LAST = "last"
@@ -135,6 +149,10 @@ class Reduction(StrEnum):
 @dataclass(frozen=True, eq=False)
 class LargestScore(Node):
     """The class with the largest score is the answer, the first of equals.
+
+    Example:
+        >>> model.readout.source in {array.name for array in model.network.arrays}
+        True
 
     Args:
         source: Name of the array of scores, [classes].

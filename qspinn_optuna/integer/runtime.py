@@ -20,6 +20,10 @@ def respond(
 ) -> Responses | GraphResponses:
     """What the network does, and, if asked for, its membranes at every step.
 
+    Example:
+        >>> respond(model, codes).classes.shape
+        (1,)
+
     Args:
         model: The network.
         inputs: Images or codes, see :func:`~.winner_take_all_runtime.respond` and :func:`~.graph_runtime.respond`.
@@ -37,6 +41,10 @@ def respond(
 
 def classify(model: IntegerModel, inputs: NDArray[np.integer], first_sample: int | None = None) -> NDArray[np.integer]:
     """The class of each sample; arguments and errors as in :func:`respond`.
+
+    Example:
+        >>> classify(model, codes).shape
+        (1,)
 
     Args:
         model: The network.

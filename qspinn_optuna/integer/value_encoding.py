@@ -16,6 +16,10 @@ _DRAW = 2.0**-32
 def encode(coding: ValueCoding, values: NDArray[np.floating], first_sample: int = 0) -> NDArray[np.int64]:
     """Codes of real numbers, rounded as the coding says and saturated.
 
+    Example:
+        >>> encode(model.coding, sample.numpy().swapaxes(0, 1)).shape
+        (1, 10, 16)
+
     Args:
         coding: Of the network.
         values: float32 or float64, [samples, steps, ...], or [samples, ...] if every step takes the same.

@@ -23,6 +23,10 @@ class NeuronConstants(NamedTuple):
 
     A charged membrane is ``(decay * u << decay_shift) + (scale * current << current_shift)``, which ``rounding`` brings
     back to a code. A margin is ``(u - threshold << membrane_shift) - (theta << theta_shift)``.
+
+    Example:
+        >>> stdp_layer.constants.decay_shift, stdp_layer.constants.current_shift
+        (0, 3)
     """
 
     decay: int
@@ -50,6 +54,10 @@ class WinnerTakeAll(Node):
     (the first of equals). ``inhibition`` is taken from all membranes, saturating, then the winner's goes to ``reset``
     and is held for ``refractory_steps`` steps. Stochastic rounding takes the upper 32 bits of draw j of the stream
     that the model's seed, the purpose MEMBRANE, the sample and the step key.
+
+    Example:
+        >>> stdp_layer.inputs, stdp_layer.neurons, stdp_layer.state_bits
+        (2, 2, 18)
 
     Args:
         weight: Codes of the weights, [inputs, neurons].

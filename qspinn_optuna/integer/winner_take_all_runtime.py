@@ -26,6 +26,11 @@ _FLOAT32_INTEGERS = 2**24
 class Responses:
     """What the neurons of the last layer did.
 
+    Example:
+        >>> responses = respond(stdp_model, np.full((1, 2), 255, np.uint8))
+        >>> responses.winners.shape, responses.counts.shape
+        ((1, 3), (1, 2))
+
     Args:
         winners: The neuron that spiked at each step of each image, or -1, int32 [images, steps].
         counts: Spikes of each neuron in response to each image, int32 [images, neurons].

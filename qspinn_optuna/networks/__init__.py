@@ -1,4 +1,8 @@
-"""Any torch or SpikingJelly network: discovery of its parameters, calibration of their ranges, and quantization."""
+"""Any torch or SpikingJelly network: discovery of its parameters, calibration of their ranges, and quantization.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

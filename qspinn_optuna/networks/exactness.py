@@ -72,6 +72,11 @@ def exact_sums() -> AbstractContextManager[None]:
 
     TF32 and bfloat16 cut the factors; Winograd's transformed convolutions, which cuDNN and NNPACK may choose, divide
     by numbers that are no powers of two. The flags are as they were once no thread is within such a context.
+
+    Example:
+        >>> with exact_sums():
+        ...     quantized(spikes).shape
+        torch.Size([10, 32, 4])
     """
     return _EXACT_FLAGS
 
@@ -83,6 +88,9 @@ def check_exact(network: nn.Module, inputs: Any) -> None:
     computed exactly, as integers would. Both runs see the same random numbers of torch's, and round what is computed in
     floating point before a layer or neurons take it to the same values, see :class:`~.agreement.Agreement`. The
     network, the inputs and the global generators are left as they are.
+
+    Example:
+        >>> check_exact(quantized, spikes)
 
     Args:
         network: Quantized and frozen; see :func:`freeze_network`.

@@ -71,6 +71,12 @@ def quantize_network(network: nn.Module, config: QuantizationConfig, *, seed: in
     parametrization) are baked: the copy stores, and trains, those that are used. Pruned ones stay zero. The copy of a
     network of float16 or bfloat16 computes in float32, whatever it is given.
 
+    Example:
+        >>> quantized = quantize_network(network, config)
+        >>> weight = quantized[0].weight
+        >>> torch.equal(weight, quantize(weight, config.parameters["0.weight"].format, Rounding.NEAREST))
+        True
+
     Args:
         network: Any supported network, without batch normalization; it is left untouched.
         config: How each of its parameters is quantized. States that it does not name stay as they are. Modules of which
@@ -140,6 +146,11 @@ def freeze_network(network: nn.Module) -> nn.Module:
     Its ``state_dict`` can be loaded into any network that was quantized by the same configuration, stochastic
     rounding included, since values on the grid never move. What is loaded into it is put on the grid. Its parameters
     are read without any computation: training it would take them off their grids.
+
+    Example:
+        >>> frozen = freeze_network(quantized)
+        >>> torch.equal(frozen[0].weight, quantized[0].weight)
+        True
 
     Raises:
         ValueError: If ``network`` is not quantized.

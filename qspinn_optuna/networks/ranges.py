@@ -22,7 +22,12 @@ _KEPT_PER_CALL = 1_000
 
 
 class RangeMethod(Vocabulary):
-    """How a range is made of the values that were seen."""
+    """How a range is made of the values that were seen.
+
+    Example:
+        >>> [method.value for method in RangeMethod]
+        ['min-max', 'percentile', 'least-squares']
+    """
 
     MIN_MAX = "min-max"
     """From the smallest to the largest."""

@@ -22,6 +22,11 @@ def scale_channels(network: nn.Module, sample: Inputs, kind: ChannelScale = Chan
     :func:`quantize_network` fits the scales to the weights. Linear layers and convolutions have scales, unless they
     share their weights or the sample does not reach them.
 
+    Example:
+        >>> scaled = scale_channels(network, spikes)
+        >>> [parameter.name for parameter in find_parameters(scaled, spikes) if parameter.family == "scale"]
+        ['0.scale', '2.scale']
+
     Args:
         network: Without batch normalization; see :func:`fold_batch_norm`.
         sample: A batch as the network takes it, from whose sums the accumulators of scaled sums get their grid.

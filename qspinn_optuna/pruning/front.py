@@ -38,6 +38,9 @@ class FrontPruner:
             if pruner.should_prune(trial, memory_kib, correct, seen):
                 raise optuna.TrialPruned
 
+    Example:
+        >>> objective = QuantizationObjective(workload, space, pruner=FrontPruner(confidence=0.95, minimum_gain=0.005))
+
     Args:
         confidence: Between 0 and 1, both excluded.
         minimum_gain: Accuracy, a fraction, by which a trial must exceed the front at its memory. With 0 any lead

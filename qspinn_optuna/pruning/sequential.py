@@ -27,6 +27,10 @@ def cannot_reach(correct: int, seen: int, target: float, confidence: float, tota
     Ramdas, "Confidence sequences for sampling without replacement", NeurIPS 2020, https://arxiv.org/abs/2006.04347, but
     with a prior that has most of its weight close below the target, which needs fewer samples than a uniform one.
 
+    Example:
+        >>> cannot_reach(correct=380, seen=500, target=900, confidence=0.95, total=1_000)
+        True
+
     Args:
         correct: Correct answers so far.
         seen: Samples so far.
@@ -52,6 +56,10 @@ def cannot_reach(correct: int, seen: int, target: float, confidence: float, tota
 
 def upper_bound(correct: int, seen: int, confidence: float, total: int | None = None) -> float:
     """The highest final accuracy that is not ruled out; arguments, assumptions and errors as in :func:`cannot_reach`.
+
+    Example:
+        >>> upper_bound(correct=380, seen=500, confidence=0.95, total=1_000)
+        0.8
 
     Returns:
         A fraction; with a total, a possible final result, otherwise with a precision of 2**-20.

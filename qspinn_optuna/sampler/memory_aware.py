@@ -55,6 +55,12 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 
+    Example:
+        >>> study = open_study("sampler", None, space, MemoryAwareSampler(space, seed=0), workload)
+        >>> study.optimize(QuantizationObjective(workload, space), n_trials=3)
+        >>> len({str(trial.params) for trial in study.trials})
+        3
+
     Args:
         space: The space that the study searches.
         seed: Seed of all random draws. Every worker needs its own.

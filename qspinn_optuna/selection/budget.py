@@ -17,6 +17,10 @@ class BudgetSelector:
     Ties go to the smaller model, then to the earlier trial. The reward is the accuracy. Rivals are candidates that fit
     as well and whose accuracy is lower by at most the standard error of the difference.
 
+    Example:
+        >>> BudgetSelector(memory_kib=5.0).select(front).memory_kib <= 5
+        True
+
     Args:
         memory_kib: The available memory, in KiB of 1,024 bytes; a candidate may fill it.
 

@@ -17,6 +17,11 @@ from qspinn_optuna.front import Candidate
 class Choice:
     """The candidate that a selector chose.
 
+    Example:
+        >>> choice.save(folder / "choice.json")
+        >>> Choice.load(folder / "choice.json").config == choice.config
+        True
+
     Args:
         candidate: The candidate.
         reward: Its score by the rule; each selector documents its own.

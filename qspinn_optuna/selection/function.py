@@ -20,9 +20,9 @@ class FunctionSelector:
     the winner would not exceed if its accuracy were lower by the standard error of the difference. The function is
     called with such a copy of the winner, too. If it ignores the accuracy, only ties are rivals.
 
-    Example::
-
-        FunctionSelector(lambda candidate: candidate.accuracy * math.log2(candidate.compression)).select(front)
+    Example:
+        >>> FunctionSelector(lambda candidate: candidate.accuracy - candidate.memory_kib / 100).select(front).rule
+        'largest score by <lambda>'
 
     Args:
         function: Score of a candidate, a finite number.

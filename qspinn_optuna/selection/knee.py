@@ -29,6 +29,10 @@ class KneeSelector:
     Rivals are candidates whose distance is smaller by at most the standard error of the difference of the accuracies,
     in the same units; the ends of the chord count as exact. Source: Das, "On characterizing the knee of the Pareto
     curve", Structural Optimization 18, 1999.
+
+    Example:
+        >>> KneeSelector().select(front).trial_number
+        14
     """
 
     def select(self, front: ParetoFront) -> Choice:

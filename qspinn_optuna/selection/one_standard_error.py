@@ -17,6 +17,10 @@ class OneStandardErrorSelector:
     The standard error is that of the best accuracy, sqrt(accuracy * (1 - accuracy) / samples). Ties, reward and rivals
     are those of :class:`~.tolerance.ToleranceSelector`. Source: the pruning rule of Breiman, Friedman, Olshen and
     Stone, Classification and Regression Trees, 1984.
+
+    Example:
+        >>> OneStandardErrorSelector().select(front).trial_number
+        5
     """
 
     def select(self, front: ParetoFront) -> Choice:

@@ -15,6 +15,11 @@ from qspinn_optuna.study import StudyAttribute, TrialRecord, check_directions, f
 def record_choice(study: optuna.Study, choice: Choice) -> None:
     """Store a choice in its study, in place of an earlier one.
 
+    Example:
+        >>> record_choice(study, choice)
+        >>> recorded_choice(study).trial_number == choice.trial_number
+        True
+
     Raises:
         TypeError: If ``choice`` is not a choice.
         ValueError: If the study has other objectives, or does not have the chosen trial.
@@ -32,6 +37,11 @@ def record_choice(study: optuna.Study, choice: Choice) -> None:
 
 def recorded_choice(study: optuna.Study) -> Choice | None:
     """The choice that a study stores; None if there is none.
+
+    Example:
+        >>> record_choice(study, choice)
+        >>> recorded_choice(study).config == choice.config
+        True
 
     Raises:
         ValueError: If the stored value is not a choice.
@@ -51,7 +61,12 @@ def recorded_choice(study: optuna.Study) -> Choice | None:
 
 
 def recorded_or_smallest(study: optuna.Study, front: ParetoFront) -> Choice:
-    """The choice that a study keeps; the smallest feasible model if it keeps none."""
+    """The choice that a study keeps; the smallest feasible model if it keeps none.
+
+    Example:
+        >>> recorded_or_smallest(study, front).trial_number == choice.trial_number
+        True
+    """
     return recorded_choice(study) or SmallestSelector().select(front)
 
 

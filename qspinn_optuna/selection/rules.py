@@ -24,6 +24,13 @@ RULES: Mapping[str, Selector] = {
 def other_choices(front: ParetoFront, choice: Choice | None) -> dict[str, Choice]:
     """What other rules choose, by their names; those that choose the same as ``choice`` are left out.
 
+    Example:
+        >>> for rule, other in other_choices(front, choice).items():
+        ...     print(rule, other.trial_number)
+        knee 14
+        one standard error 5
+        reward, mu = 0.1 5
+
     Args:
         front: The front.
         choice: The chosen model, if any.

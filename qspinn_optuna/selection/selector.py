@@ -9,7 +9,16 @@ from qspinn_optuna.selection.choice import Choice
 
 
 class Selector(Protocol):
-    """A rule that names one candidate of a front."""
+    """A rule that names one candidate of a front.
+
+    Example:
+        >>> class Widest:
+        ...     def select(self, front):
+        ...         candidate = front.candidates[-1]
+        ...         return Choice(candidate, reward=candidate.accuracy, rule="the most accurate")
+        >>> Widest().select(front).trial_number == front.candidates[-1].trial_number
+        True
+    """
 
     def select(self, front: ParetoFront) -> Choice:
         """The choice among the candidates of ``front``.

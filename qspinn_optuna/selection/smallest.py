@@ -16,6 +16,10 @@ class SmallestSelector:
     Ties go to the earlier trial. The reward is the compression. Rivals are the candidates that would be chosen if the
     smaller ones missed the floor in another measurement: the next larger candidates, as long as the one before is above
     the floor by less than its standard error. A front without a floor has no rivals.
+
+    Example:
+        >>> SmallestSelector().select(front)
+        Choice(trial 8: ptq, 7.99x, 87.60 %; smallest model with an accuracy of at least 85.00%)
     """
 
     def select(self, front: ParetoFront) -> Choice:

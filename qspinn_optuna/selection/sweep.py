@@ -16,6 +16,10 @@ _LARGEST_DENOMINATOR = 10**6
 class MuInterval:
     """The values of mu, low <= mu < high, at which :class:`TradeOffSelector` selects a candidate.
 
+    Example:
+        >>> 0.1 in MuInterval(front.candidates[0], low=0.0, high=0.5)
+        True
+
     Args:
         candidate: The candidate.
         low: The smallest of these values.
@@ -41,6 +45,11 @@ def sweep_mu(front: ParetoFront) -> tuple[MuInterval, ...]:
 
     Ties are decided as by :class:`TradeOffSelector`: the smaller model, then the earlier trial. The selector computes
     in floating point, so that it may decide otherwise exactly at the end of an interval.
+
+    Example:
+        >>> intervals = sweep_mu(front)
+        >>> intervals[0].low, intervals[-1].high
+        (0.0, inf)
 
     Raises:
         TypeError: If ``front`` is not a front.

@@ -20,6 +20,10 @@ class ToleranceSelector:
     by at most the standard error of the difference to the best: another measurement may find them within it. Larger
     candidates are not rivals, since the tolerance gives up their accuracy.
 
+    Example:
+        >>> ToleranceSelector(tolerance=0.05).select(front).trial_number
+        4
+
     Args:
         tolerance: Accuracy to give up, a fraction: 0.01 is one point.
 

@@ -18,6 +18,10 @@ class TradeOffSelector:
     standard error of the difference of the accuracies, since memory is known exactly. Source: Putra and Shafique,
     IJCNN 2021, https://arxiv.org/abs/2107.01807.
 
+    Example:
+        >>> TradeOffSelector(mu=0.1).select(front).trial_number
+        5
+
     Args:
         mu: Cost of memory: mu = 0.1 gives up a tenth of a point of accuracy for a hundredth of the original memory,
             mu = 0 ignores memory.

@@ -48,6 +48,11 @@ def measure_significance(
 
     If in-training quantization takes long, measure a space with ``schemes=(Scheme.PTQ,)``.
 
+    Example:
+        >>> report = measure_significance(workload, space, tolerance=0.05)
+        >>> report.ranking
+        ('fc.weight', 'lif.v')
+
     Args:
         workload: The workload to measure.
         space: The widths, schemes and roundings; of the workload's parameters.

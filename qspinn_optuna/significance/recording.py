@@ -12,6 +12,12 @@ from qspinn_optuna.study import StudyAttribute, measurements, read, record_measu
 def record_significance(study: optuna.Study, space: QuantizationSpace, report: SignificanceReport) -> None:
     """Store a report in a study, in place of an earlier one, and its measurements, from which the sampler learns.
 
+    Example:
+        >>> study = open_study("significance", None, space, workload=workload)
+        >>> record_significance(study, space, report)
+        >>> recorded_significance(study).ranking == report.ranking
+        True
+
     Args:
         study: A study of :func:`~qspinn_optuna.open_study`.
         space: The measured space. The study may search it, or the space that it was narrowed to.
@@ -25,6 +31,11 @@ def record_significance(study: optuna.Study, space: QuantizationSpace, report: S
 def recorded_significance(study: optuna.Study) -> SignificanceReport | None:
     """The report that a study stores; None if there is none.
 
+    Example:
+        >>> record_significance(study, space, report)
+        >>> recorded_significance(study).narrowest
+        {'fc.weight': 5, 'lif.v': 5}
+
     Raises:
         ValueError: If the stored value is not a report.
     """
@@ -34,6 +45,11 @@ def recorded_significance(study: optuna.Study) -> SignificanceReport | None:
 
 def enqueue_promising(study: optuna.Study, space: QuantizationSpace, report: SignificanceReport) -> int:
     """Enqueue the promising configurations of a report, see :meth:`SignificanceReport.promising`.
+
+    Example:
+        >>> study = open_study("promising", None, space, workload=workload)
+        >>> enqueue_promising(study, space, report) == len(study.trials)
+        True
 
     Args:
         study: The study, which searches ``space``.

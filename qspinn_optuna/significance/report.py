@@ -30,6 +30,11 @@ SPARE_ABOVE = 3
 class WidthPoint:
     """Accuracy with one parameter at a width and all others at their widest.
 
+    Example:
+        >>> point = report.curves[0].points[-1]
+        >>> point.width, point.low <= point.accuracy <= point.high
+        (8, True)
+
     Args:
         width: Width in bits.
         accuracy: Accuracy, a fraction.
@@ -61,6 +66,11 @@ class WidthPoint:
 @dataclass(frozen=True)
 class WidthCurve:
     """Accuracy against the width of one parameter, with one scheme and rounding.
+
+    Example:
+        >>> curve = report.curves[0]
+        >>> curve.parameter, curve.narrowest, len(curve.points)
+        ('fc.weight', 5, 5)
 
     Args:
         parameter: Name of the parameter, or of a group of tied parameters, as in ``space.widths``.
@@ -114,6 +124,12 @@ class WidthCurve:
 @dataclass(frozen=True)
 class SignificanceReport:
     """Significance of every parameter, see :func:`~qspinn_optuna.significance.measure_significance`.
+
+    Example:
+        >>> report.ranking
+        ('fc.weight', 'lif.v')
+        >>> report.narrowest
+        {'fc.weight': 5, 'lif.v': 5}
 
     Args:
         curves: One curve for each parameter, scheme and rounding.

@@ -36,6 +36,11 @@ def significance_from_study(
     the model's fits matter more than the lines. The report also has Optuna's importances (PED-ANOVA) of every dimension
     for the accuracy, which describe the variation among the trials.
 
+    Example:
+        >>> estimate = significance_from_study(study)
+        >>> sorted(estimate.ranking)
+        ['fc.weight', 'lif.v']
+
     Args:
         study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
         tolerance: Accuracy that a sufficient width may lose against the best widest configuration, a fraction.

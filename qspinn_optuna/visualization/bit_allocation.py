@@ -17,6 +17,9 @@ _ROW_HEIGHT = 34
 def plot_bit_allocation(front: ParetoFront, choice: Choice | None = None) -> go.Figure:
     """The width of every parameter, in bits, for every candidate of a front, the smallest model first.
 
+    Example:
+        >>> figure = plot_bit_allocation(front, choice)
+
     Args:
         front: The front.
         choice: The chosen candidate, if any; its column has a star.

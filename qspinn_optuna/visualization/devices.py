@@ -24,6 +24,9 @@ def plot_devices(front: ParetoFront, choice: Choice | None = None, targets: Sequ
 
     What a program needs besides the model, which is its code, its buffers and its stack, comes on top.
 
+    Example:
+        >>> figure = plot_devices(front, choice)
+
     Args:
         front: The front.
         choice: The chosen candidate, if any; it has a star.

@@ -31,6 +31,9 @@ def plot_footprint(
 
     The title states the memory of the 32-bit original, since its bar would dwarf the others.
 
+    Example:
+        >>> figure = plot_footprint(study, front, choice, by="family")
+
     Args:
         study: The study, whose trials store their footprints.
         front: Its front; computed from the study if not given.

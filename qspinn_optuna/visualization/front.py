@@ -56,6 +56,9 @@ def plot_front(
     far. The axis of accuracy ends below the front; trials that failed badly are visible after zooming out. Where models
     of the front are too close together around the choice, a second panel shows them larger, with their trial numbers.
 
+    Example:
+        >>> plot_front(study, front, choice, mu=0.1).write_html(folder / "front.html")
+
     Args:
         study: The study.
         front: Its front; computed from the study if not given.

@@ -74,6 +74,9 @@ def plot_hypervolume(
     32-bit original, and from ``reference_accuracy`` to 1. Points are the trials that enlarged it. The line begins at
     the first of them; there is none if none does. With several searches, the legend shows the last hypervolume of each.
 
+    Example:
+        >>> figure = plot_hypervolume(study, reference_accuracy=0.1)
+
     Args:
         study: The study, or several studies of one network: a mapping from the names in the legend, or a sequence of
             studies with different names.

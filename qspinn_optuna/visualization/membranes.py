@@ -33,6 +33,10 @@ def plot_membranes(
     Shares of the values are on a logarithmic axis, since most values may be at rest. If the format of a layer has few
     grid points, each has its own bin; dashed lines are the ends of the format's range.
 
+    Example:
+        >>> before = {"1.v": np.random.default_rng(0).normal(size=100)}
+        >>> figure = plot_membranes(before, before, {"1.v": QFormat(0, 5)})
+
     Args:
         before: Potentials of the float network by layer, 1-D, such as those of
             :func:`~qspinn_optuna.networks.membranes.membrane_values`.

@@ -44,6 +44,9 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
     panel, is. Trials that failed badly are outside the axes and counted for each pair; they are visible after zooming
     out. If every family has its own rounding, there are two such panels for each family.
 
+    Example:
+        >>> figure = plot_schemes_and_roundings(study)
+
     Args:
         study: The study.
 

@@ -32,6 +32,9 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
     narrowest sufficient width, whose accuracy is at or above the dashed line. Several schemes have panels side by side.
     Points far below the dashed line are outside the panels, and visible after zooming out.
 
+    Example:
+        >>> figure = plot_significance(report)
+
     Args:
         report: The report.
 

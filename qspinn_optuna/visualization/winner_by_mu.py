@@ -31,6 +31,9 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     Points have trial numbers. The first winner wins down to mu = 0. The axis ends at the mu from which on no reward is
     positive, since memory costs more than any accuracy; the subtitle names the winners beyond.
 
+    Example:
+        >>> figure = plot_winner_by_mu(front)
+
     Args:
         front: The front.
 

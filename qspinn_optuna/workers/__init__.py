@@ -1,4 +1,8 @@
-"""Searching one study with several processes, of this machine or of a Dask cluster."""
+"""Searching one study with several processes, of this machine or of a Dask cluster.
+
+.. include:: README.md
+   :start-line: 2
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,9 @@ _BEGINNING = threading.Lock()
 def check_scheduler(address: str) -> None:
     """Refuse a Dask scheduler that is not there, or whose workers cannot run trials.
 
+    Example:
+        >>> check_scheduler("tcp://host:8786")  # doctest: +SKIP
+
     Args:
         address: Such as "tcp://host:8786", or "host:8786".
 
@@ -62,6 +65,9 @@ def run_on_dask(
     an SQLite file by its absolute path from workers of one machine, or Optuna's DaskStorage. Dask runs the trial of a
     worker that dies on another one. An error of an objective is raised here. Ctrl-C ends the search once the trials
     that are running have finished.
+
+    Example:
+        >>> run_on_dask(study, objective, 60, scheduler="tcp://host:8786")  # doctest: +SKIP
 
     Args:
         study: The study.

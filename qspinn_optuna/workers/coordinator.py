@@ -60,10 +60,8 @@ def run_workers(
     ``if __name__ == "__main__":``.
 
     Example:
-        .. code-block:: python
-
-            sampler = functools.partial(make_my_sampler, space)  # a function of a seed
-            run_workers(study, QuantizationObjective(workload, space), 60, workers=4, sampler=sampler, seed=1)
+        >>> sampler = functools.partial(make_my_sampler, space)  # a function of a seed  # doctest: +SKIP
+        >>> run_workers(study, QuantizationObjective(workload, space), 60, workers=4, sampler=sampler)  # doctest: +SKIP
 
     Args:
         study: The study. Its storage is none in memory.

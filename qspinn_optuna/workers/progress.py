@@ -18,6 +18,9 @@ _LINES = 10
 class Progress:
     """Shows finished trials: a bar on stderr if that is a terminal, otherwise about ten lines on stdout.
 
+    Example:
+        >>> progress = Progress(20)
+
     Args:
         n_trials: Trials in all.
         write: Writes a line; :func:`print` if not given.

@@ -20,7 +20,12 @@ MakeSampler = Callable[[int], BaseSampler]
 
 
 class UnpicklableError(TypeError):
-    """What workers need cannot be sent to them."""
+    """What workers need cannot be sent to them.
+
+    Example:
+        >>> issubclass(UnpicklableError, Exception)
+        True
+    """
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ def seed_of_worker(seed: Sequence[int], worker: int) -> int:
 
 def check_shared(storage: BaseStorage) -> None:
     """Refuse a storage that other processes do not reach.
+
+    Example:
+        >>> backend = optuna.storages.journal.JournalFileBackend(str(folder / "studies.log"))
+        >>> check_shared(optuna.storages.JournalStorage(backend))
 
     Raises:
         ValueError: If it is in memory.

@@ -14,6 +14,10 @@ class TrainingProgress:
     It need not be the accuracy of the finished network, nor on the same samples: a pruner compares it with the same
     rung of other trials.
 
+    Example:
+        >>> TrainingProgress(fraction=0.2, correct=700, seen=1_000).fraction
+        0.2
+
     Args:
         fraction: The rung: part of the training that is done, between 0 and 1, both excluded.
         correct: Correct answers among the samples that were counted.

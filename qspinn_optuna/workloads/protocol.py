@@ -22,6 +22,10 @@ class Workload(Protocol):
     """A network, its data and its training: what is quantized, and how good a quantization is.
 
     Implement it for a network of your own; nothing need be inherited.
+
+    Example:
+        >>> missing_members(workload)
+        ()
     """
 
     @property
@@ -64,7 +68,12 @@ class Workload(Protocol):
 
 
 class TestedWorkload(Workload, Protocol):
-    """A workload that has a test set, for the final figures."""
+    """A workload that has a test set, for the final figures.
+
+    Example:
+        >>> missing_members(workload, TestedWorkload)
+        ('test_baseline', 'test')
+    """
 
     @property
     def test_baseline(self) -> float | None:
@@ -76,7 +85,7 @@ class TestedWorkload(Workload, Protocol):
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
 
         Raises:
             ValueError: If the workload has no test set.
@@ -85,14 +94,19 @@ class TestedWorkload(Workload, Protocol):
 
 
 class DeployableWorkload(Workload, Protocol):
-    """A workload whose quantized networks leave Python as integers."""
+    """A workload whose quantized networks leave Python as integers.
+
+    Example:
+        >>> missing_members(workload, DeployableWorkload)[-2:]
+        ('integer_model', 'integer_samples')
+    """
 
     def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
-        """The quantized network as integers, the one that :meth:`evaluate` measures.
+        """The quantized network as integers, the one that :meth:`Workload.evaluate` measures.
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
         """
         ...
 
@@ -101,7 +115,7 @@ class DeployableWorkload(Workload, Protocol):
 
         Args:
             config: The quantization.
-            seed: Of all random draws, as in :meth:`evaluate`.
+            seed: Of all random draws, as in :meth:`Workload.evaluate`.
             count: Number of samples; all if not given.
         """
         ...
@@ -112,6 +126,10 @@ def missing_members(workload: object, protocol: type = Workload) -> tuple[str, .
 
     No property is evaluated, since that may train a network. ``isinstance`` with a protocol does so before Python
     3.12, which is why these protocols do not allow it.
+
+    Example:
+        >>> missing_members(object())
+        ('parameters', 'deployment', 'baseline', 'evaluate', 'describe')
 
     Args:
         workload: Any object.

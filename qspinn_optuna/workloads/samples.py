@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 
 class Split(StrEnum):
-    """What samples are for."""
+    """What samples are for.
+
+    Example:
+        >>> [split.value for split in Split]
+        ['validation', 'test']
+    """
 
     VALIDATION = "validation"
     TEST = "test"
@@ -19,6 +24,11 @@ class Split(StrEnum):
 @dataclass(frozen=True, eq=False)
 class IntegerSamples:
     """The first samples of a split, as a device gets them; they are numbered from the model's first.
+
+    Example:
+        >>> samples = IntegerSamples(codes, np.zeros(len(codes), np.int64), Split.TEST, is_whole=False)
+        >>> len(samples.inputs) == len(samples.labels)
+        True
 
     Args:
         inputs: Integers, [samples, ...].

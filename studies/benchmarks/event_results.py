@@ -1,4 +1,4 @@
-"""The README's figures on event-camera data: studies of several seeds, each model tested on samples it has never seen.
+"""The results on event-camera data: studies of several seeds, each model tested on samples it has never seen.
 
 For each seed the data are split (N-MNIST: pooled and split 72 : 8 : 20; gestures: by people), the float network is
 trained, and a study of `dvs_gesture.py` is run. In each band of sizes (8 to 12 times smaller, 12 to 16, ...) the model

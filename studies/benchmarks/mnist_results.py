@@ -1,4 +1,4 @@
-"""The results table of the README: the MNIST study with several seeds, and means over them.
+"""The table of results on MNIST: the MNIST study with several seeds, and means over them.
 
 For each kind of result and each seed, `studies/mnist_stdp.py` runs in a process of its own and leaves its study,
 figure and report in the output folder; run again, finished ones are not repeated. Models are chosen on the 10,000
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
     trials, flags = KINDS[kind]
     if not path.exists():
         command = [sys.executable, str(STUDY), "--data-dir", str(arguments.data_dir), "--seed", str(seed)]
-        # The sampler with which the README's table was made.
+        # The sampler with which the table of results was made.
         command += ["--trials", str(trials), "--sampler", "tpe", "--study", name, "--json", str(path), *flags]
         command += ["--storage", f"sqlite:///{arguments.output / name}.db", "--html", f"{arguments.output / name}.html"]
         subprocess.run(command, check=True)

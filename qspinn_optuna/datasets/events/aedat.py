@@ -32,6 +32,12 @@ Events = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16], NDArray[
 def read_aedat(path: Path | str) -> Events:
     """The valid polarity events of an AEDAT 3.1 file, in the order of the file.
 
+    Example:
+        >>> write_aedat(folder / "events.aedat", *(np.array([1, 2]) for _ in range(3)), np.array([0, 1]))
+        >>> t, x, y, p = read_aedat(folder / "events.aedat")
+        >>> t
+        array([1, 2])
+
     Returns:
         t, x, y and p.
 
@@ -73,6 +79,12 @@ def write_aedat(
     p: NDArray[np.integer],
 ) -> None:
     """Write events as AEDAT 3.1.
+
+    Example:
+        >>> t, x, y, p = np.array([10, 20]), np.array([1, 2]), np.array([3, 3]), np.array([0, 1])
+        >>> write_aedat(folder / "events.aedat", t, x, y, p)
+        >>> len(read_aedat(folder / "events.aedat"))
+        4
 
     Raises:
         ValueError: If lengths differ, or a number is outside the range of the format.

@@ -77,6 +77,9 @@ def generate_gesture_archive(
     Each user performs the 11 gestures ``repetitions`` times in each light. The same settings give the same files, byte
     for byte. If the files exist, they are not generated again.
 
+    Example:
+        >>> archive = generate_gesture_archive("gestures", train_users=23, test_users=6, seed=0)  # doctest: +SKIP
+
     Args:
         root: The folder of the data set, created if it does not exist.
         train_users: Number of users in the training part.

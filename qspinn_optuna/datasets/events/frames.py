@@ -16,6 +16,11 @@ from qspinn_optuna.datasets.events.recording import EventRecording
 class LabeledFrames:
     """Binary frames and their classes.
 
+    Example:
+        >>> frames = LabeledFrames(np.zeros((10, 5, 1, 16, 16), np.uint8), np.arange(10) % 2)
+        >>> frames.frames.shape, frames.labels
+        ((10, 5, 1, 16, 16), array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1]))
+
     Args:
         frames: 0 or 1, uint8 [samples, steps, channels, height, width].
         labels: int64 [samples], from 0.
@@ -54,6 +59,10 @@ class LabeledFrames:
 @dataclass(frozen=True, eq=False)
 class FrameSplits:
     """Frames for training, for validation, which every choice uses, and for the final test.
+
+    Example:
+        >>> frames = LabeledFrames(np.zeros((10, 5, 1, 16, 16), np.uint8), np.arange(10) % 2)
+        >>> splits = FrameSplits(frames, frames, frames, class_names=("left", "right"))
 
     Args:
         train: Training samples.
@@ -95,6 +104,12 @@ def frames_of(
     minimum_count: int = 1,
 ) -> LabeledFrames:
     """Binary frames: a pixel of a step is 1 if it has enough events.
+
+    Example:
+        >>> recording = EventRecording.from_arrays(t=[0, 5], x=[1, 2], y=[3, 3], p=[0, 1], label=4)
+        >>> frames = frames_of([recording], steps=2, height=4, width=4)
+        >>> frames.frames.shape, frames.frames.sum()
+        ((1, 2, 2, 4, 4), np.uint64(2))
 
     Args:
         recordings: At least one recording; a recording without events has black frames.
@@ -149,6 +164,12 @@ def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> 
     Then classes that are reversals of each other differ in the order of frames only, and a classifier of them needs a
     memory. Reversal exchanges brighter and darker: two channels are swapped.
 
+    Example:
+        >>> frames = LabeledFrames(np.zeros((10, 5, 1, 16, 16), np.uint8), np.arange(10) % 2)
+        >>> reversed_frames = reverse_half(frames, swaps={0: 1, 1: 0}, seed=0)
+        >>> reversed_frames.frames.shape == frames.frames.shape
+        True
+
     Args:
         frames: The samples.
         swaps: The class of a reversed sample, by its class; other classes stay. ``TIME_REVERSED_GESTURES`` for
@@ -170,6 +191,11 @@ def reverse_half(frames: LabeledFrames, swaps: Mapping[int, int], seed: int) -> 
 
 def split_by_user(users: Sequence[str], validation: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Hold out all samples of some users, to validate on unseen people.
+
+    Example:
+        >>> training, held_out = split_by_user(["ann", "ben", "ann", "eve"], validation=0.34, seed=0)
+        >>> len(training) + len(held_out)
+        4
 
     Args:
         users: The recorded person of each sample, such as :attr:`EventRecording.user`; two or more people.
@@ -194,6 +220,12 @@ def split_by_user(users: Sequence[str], validation: float, seed: int) -> tuple[N
 
 def random_split(frames: LabeledFrames, sizes: Sequence[int], seed: int) -> list[LabeledFrames]:
     """Random disjoint parts, stratified by class.
+
+    Example:
+        >>> frames = LabeledFrames(np.zeros((10, 5, 1, 16, 16), np.uint8), np.arange(10) % 2)
+        >>> train, test = random_split(frames, [8, 2], seed=0)
+        >>> len(train.labels), len(test.labels)
+        (8, 2)
 
     Args:
         frames: The samples.

@@ -20,7 +20,12 @@ _SPIKINGJELLY = "spikingjelly.datasets"
 
 
 class EventDataset(Vocabulary):
-    """Data sets of event cameras."""
+    """Data sets of event cameras.
+
+    Example:
+        >>> [dataset.value for dataset in EventDataset]
+        ['dvs-gesture', 'nmnist']
+    """
 
     DVS_GESTURE = "dvs-gesture"
     """Gestures of 29 people (Amir et al., CVPR 2017), or generated ones in the same layout."""
@@ -42,6 +47,9 @@ def load_recordings(dataset: EventDataset | str, root: Path | str, train: bool) 
     """All recordings of a part of a data set, sorted by class and file name.
 
     :func:`iterate_recordings` holds one recording at a time in memory, since DVS-Gesture has gigabytes of events.
+
+    Example:
+        >>> recordings = load_recordings(EventDataset.N_MNIST, "data/NMNIST", train=False)  # doctest: +SKIP
     """
     return list(iterate_recordings(dataset, root, train))
 
@@ -50,6 +58,9 @@ def iterate_recordings(dataset: EventDataset | str, root: Path | str, train: boo
     """The recordings of a part of a data set, one after the other, sorted by class and file name.
 
     The first call creates the folder ``events_np`` from the downloaded archives; later calls write nothing.
+
+    Example:
+        >>> first = next(iterate_recordings("n-mnist", "data/NMNIST", train=True))  # doctest: +SKIP
 
     Args:
         dataset: The data set.

@@ -17,6 +17,11 @@ _KINDS = {"t": np.int64, "x": np.int16, "y": np.int16, "p": np.int8}
 class EventRecording:
     """Events of one sample and its class; :meth:`from_arrays` converts other integers, and sorts.
 
+    Example:
+        >>> recording = EventRecording.from_arrays(t=[0, 5], x=[1, 2], y=[3, 3], p=[0, 1], label=4)
+        >>> recording.label, len(recording.t)
+        (4, 2)
+
     Args:
         t: Times in microseconds, ascending, int64 [events].
         x: Columns from the left, int16 [events].

@@ -32,6 +32,10 @@ def nir_difference(
     Of all spikes that the model or the graph gives, it is the share that the other does not give, in the layers that
     have a node. A spike is that of a neuron at a step of a sample.
 
+    Example:
+        >>> 0 <= nir_difference(model, codes) <= 1
+        True
+
     Args:
         model: The model.
         samples: Images or codes, as :func:`~qspinn_optuna.integer.respond` takes them.

@@ -53,6 +53,9 @@ def export_nir(model: IntegerModel, path: str | Path, *, overwrite: bool = False
 
     Of a graph, operations that the scores do not depend on have no nodes.
 
+    Example:
+        >>> lost = export_nir(model, folder / "net.nir")
+
     Args:
         model: The model.
         path: The file, which is new. Its folder exists.
@@ -87,6 +90,12 @@ def read_nir(path: str | Path) -> IntegerModel:
     """The model that :func:`export_nir` wrote.
 
     Its nodes must still be those of the model: what another program changed in the file is refused.
+
+    Example:
+        >>> export_nir(model, folder / "net.nir")
+        ()
+        >>> read_nir(folder / "net.nir").constant_bits == model.constant_bits
+        True
 
     Raises:
         ModuleNotFoundError: If the package nir is not installed.

@@ -22,6 +22,10 @@ Values = NDArray[np.float64]
 class NIRReader:
     """What a program makes of neurons. The default is the letter of NIR; programs differ.
 
+    Example:
+        >>> NIRReader(fires_at_threshold=True)
+        NIRReader(fires_at_threshold=True, subtracts=False)
+
     Args:
         fires_at_threshold: Whether a membrane fires that is at its threshold, not only above.
         subtracts: Whether a spike takes the threshold from the membrane, whatever ``v_reset`` is.

@@ -103,6 +103,15 @@ def calibrate(
     Pruned weights are counted like all others, neither as their mask nor by their sparsity: the formats are those of
     arrays. Of weights that the network computes, such as by weight normalization, the computed ones are counted.
 
+    Example:
+        >>> for parameter in calibrate(network, [spikes]):
+        ...     print(parameter.name, parameter.family, parameter.count)
+        0.weight weight 128
+        1.v membrane 8
+        1.threshold threshold 1
+        1.decay decay 1
+        2.weight weight 32
+
     Args:
         network: A network without batch normalization; see :func:`fold_batch_norm`.
         batches: Inputs of the network, or tuples of one or several inputs and at last the label. The elements of a

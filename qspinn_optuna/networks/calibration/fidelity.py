@@ -20,6 +20,9 @@ from qspinn_optuna.parameters import ParameterSpec
 def check_fidelity(network: nn.Module, specs: Iterable[ParameterSpec], inputs: Inputs) -> None:
     """Quantize a network by its widest formats, and refuse it if it is another one then, or does not read them all.
 
+    Example:
+        >>> check_fidelity(network, parameters, spikes)
+
     Args:
         network: The float network; it is left as it is.
         specs: Its calibrated parameters.

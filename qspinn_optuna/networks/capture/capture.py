@@ -63,6 +63,12 @@ def capture(
     The model is checked: it must give the spikes and membranes of the network at every step, and a run on another
     sample, the given one turned round, must give the same model.
 
+    Example:
+        >>> model = capture(quantized, config, sample)
+        >>> codes = input_codes(quantized, config, sample)
+        >>> model.network.array("1.v").width
+        8
+
     Args:
         network: Of :func:`~qspinn_optuna.networks.quantize_network`, frozen or not; it is left untouched.
         config: The configuration by which it was quantized.
@@ -106,6 +112,11 @@ def input_codes(
     number: int = 0,
 ) -> NDArray[np.int64]:
     """What the model of :func:`capture` takes of a sample: as a host prepares it. Errors as in :func:`capture`.
+
+    Example:
+        >>> codes = input_codes(quantized, config, sample)
+        >>> codes.shape, codes.max()
+        ((1, 10, 16), np.int64(1))
 
     Args:
         network: As in :func:`capture`.

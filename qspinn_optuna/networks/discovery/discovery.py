@@ -29,6 +29,10 @@ _THRESHOLDS = ("v_th", "vth")
 class NetworkParameter:
     """One array that a device stores for a network.
 
+    Example:
+        >>> find_parameters(network)[0]
+        NetworkParameter(name='0.weight', family=<Family.WEIGHT: 'weight'>, count=128)
+
     Args:
         name: Module and attribute, such as "conv1.weight", "lif1.v", "lif1.threshold".
         family: Its kind.
@@ -46,6 +50,10 @@ def find_parameters(network: nn.Module, sample: Inputs | None = None) -> tuple[N
     With a sample only what it reaches is listed, see :mod:`~.reach`; the rest is told in a warning. What belongs to no
     module is not listed: :func:`calibrate` adds "input", "layer.input" and "reciprocal.k" where the values that it sees
     need them. A parameter that is called a threshold, such as a trained ``v_threshold``, is of that family.
+
+    Example:
+        >>> [parameter.name for parameter in find_parameters(network, sample=spikes)]
+        ['0.weight', '1.v', '1.threshold', '1.decay', '2.weight']
 
     Args:
         network: Any torch network; states are those of SpikingJelly's ``MemoryModule``, the user's own included.

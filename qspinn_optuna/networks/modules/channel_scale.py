@@ -39,7 +39,12 @@ _SPATIAL: dict[type[nn.Module], int] = {nn.Linear: 0, nn.Conv1d: 1, nn.Conv2d: 2
 
 
 class ChannelScale(Vocabulary):
-    """What the sum of an output channel is multiplied by."""
+    """What the sum of an output channel is multiplied by.
+
+    Example:
+        >>> ChannelScale.FACTOR.parameter, ChannelScale.POWER_OF_TWO.parameter
+        ('scale', 'shift')
+    """
 
     FACTOR = "factor"
     """A number of some bits: a multiplication. The parameter "layer.scale"."""

@@ -52,6 +52,11 @@ def sample_numbers(network: nn.Module, numbers: Sequence[int]) -> Iterator[None]
             functional.reset_net(network)
             scores = network(batch)
 
+    Example:
+        >>> with sample_numbers(quantized, range(100, 132)):
+        ...     quantized(spikes).shape
+        torch.Size([10, 32, 4])
+
     Args:
         network: Of :func:`~.quantization.quantize_network`; another one runs as it does without.
         numbers: One for each sample of the batch, integers of 0 to 2**64 - 1.

@@ -54,6 +54,12 @@ def fold_batch_norm(network: nn.Module, sample: Inputs) -> nn.Module:
     Folding is computed in float64. Outputs, states and what stands for a normalization are compared with the original
     ones in float64: a layer whose folding changes them is left as it is, its normalization an affine step.
 
+    Example:
+        >>> normalized = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8)).eval()
+        >>> folded = fold_batch_norm(normalized, spikes[0])
+        >>> sum(isinstance(module, nn.BatchNorm1d) for module in folded.modules())
+        0
+
     Args:
         network: Any network; one without batch normalization is just copied.
         sample: A batch as the network takes it; a tuple for several inputs. Normalization that it does not reach stays.

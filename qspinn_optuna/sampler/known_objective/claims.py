@@ -30,6 +30,10 @@ class SpaceExhausted(TrialPruned):
 
     With ``study.ask``, the caller has to tell the study that the trial was pruned. ``study.ask(distributions)`` raises
     before it returns a trial: that trial is the last of ``study.trials``, and ``study.tell`` takes its number.
+
+    Example:
+        >>> issubclass(SpaceExhausted, optuna.TrialPruned)
+        True
     """
 
 

@@ -53,11 +53,12 @@ class KnownObjectiveSampler(BaseSampler):
     ``search_space`` are sampled independently at random, and configurations are repeated for them when all are seen.
 
     Example:
-        .. code-block:: python
-
-            space = {"width": IntDistribution(1, 512), "depth": IntDistribution(1, 8)}
-            sampler = KnownObjectiveSampler(space, known=lambda params: params["width"] * params["depth"])
-            study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+        >>> widths = {"bits": optuna.distributions.IntDistribution(2, 8)}
+        >>> sampler = KnownObjectiveSampler(widths, known=lambda params: params["bits"], seed=0)
+        >>> study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+        >>> study.optimize(lambda trial: ((bits := trial.suggest_int("bits", 2, 8)), 1 - 2.0**-bits), n_trials=5)
+        >>> len({trial.params["bits"] for trial in study.trials})
+        5
 
     Args:
         search_space: The distributions from which the objective suggests.

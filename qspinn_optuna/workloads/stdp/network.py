@@ -24,6 +24,12 @@ _CHUNK = 1_000
 class STDPNetwork:
     """A network of one layer; its values are floats, or lie on the grids of a quantization.
 
+    Example:
+        >>> data = ImageSplits(images[:60], images[60:80], images[80:])
+        >>> stdp = STDPWorkload(data, STDPSettings(neurons=10, steps=20))
+        >>> stdp.network.weights.shape, stdp.network.theta.shape
+        ((784, 10), (10,))
+
     Args:
         weights: What an input spike adds to a neuron's current, before the scale: float32 [inputs, neurons].
         scale: Factor of each neuron's weights: float64 [neurons].

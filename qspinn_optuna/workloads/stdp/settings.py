@@ -18,7 +18,12 @@ _VERY_LARGE = 3_000
 
 
 class ReadoutKind(Vocabulary):
-    """What makes classes of the neurons' spikes."""
+    """What makes classes of the neurons' spikes.
+
+    Example:
+        >>> [kind.value for kind in ReadoutKind]
+        ['vote', 'class_weights']
+    """
 
     VOTE = "vote"
     """Each neuron stands for one class; the class whose neurons spike most on average is the answer."""
@@ -34,6 +39,10 @@ class STDPSettings:
     One fully connected layer with one spike at a time: a simplification of Diehl and Cook (2015,
     https://doi.org/10.3389/fncom.2015.00099) with delta synapses and direct inhibition in place of their inhibitory
     neurons. The membrane is counted from the resting potential.
+
+    Example:
+        >>> STDPSettings.for_neurons(1_600).neurons
+        1600
 
     Args:
         neurons: Number of neurons.

@@ -21,6 +21,11 @@ _LANE_MASK = np.uint64(0xFFFF)
 class SpikeTrains:
     """Input spikes of a sequence of images, in order of time.
 
+    Example:
+        >>> trains = encode_images(images.images[:2], steps=20, rate=0.25, seed=0)
+        >>> trains.size, trains.starts.shape, trains.inputs.dtype
+        (784, (2, 21), dtype('uint16'))
+
     Args:
         inputs: Indices of the inputs that spike, uint16 [spikes], ascending within a step.
         starts: int64 [images, steps + 1]: the spikes of image k at step t are
@@ -64,6 +69,11 @@ def encode_images(images: NDArray[np.uint8], steps: int, rate: float, seed: int,
     """Draw the spikes of images: at every step, each pixel spikes with probability ``rate * pixel / 255``.
 
     The probability is rounded to 16 bits and compared with a 16-bit draw, as a device would.
+
+    Example:
+        >>> trains = encode_images(images.images[:2], steps=20, rate=0.25, seed=0)
+        >>> trains.inputs.max() < trains.size
+        np.True_
 
     Args:
         images: uint8 [images, pixels].

@@ -40,6 +40,9 @@ class STDPWorkload:
 
     The float baseline is trained when it is first needed. Quantized networks are measured on integer codes.
 
+    Example:
+        >>> stdp = STDPWorkload(ImageSplits(images[:60], images[60:80], images[80:]), STDPSettings(neurons=10))
+
     Args:
         data: The images. Training uses the training set, every accuracy but the test's is of the validation set.
         settings: The network.

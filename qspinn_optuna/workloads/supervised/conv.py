@@ -14,6 +14,10 @@ from qspinn_optuna.workloads.supervised.turns import seeded
 class ConvBlock:
     """A convolution, neurons, and maximum pooling if ``pool`` is over 1.
 
+    Example:
+        >>> ConvBlock(channels=8, kernel=3, pool=2)
+        ConvBlock(channels=8, kernel=3, stride=1, pool=2)
+
     Args:
         channels: Output channels.
         kernel: Width and height of the kernels; frames are padded by half of it.
@@ -72,6 +76,11 @@ class ConvSNN(nn.Module):
     """Convolutions of leaky integrate-and-fire neurons, and a linear readout summed over time.
 
     Input: frames, [batch, steps, channels, height, width]. Output: class scores, [batch, classes].
+
+    Example:
+        >>> snn = ConvSNN((1, 16, 16), (ConvBlock(4, pool=2), ConvBlock(8, pool=2)), classes=10)
+        >>> snn(torch.zeros(2, 5, 1, 16, 16)).shape
+        torch.Size([2, 10])
 
     Args:
         frame_shape: Channels, height and width of a frame.

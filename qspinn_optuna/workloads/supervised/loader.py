@@ -15,6 +15,12 @@ from qspinn_optuna.workloads.supervised.fingerprints import fingerprint
 class FrameBatches:
     """Batches of labeled frames, which can be iterated many times.
 
+    Example:
+        >>> frames = LabeledFrames(np.zeros((10, 5, 1, 16, 16), np.uint8), np.arange(10) % 2)
+        >>> inputs, labels = next(iter(FrameBatches(frames, batch_size=1)))
+        >>> inputs.shape
+        torch.Size([1, 5, 1, 16, 16])
+
     Args:
         data: The frames.
         batch_size: Samples of a batch; the last may have fewer.

@@ -86,6 +86,11 @@ class LocalLearningSNN(nn.Module):
 
     A layer is: trace Q of the input spikes, trace P of trace Q, convolution, refractory neurons, pooling, readout.
 
+    Example:
+        >>> snn = LocalLearningSNN((1, 16, 16), (ConvBlock(4, pool=2),), classes=10)
+        >>> snn(torch.zeros(2, 5, 1, 16, 16)).shape
+        torch.Size([2, 10])
+
     Args:
         frame_shape: Channels, height and width of a frame.
         blocks: The convolutions.
@@ -154,6 +159,11 @@ class LocalLearningSNN(nn.Module):
 
 def local_loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     """The sum of the cross entropies of the layers' own scores: the loss for :func:`~.training.fit`.
+
+    Example:
+        >>> snn = LocalLearningSNN((1, 16, 16), (ConvBlock(4, pool=2),), classes=10)
+        >>> local_loss(snn, torch.zeros(2, 5, 1, 16, 16), torch.tensor([3, 1])).shape
+        torch.Size([])
 
     Raises:
         TypeError: If ``network`` is no :class:`LocalLearningSNN`.

@@ -21,6 +21,10 @@ _TEACHER = "_float_network"
 class Distillation:
     """Part of the loss by which a quantized network learns the scores of the float one (Hinton et al. 2015).
 
+    Example:
+        >>> QuantizedTraining(distillation=Distillation(weight=0.5, temperature=2.0)).narrow_bits
+        2
+
     Args:
         weight: Of the Kullback-Leibler divergence in the loss; the rest is that of the labels.
         temperature: By which the scores are divided.
@@ -48,6 +52,10 @@ class Distillation:
 @dataclass(frozen=True)
 class QuantizedTraining:
     """Settings of :func:`~.training.fit` for quantized networks; float ones are trained without them.
+
+    Example:
+        >>> recipe = QuantizedTraining(clip_gradients=True, narrow_rate=1e-3)
+        >>> train = functools.partial(fit, batches=batches, epochs=1, learning_rate=1e-3, quantized=recipe)
 
     Args:
         clip_gradients: Whether a weight beyond its format gets no gradient. If not, weights that are far off can come
@@ -108,7 +116,11 @@ class QuantizedTraining:
 
 
 def set_teacher(network: nn.Module, teacher: nn.Module) -> None:
-    """Let a quantized network know the float network that distillation learns from."""
+    """Let a quantized network know the float network that distillation learns from.
+
+    Example:
+        >>> set_teacher(quantized, network)
+    """
     # In a tuple: it is no part of the network.
     network.__dict__[_TEACHER] = (teacher,)
 

@@ -58,6 +58,10 @@ def fit(
 ) -> nn.Module:
     """Train with Adam and a cosine schedule; with :func:`functools.partial` a training function of a workload.
 
+    Example:
+        >>> train = functools.partial(fit, batches=batches, epochs=1, learning_rate=1e-3, progress=False)
+        >>> trained = train(network, seed=0)
+
     Args:
         network: Trained in place; see :func:`class_scores` for its output.
         seed: Of torch's global generators while this runs, for shuffling, augmentation and dropout.
@@ -98,6 +102,10 @@ def fit_by_epochs(
     """Train as :func:`fit` does, to the same weights, and pause after every epoch, so that a copy can be evaluated.
 
     During a pause the caller may draw from torch's global generators, and must leave ``network`` as it is.
+
+    Example:
+        >>> [done for done in fit_by_epochs(network, 0, batches=batches, epochs=2, learning_rate=1e-3, progress=False)]
+        [0.5, 1.0]
 
     Args:
         network: Trained in place; the other arguments as in :func:`fit`.
@@ -231,6 +239,10 @@ def labeled(batch: Any) -> tuple[Inputs, Tensor]:
 
 def class_scores(network: nn.Module, inputs: Inputs, scores: Scores | None = None) -> Tensor:
     """Class scores of a batch.
+
+    Example:
+        >>> class_scores(network, spikes).shape
+        torch.Size([32, 4])
 
     Args:
         network: Returns scores, [batch, classes], or those of every time step, [steps, batch, classes].

@@ -39,6 +39,10 @@ from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 def top1(scores: Tensor, labels: Tensor) -> float:
     """The part of the samples whose label has the highest score.
 
+    Example:
+        >>> top1(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1]))
+        0.5
+
     Raises:
         ValueError: If labels are no class indices, [batch], which would be compared with the wrong scores.
     """
@@ -60,6 +64,9 @@ class SupervisedWorkload:
     Batch normalization is folded before anything is quantized or fine-tuned; what cannot be folded becomes a scale and
     an offset per channel. What the network draws from torch's global generators is seeded. Evaluations may run in
     several threads: they take turns at torch's process-wide generators and flags, which are left as they were.
+
+    Example:
+        >>> supervised = SupervisedWorkload(network, train=None, calibration=batches, validation=batches)
 
     Args:
         network: A network, which is left untouched, or a class or function that makes it, which is called with
