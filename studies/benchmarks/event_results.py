@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--dataset", choices=RECIPES, default="nmnist")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--trials", type=count, default=20, help="of each study, to run now")
+    parser.add_argument("--trials", type=count, default=20, help="of each study, in all")
     parser.add_argument("--sampler", choices=["memory-aware", "tpe"], default="tpe", help="the table's is TPE")
     parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
     parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
@@ -118,9 +118,10 @@ def search(
     if not study.trials:
         for params in first_trials(space):
             study.enqueue_trial(params)
-    if arguments.trials > 0:
+    done = len([trial for trial in study.trials if trial.state.is_finished()])
+    if done < arguments.trials:
         objective = QuantizationObjective(workload, space, seed=seed)
-        study.optimize(objective, n_trials=arguments.trials, show_progress_bar=True)
+        study.optimize(objective, n_trials=arguments.trials - done, show_progress_bar=True)
     return study
 
 

@@ -70,11 +70,15 @@ def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
 def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with.
 
-    They are uniform widths, which show what each scheme can bear. Where one bit is searched they are its narrowest
-    widths, all of them, and with small parameters left wide.
+    They are uniform widths, which show what each scheme can bear. Where one bit is searched they are models of weights
+    of one bit, and of states of one and two, with small parameters left wide, and without.
     """
     if any(GridKind.MID_RISE in parameter.grids for parameter in space.searched):
-        return [narrowest_params(space, small_wide=True), uniform_params(space, 1, 1, Scheme.ITQ)]
+        return [
+            narrow_params(space, state_bits=1, small_wide=True),
+            narrow_params(space, state_bits=1, small_wide=False),
+            narrow_params(space, state_bits=2, small_wide=True),
+        ]
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
         for weight_bits, state_bits in _FIRST_WIDTHS
@@ -82,14 +86,15 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     ]
 
 
-def narrowest_params(space: QuantizationSpace, *, small_wide: bool) -> dict[str, Any]:
-    """Parameters of a trial of in-training quantization with weights and states as narrow as the space has them.
+def narrow_params(space: QuantizationSpace, *, state_bits: int, small_wide: bool) -> dict[str, Any]:
+    """Parameters of a trial of in-training quantization with weights of one bit.
 
     Args:
         space: The search space.
+        state_bits: Width of the states.
         small_wide: Whether weights and states that together are few of all values are as wide as the space has them.
     """
-    params = uniform_params(space, 1, 1, Scheme.ITQ)
+    params = uniform_params(space, 1, state_bits, Scheme.ITQ)
     if small_wide:
         left = _SMALL * sum(parameter.count for parameter in space.searched)
         for parameter in sorted(space.searched, key=lambda one: one.count):
