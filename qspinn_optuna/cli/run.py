@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -21,7 +22,6 @@ from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
 from qspinn_optuna.selection import Choice, record_choice
 from qspinn_optuna.study import (
-    Baseline,
     TrialRecord,
     accuracies_on_test,
     controls_of,
@@ -92,7 +92,7 @@ def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) ->
         test_baseline = getattr(workload, "test_baseline", None)
         if test_baseline is None:
             return
-        record_baseline(study, Baseline(baseline.accuracy, float(test_baseline)))
+        record_baseline(study, replace(baseline, test_accuracy=float(test_baseline)))
     trials = study.get_trials(deepcopy=False)
     for choice in choices:
         if choice.trial_number not in accuracies_on_test(study):

@@ -12,6 +12,7 @@ from qspinn_optuna.study.accuracies import (
     record_controls,
     record_test_accuracy,
 )
+from qspinn_optuna.study.answers import Right, baseline_right_of, packed, unpacked
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
 from qspinn_optuna.study.flash_and_ram import fit_of, footprint_of
 from qspinn_optuna.study.identity import (
@@ -73,6 +74,7 @@ __all__ = [
     "DurableStorage",
     "FootprintRecord",
     "Measurement",
+    "Right",
     "Source",
     "Stage",
     "StorageError",
@@ -83,6 +85,7 @@ __all__ = [
     "accuracy_of",
     "attributes_of",
     "baseline_of",
+    "baseline_right_of",
     "check_directions",
     "check_identity",
     "check_settings",
@@ -104,6 +107,7 @@ __all__ = [
     "memory_of",
     "open_storage",
     "other_version",
+    "packed",
     "read",
     "record_baseline",
     "record_configuration",
@@ -121,6 +125,7 @@ __all__ = [
     "set_accuracy_floor",
     "source_of",
     "space_of",
+    "unpacked",
     "without_password",
     "write",
 ]
