@@ -8,9 +8,11 @@ from qspinn_optuna.selection.function import FunctionSelector
 from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
 from qspinn_optuna.selection.recording import record_choice, recorded_choice, recorded_or_smallest
+from qspinn_optuna.selection.risk import Risk, StudyRisk
 from qspinn_optuna.selection.rules import RULES, other_choices
 from qspinn_optuna.selection.selector import Selector
 from qspinn_optuna.selection.smallest import SmallestSelector
+from qspinn_optuna.selection.steps import Step, steps_from, steps_table
 from qspinn_optuna.selection.sweep import MuInterval, sweep_mu
 from qspinn_optuna.selection.tolerance import ToleranceSelector
 from qspinn_optuna.selection.trade_off import TradeOffSelector
@@ -23,13 +25,18 @@ __all__ = [
     "KneeSelector",
     "MuInterval",
     "OneStandardErrorSelector",
+    "Risk",
     "Selector",
     "SmallestSelector",
+    "Step",
+    "StudyRisk",
     "ToleranceSelector",
     "TradeOffSelector",
     "other_choices",
     "record_choice",
     "recorded_choice",
     "recorded_or_smallest",
+    "steps_from",
+    "steps_table",
     "sweep_mu",
 ]

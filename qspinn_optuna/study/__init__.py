@@ -14,6 +14,12 @@ from qspinn_optuna.study.accuracies import (
 )
 from qspinn_optuna.study.answers import Right, baseline_right_of, packed, unpacked
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.confirmations import (
+    Confirmation,
+    confirmation_of,
+    confirmations_of,
+    record_confirmation,
+)
 from qspinn_optuna.study.flash_and_ram import fit_of, footprint_of
 from qspinn_optuna.study.identity import (
     check_identity,
@@ -70,6 +76,7 @@ __all__ = [
     "FLOOR_CONSTRAINT",
     "OBJECTIVES",
     "Baseline",
+    "Confirmation",
     "Counts",
     "DurableStorage",
     "FootprintRecord",
@@ -90,6 +97,8 @@ __all__ = [
     "check_identity",
     "check_settings",
     "check_space",
+    "confirmation_of",
+    "confirmations_of",
     "constrain",
     "controls_of",
     "description_of",
@@ -111,6 +120,7 @@ __all__ = [
     "read",
     "record_baseline",
     "record_configuration",
+    "record_confirmation",
     "record_controls",
     "record_counts",
     "record_duplicate",

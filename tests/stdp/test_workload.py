@@ -261,7 +261,7 @@ def test_the_baseline_is_adapted_as_quantized_networks_are() -> None:
     # The kept inputs are all that ever spike: at 16 bits the same spikes meet almost the same weights.
     assert 5 * distance(of.baseline_network) < distance(of.network)
     assert of.baseline_network.weights is of.network.weights
-    assert of.baseline_treatment == "thresholds adapted on the same 60 images"
+    assert of.baseline_treatment == "its thresholds adapted on the same 60 images as those of quantized networks"
     left = workload(replace(SMALL, adaptation_images=0))
     assert left.baseline_network is left.network
     assert left.baseline_treatment == ""

@@ -67,7 +67,7 @@ class FloatNetworks:
         """What the baseline had after its training, as quantized networks have, in words."""
         images = min(self.settings.adaptation_images, len(self.data.train))
         adapts = self.deployment is Deployment.INFERENCE and images > 0
-        return f"thresholds adapted on the same {images:,} images" if adapts else ""
+        return f"its thresholds adapted on the same {images:,} images as those of quantized networks" if adapts else ""
 
     @cached_property
     def baseline_answers(self) -> Answers:

@@ -65,7 +65,7 @@ class ComparedWorkload:
     @property
     def baseline_treatment(self) -> str:
         """What the baseline had after its training, as quantized networks have, in words."""
-        return "fine-tuned in the same way" if self._fine_tunes else ""
+        return "fine-tuned as quantized networks are in training" if self._fine_tunes else ""
 
     @property
     def fresh(self) -> Fresh:
