@@ -22,6 +22,7 @@ from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.parameters import format_kib
 from qspinn_optuna.selection import (
     Choice,
+    Confirmed,
     Risk,
     Selector,
     Step,
@@ -64,6 +65,7 @@ class Report:
         mu: What memory costs by the rule, if it is one that says so.
         columns: Columns of widths of the front's table.
         steps: What could be taken instead of the choice, the choice among it.
+        confirmed: How the choice was confirmed, if it was.
         target: The device that the model is for, if there is one.
         fits: How the models of the front, and the chosen one, fit it, by trial number, as far as it is known.
     """
@@ -78,12 +80,15 @@ class Report:
     mu: float | None
     columns: WidthColumns
     steps: tuple[Step, ...] = ()
+    confirmed: Confirmed | None = None
     target: Target | None = None
     fits: Mapping[int, Fit] = field(default_factory=dict)
 
     def __str__(self) -> str:
         fits = None if self.target is None else self.fits
         lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns, fits)]
+        if self.confirmed is not None:
+            lines += ["", str(self.confirmed)]
         if self.choice is not None:
             lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
         if self.steps:
@@ -112,6 +117,8 @@ class Report:
             "other_rules": {name: other.trial_number for name, other in other_choices(self.front, self.choice).items()},
             "choice_by_scheme": {scheme: self._choice_to_dict(choice) for scheme, choice in self.by_scheme.items()},
         }
+        if self.confirmed is not None:
+            content["confirmation"] = self.confirmed.to_dict()
         if self.target is not None:
             content["target"] = self._target_to_dict(self.target)
         return {**content, "controls": self.controls} if self.controls else content
@@ -205,6 +212,7 @@ def report_of(
     by_scheme: dict[str, Choice] | None = None,
     mu: float | None = None,
     target: Target | None = None,
+    confirmed: Confirmed | None = None,
 ) -> Report:
     """The report on a study.
 
@@ -214,6 +222,7 @@ def report_of(
         by_scheme: What the same rule chooses of each scheme.
         mu: What memory costs by the rule.
         target: The device that the model is for.
+        confirmed: How the choice was confirmed.
 
     Raises:
         ValueError: If the study has no feasible trial.
@@ -231,6 +240,7 @@ def report_of(
         mu,
         WidthColumns.of([candidate.config for candidate in front], space_of(study)),
         () if choice is None else steps_from(study, front, choice, target),
+        confirmed,
         target,
         {} if target is None else fits_of(study, target, shown),
     )

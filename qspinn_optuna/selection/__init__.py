@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qspinn_optuna.selection.budget import BudgetSelector
 from qspinn_optuna.selection.choice import Choice
+from qspinn_optuna.selection.confirmation import Confirmed, check_confirmable, confirm
 from qspinn_optuna.selection.function import FunctionSelector
 from qspinn_optuna.selection.knee import KneeSelector
 from qspinn_optuna.selection.one_standard_error import OneStandardErrorSelector
@@ -21,6 +22,7 @@ __all__ = [
     "RULES",
     "BudgetSelector",
     "Choice",
+    "Confirmed",
     "FunctionSelector",
     "KneeSelector",
     "MuInterval",
@@ -32,6 +34,8 @@ __all__ = [
     "StudyRisk",
     "ToleranceSelector",
     "TradeOffSelector",
+    "check_confirmable",
+    "confirm",
     "other_choices",
     "record_choice",
     "recorded_choice",

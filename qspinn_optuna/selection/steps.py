@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +64,7 @@ class Step:
 def steps_from(
     study: optuna.Study, front: ParetoFront, choice: Choice, target: Target | None = None
 ) -> tuple[Step, ...]:
-    """The next smaller models that no other dominates, feasible or not, the choice, and the choices of other rules.
+    """The next smaller models that none dominates, feasible or not, the choice, and those of other rules, by memory.
 
     Args:
         study: The study.
@@ -79,19 +78,16 @@ def steps_from(
         for candidate in ParetoFront.from_study(study, target=target, feasible_only=False)
         if candidate.memory_kib < choice.memory_kib
     ]
-    models = [(candidate, NEXT_SMALLER) for candidate in smaller[-_STEPS:]]
-    models.append((choice.candidate, CHOSEN))
-    models += [(other.candidate, name) for name, other in _by_memory(other_choices(front, choice)).items()]
+    by_rules = [(other.candidate, name) for name, other in other_choices(front, choice).items()]
+    taken = {candidate.trial_number for candidate, _ in by_rules}
+    models = [(candidate, NEXT_SMALLER) for candidate in smaller[-_STEPS:] if candidate.trial_number not in taken]
+    models += [(choice.candidate, CHOSEN), *by_rules]
     return tuple(
         Step(candidate, name, candidate.accuracy - choice.accuracy, risks.of_trial(candidate.trial_number))
-        for candidate, name in models
+        for candidate, name in sorted(models, key=lambda model: model[0].memory_kib)
     )
 
 
 def steps_table(steps: tuple[Step, ...]) -> str:
     """The steps, a line each."""
     return format_table(_HEADER, [step.cells for step in steps])
-
-
-def _by_memory(choices: Mapping[str, Choice]) -> dict[str, Choice]:
-    return dict(sorted(choices.items(), key=lambda entry: entry[1].memory_kib))

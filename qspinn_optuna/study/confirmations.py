@@ -50,12 +50,12 @@ def record_confirmation(study: optuna.Study, trial_number: int | None, confirmat
 
 def confirmation_of(study: optuna.Study, trial_number: int | None, fresh: Fresh) -> Confirmation | None:
     """What :func:`record_confirmation` stored; None if that is nothing, or damaged."""
-    kept = study._storage.get_study_system_attrs(study._study_id).get(_name(fresh, trial_number))
+    kept: Any = study._storage.get_study_system_attrs(study._study_id).get(_name(fresh, trial_number))
     try:
         counts = Counts(int(kept["correct"]), int(kept["seen"]))
-    except (TypeError, KeyError, ValueError):
+        right = unpacked(kept.get("answers"))
+    except (TypeError, KeyError, ValueError, AttributeError):
         return None
-    right = unpacked(kept.get("answers"))
     if right is not None and (int(right.sum()), len(right)) != (counts.correct, counts.seen):
         return None
     return Confirmation(fresh, counts, right) if 0 <= counts.correct <= counts.seen > 0 else None

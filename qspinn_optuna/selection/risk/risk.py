@@ -62,11 +62,11 @@ class Risk:
         return ">99%" if self.probability > 0.995 else f"{100 * self.probability:.0f}%"
 
     def __str__(self) -> str:
-        again = "" if self.fresh is None else f" {self.fresh.value.partition(' ')[0]}"
+        again = "" if self.fresh is None else f", {self.fresh.value} too"
         if self.is_paired:
-            evidence = f"lost {self.lost}, gained {self.gained} of {self.samples:,}{again} samples"
+            evidence = f"lost {self.lost}, gained {self.gained} of {self.samples:,} samples{again}"
         else:
-            evidence = f"by counts of {self.samples:,}{again} samples, not paired"
+            evidence = f"by counts of {self.samples:,} samples, not paired{again}"
         return f"risk {self.percent} of being under the floor ({evidence})"
 
 

@@ -73,10 +73,10 @@ def confirmed_choice_in(study: KnownStudy) -> KnownChoice | None:
     (reaching,) = np.nonzero(_reaches(first))
     models = reaching[np.argsort(whole.memory[reaching], kind="stable")][:_CONFIRMED]
     again = Contest(second.right[models], second.reference, second.memory[models], second.drop)
-    (left,) = np.nonzero(_reaches(again)) if len(models) else ([],)
+    left = models[_reaches(again)] if len(models) else models
     if len(left) == 0:
         return None
-    chosen = models[left[0]]
+    chosen = left[0]
     both = _paired(whole.right[chosen], whole.reference, whole.drop)
     risks = {
         "paired, fresh samples alone": _paired(second.right[chosen], second.reference, second.drop),

@@ -106,9 +106,9 @@ def simulated_study(generator: np.random.Generator, *, downwards: bool) -> Known
         reaches = right.mean() >= reference.mean() - drop - 1e-9
         if reaches and (smallest is None or memory(widths) < memory(smallest)):
             smallest = widths
-    losses, right = zip(*found.values(), strict=True)
-    contest = Contest(np.stack(right), reference, np.array([memory(widths) for widths in found]), drop)
-    return KnownStudy(contest, np.array(losses))
+    everything = np.stack([right for _, right in found.values()])
+    contest = Contest(everything, reference, np.array([memory(widths) for widths in found]), drop)
+    return KnownStudy(contest, np.array([loss for loss, _ in found.values()]))
 
 
 def memory(widths: Widths) -> float:
