@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import optuna
 
 from qspinn_optuna.config import QuantizationConfig
@@ -269,7 +270,7 @@ def _is_as_before(study: optuna.Study, number: int, again: Confirmation) -> bool
     record = TrialRecord(study.get_trials(deepcopy=False)[number])
     if record.right is None or again.right is None:
         return record.counts == again.counts
-    return record.right.tolist() == again.right.tolist()
+    return bool(np.array_equal(record.right, again.right))
 
 
 def _models(count: int) -> str:

@@ -126,14 +126,13 @@ def test_if_none_reaches_the_floor_again_the_most_accurate_is_named_and_the_repo
 def test_other_rules_confirm_what_they_would_take_next() -> None:
     workload = AnsweringWorkload()
     study = searched(workload)
-    selector: Selector
-    for selector, score in (
-        (BudgetSelector(2.0), lambda trial: -trial.values[1] if trial.values[0] <= 2 else 1),
-        (TradeOffSelector(0.0), lambda trial: -trial.values[1]),
-    ):
+    selectors: dict[float, Selector] = {0.7: BudgetSelector(0.7), 100.0: TradeOffSelector(0.0)}
+    for budget, selector in selectors.items():
         confirmed = confirm(study, workload, selector, 4)
-        best = sorted(feasible(study), key=lambda trial: (score(trial), trial.values[0], trial.number))[:4]
+        fitting = [trial for trial in feasible(study) if trial.values[0] <= budget]
+        best = sorted(fitting, key=lambda trial: (-trial.values[1], trial.values[0], trial.number))[:4]
         assert {one.trial_number for one in confirmed.candidates} == {trial.number for trial in best}
+        assert len(best) == 4
 
 
 def test_there_may_be_fewer_candidates_than_are_asked_for() -> None:
