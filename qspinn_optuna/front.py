@@ -157,6 +157,7 @@ class ParetoFront:
         *,
         where: Callable[[QuantizationConfig], bool] | None = None,
         target: Target | None = None,
+        feasible_only: bool = True,
     ) -> ParetoFront:
         """The front of the finished and feasible trials of a study; of equal points, the first trial stays.
 
@@ -169,6 +170,7 @@ class ParetoFront:
             study: A study of :class:`~qspinn_optuna.QuantizationObjective`.
             where: Whether to consider a configuration; all are considered if not given.
             target: The device that models must fit; all are considered if not given.
+            feasible_only: Whether models must reach the accuracy floor; if not, the front has no floor.
 
         Raises:
             ValueError: If the study has other objectives, trials of another program, or no feasible trial, or none that
@@ -176,7 +178,8 @@ class ParetoFront:
                 the floor, or the least that the target would need.
         """
         check_directions(study)
-        floor = accuracy_floor(study)
+        # A floor that all reach leaves the other constraints.
+        floor = accuracy_floor(study) if feasible_only else 0.0
         finished = finished_trials(study)
         if where is not None:
             finished = [trial for trial in finished if where(_config(TrialRecord(trial)))]
@@ -187,7 +190,7 @@ class ParetoFront:
             feasible = _fitting(study, feasible, target)
         ordered = nondominated(feasible, lambda record: (record.memory_kib, record.accuracy, record.number))
         candidates = tuple(_candidate(study, record) for record in ordered)
-        return cls(candidates, _baseline_kib(feasible[0]), floor)
+        return cls(candidates, _baseline_kib(feasible[0]), floor if feasible_only else None)
 
 
 def nondominated(points: Iterable[_Point], key: Callable[[_Point], tuple[float, float, int]]) -> list[_Point]:

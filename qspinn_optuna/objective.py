@@ -16,6 +16,7 @@ from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import (
     Counts,
+    Right,
     Stage,
     TrialRecord,
     accuracy_floor,
@@ -32,7 +33,10 @@ from qspinn_optuna.study import (
     record_refusal,
     record_seconds,
 )
-from qspinn_optuna.workloads import TrainingProgress, Workload
+from qspinn_optuna.workloads import TrainingProgress, Workload, right_of
+
+_Result = tuple[Counts, Right | None]
+"""Counts of an evaluation, and which samples are right, if that is known."""
 
 
 class QuantizationObjective:
@@ -40,7 +44,8 @@ class QuantizationObjective:
 
     Each trial stores a :class:`~qspinn_optuna.study.TrialRecord` in its user attributes: the configuration with formats
     and roundings, the memory by parameter and family, the counts behind the accuracy, the seed, a digest of the
-    workload's description, and the seconds of the evaluation. A duplicate of a finished trial with the same seed and
+    workload's description, and the seconds of the evaluation. If the workload tells which samples are right, the trial
+    stores that in a system attribute. A duplicate of a finished trial with the same seed and
     workload takes over its result. The study stores the baseline accuracy. If it has an accuracy floor, see
     :func:`~qspinn_optuna.open_study`, the floor is an Optuna constraint of every trial.
 
@@ -101,31 +106,31 @@ class QuantizationObjective:
         footprint = self.space.footprint(config)
         record_configuration(trial, config, footprint, seed=self.seed, workload=self._workload_digest)
         ensure_baseline(trial.study, self.workload)
-        counts = self._timed_result(trial, config, footprint.kib)
-        record_counts(trial, counts)
+        counts, right = self._timed_result(trial, config, footprint.kib)
+        record_counts(trial, counts, right)
         floor = accuracy_floor(trial.study)
         if floor is not None:
             constrain(trial, floor, counts.accuracy)
         return footprint.kib, counts.accuracy
 
-    def _timed_result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
+    def _timed_result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> _Result:
         start = time.perf_counter()
         try:
             return self._result(trial, config, memory_kib)
         finally:
             record_seconds(trial, time.perf_counter() - start)
 
-    def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
-        """Counts of a complete evaluation, or of a finished duplicate."""
+    def _result(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> _Result:
+        """The result of a complete evaluation, or of a finished duplicate."""
         duplicate = self._finished_duplicate(trial, config)
         if duplicate is not None and duplicate.counts is not None:
             record_duplicate(trial, duplicate.number)
-            return duplicate.counts
+            return duplicate.counts, duplicate.right
         return self._evaluate(trial, config, memory_kib)
 
-    def _evaluate(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> Counts:
-        """Counts of a complete evaluation; prunes the trial if it is refused or stopped."""
-        correct, seen = 0, 0
+    def _evaluate(self, trial: optuna.Trial, config: QuantizationConfig, memory_kib: float) -> _Result:
+        """The result of a complete evaluation; prunes the trial if it is refused or stopped."""
+        counts: tuple[int, int] = (0, 0)
         steps: Iterator[TrainingProgress | tuple[int, int]] = iter(())
         try:
             steps = self.workload.evaluate(config, self.seed)
@@ -133,8 +138,8 @@ class QuantizationObjective:
                 if isinstance(step, TrainingProgress):
                     self._at_rung(trial, memory_kib, step)
                 else:
-                    correct, seen = step
-                    self._at_counts(trial, memory_kib, correct, seen)
+                    counts = step
+                    self._at_counts(trial, memory_kib, counts)
         except InexactError as error:
             record_refusal(trial, str(error))
             raise optuna.TrialPruned(str(error)) from error
@@ -142,9 +147,10 @@ class QuantizationObjective:
             # Closing a generator ends its threads and contexts at once.
             if isinstance(steps, Generator):
                 steps.close()
+        correct, seen = counts
         if not 0 <= correct <= seen or seen == 0:
             raise ValueError(f"The workload must end with 0 <= correct <= seen > 0, got ({correct}, {seen}).")
-        return Counts(correct, seen)
+        return Counts(correct, seen), right_of(counts)
 
     def _at_rung(self, trial: optuna.Trial, memory_kib: float, progress: TrainingProgress) -> None:
         if self.pruner is None:
@@ -155,10 +161,11 @@ class QuantizationObjective:
             record_pruning(trial, Stage.TRAINING, reason)
             raise optuna.TrialPruned(reason)
 
-    def _at_counts(self, trial: optuna.Trial, memory_kib: float, correct: int, seen: int) -> None:
+    def _at_counts(self, trial: optuna.Trial, memory_kib: float, counts: tuple[int, int]) -> None:
+        correct, seen = counts
         reason = self.pruner.reason_to_prune(trial, memory_kib, correct, seen) if self.pruner else None
         if reason is not None:
-            record_counts(trial, Counts(correct, seen))
+            record_counts(trial, Counts(correct, seen), right_of(counts))
             record_pruning(trial, Stage.EVALUATION, reason)
             raise optuna.TrialPruned(reason)
 

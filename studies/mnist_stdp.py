@@ -16,9 +16,10 @@ from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import ImageSplits, download_mnist, embedded_mnist, mnist_from_folder
 from qspinn_optuna.workloads.stdp import ReadoutKind
 from qspinn_optuna.workloads.stdp.mnist import RUNGS, first_trials, mnist_settings
+from qspinn_optuna.workloads.stdp.mnist import float_controls as controls
 from qspinn_optuna.workloads.stdp.mnist import search_space as space
 
-__all__ = ["add_arguments", "first_trials", "space", "workload"]
+__all__ = ["add_arguments", "controls", "first_trials", "space", "workload"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

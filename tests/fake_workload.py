@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qspinn_optuna import Deployment, Family, ParameterSpec, QuantizationConfig, QuantizationSpace
+from qspinn_optuna.workloads import Answers, Fresh
 
 SEEN = 1_000
 
@@ -36,3 +40,42 @@ class FakeWorkload:
 
 def fake_space(bits: tuple[int, int] = (2, 8)) -> QuantizationSpace:
     return QuantizationSpace(FakeWorkload.parameters, bits)
+
+
+class AnsweringWorkload(FakeWorkload):
+    """The same accuracies, about, with the answers to each sample, and a second measurement."""
+
+    baseline_treatment = "adapted as the others"
+
+    def __init__(self, fresh: Fresh = Fresh.SAMPLES) -> None:
+        super().__init__()
+        self.fresh = fresh
+        self.measured_again: list[tuple[QuantizationConfig | None, int]] = []
+
+    @property
+    def baseline_answers(self) -> Answers:
+        return Answers(_rightness(self.baseline, [0]))
+
+    @property
+    def fresh_baseline(self) -> Answers:
+        self.measured_again.append((None, 0))
+        return Answers(_rightness(self.baseline, [1]))
+
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        *_, (correct, seen) = super().evaluate(config, seed)
+        right = _rightness(correct / seen, [0, seed, *config.bits.values()])
+        yield Answers(right[: SEEN // 2])
+        yield Answers(right)
+
+    def evaluate_fresh(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        self.measured_again.append((config, seed))
+        *_, (correct, seen) = super().evaluate(config, seed)
+        yield Answers(_rightness(correct / seen, [1, seed, *config.bits.values()]))
+
+
+def _rightness(accuracy: float, key: list[int]) -> NDArray[np.bool_]:
+    """Answers to samples of which some are harder than others, the same for all networks."""
+    difficulty = np.random.default_rng(key[0]).permutation(SEEN) / SEEN
+    noise = 0.02 * np.random.default_rng(key).standard_normal(SEEN)
+    right: NDArray[np.bool_] = difficulty + noise < accuracy
+    return right

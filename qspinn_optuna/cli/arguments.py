@@ -86,6 +86,17 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--knee", action="store_true", help="where the front bends most")
 
 
+def add_confirm(parser: argparse.ArgumentParser) -> None:
+    """How many models to measure again."""
+    group = parser.add_argument_group("confirmation")
+    group.add_argument(
+        "--confirm",
+        type=positive,
+        metavar="N",
+        help="measure the best N models again, on fresh samples if there are some, and choose by that",
+    )
+
+
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Which device the model is for."""
     group = parser.add_argument_group("device")

@@ -12,6 +12,7 @@ from qspinn_optuna.cli.argument_types import count
 from qspinn_optuna.cli.arguments import (
     HelpFormatter,
     add_accuracy_drop,
+    add_confirm,
     add_export,
     add_output,
     add_search,
@@ -97,6 +98,7 @@ def _add_run(parser: argparse.ArgumentParser, *, writes: bool = True) -> None:
     add_search(parser)
     add_space(parser)
     add_selection(parser)
+    add_confirm(parser)
     add_target(parser)
     add_study(parser, "name of the study; run again, it goes on; the file's name if not given")
     add_output(parser, "the figure; <study name>.html if not given", writes=writes)

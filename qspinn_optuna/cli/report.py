@@ -20,7 +20,18 @@ from qspinn_optuna.cli.targets import fits_of
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import Candidate, ParetoFront
 from qspinn_optuna.parameters import format_kib
-from qspinn_optuna.selection import Choice, Selector, TradeOffSelector, other_choices
+from qspinn_optuna.selection import (
+    Choice,
+    Confirmed,
+    Risk,
+    Selector,
+    Step,
+    TradeOffSelector,
+    other_choices,
+    steps_from,
+    steps_table,
+)
+from qspinn_optuna.selection.steps import CHOSEN
 from qspinn_optuna.study import (
     Baseline,
     TrialRecord,
@@ -53,6 +64,8 @@ class Report:
         controls: Test accuracies of other networks, to compare with.
         mu: What memory costs by the rule, if it is one that says so.
         columns: Columns of widths of the front's table.
+        steps: What could be taken instead of the choice, the choice among it.
+        confirmed: How the choice was confirmed, if it was.
         target: The device that the model is for, if there is one.
         fits: How the models of the front, and the chosen one, fit it, by trial number, as far as it is known.
     """
@@ -66,15 +79,20 @@ class Report:
     controls: dict[str, float]
     mu: float | None
     columns: WidthColumns
+    steps: tuple[Step, ...] = ()
+    confirmed: Confirmed | None = None
     target: Target | None = None
     fits: Mapping[int, Fit] = field(default_factory=dict)
 
     def __str__(self) -> str:
         fits = None if self.target is None else self.fits
         lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns, fits)]
+        if self.confirmed is not None:
+            lines += ["", str(self.confirmed)]
         if self.choice is not None:
             lines += ["", f"Chosen: {self.choice.rule}", *self._choice_lines(self.choice)]
-        lines += self._other_rules()
+        if self.steps:
+            lines += ["", "What could be taken instead", steps_table(self.steps), ""]
         lines += [
             f"Best {scheme}: trial {other.trial_number}, {other.compression:.2f}x smaller, {self._accuracies(other)}"
             for scheme, other in self.by_scheme.items()
@@ -83,17 +101,10 @@ class Report:
         lines += [f"Control: {name}, {accuracy:.2%} on the test set" for name, accuracy in self.controls.items()]
         return "\n".join(lines)
 
-    def _other_rules(self) -> list[str]:
-        """What other rules would choose, and what that gains and costs."""
-        if self.choice is None:
-            return []
-        chosen = self.choice
-        return [
-            f"By {name}: trial {other.trial_number}, {other.compression:.2f}x smaller, {other.accuracy:.2%} "
-            f"({100 * (other.accuracy - chosen.accuracy):+.2f} points for "
-            f"{100 * (other.memory_kib / chosen.memory_kib - 1):+.0f}% of memory)"
-            for name, other in other_choices(self.front, chosen).items()
-        ]
+    @property
+    def risk(self) -> Risk | None:
+        """That of the choice, if it is known."""
+        return next((step.risk for step in self.steps if step.taken_by == CHOSEN), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON keeps it."""
@@ -101,10 +112,13 @@ class Report:
             "baseline_accuracy": None if self.baseline is None else self.baseline.accuracy,
             "baseline_test_accuracy": None if self.baseline is None else self.baseline.test_accuracy,
             "front": [candidate.to_dict() for candidate in self.front],
-            "choice": None if self.choice is None else self._choice_to_dict(self.choice),
+            "choice": None if self.choice is None else self._chosen_to_dict(self.choice),
+            "steps": [step.to_dict() for step in self.steps],
             "other_rules": {name: other.trial_number for name, other in other_choices(self.front, self.choice).items()},
             "choice_by_scheme": {scheme: self._choice_to_dict(choice) for scheme, choice in self.by_scheme.items()},
         }
+        if self.confirmed is not None:
+            content["confirmation"] = self.confirmed.to_dict()
         if self.target is not None:
             content["target"] = self._target_to_dict(self.target)
         return {**content, "controls": self.controls} if self.controls else content
@@ -140,7 +154,8 @@ class Report:
         if choice.rivals:
             rivals = ", ".join(f"{rival.trial_number} ({rival.compression:.1f}x)" for rival in choice.rivals)
             lines.append(f"  within the standard error, these might be chosen as well: trials {rivals}")
-        return [*lines, f"  accuracy {self._accuracies(choice)}{self._against_baseline(choice)}"]
+        lines.append(f"  accuracy {self._accuracies(choice)}{self._against_baseline(choice)}")
+        return lines if self.risk is None else [*lines, f"  {self.risk}"]
 
     def _fit_lines(self, choice: Choice) -> list[str]:
         """Flash and RAM apart, and how the model fits the device."""
@@ -184,6 +199,9 @@ class Report:
             tested, reference = choice.accuracy, self.baseline.accuracy
         return f" (float: {reference:.2%}, {100 * (tested - reference):+.2f} points)"
 
+    def _chosen_to_dict(self, choice: Choice) -> dict[str, Any]:
+        return {**self._choice_to_dict(choice), "risk": None if self.risk is None else self.risk.probability}
+
     def _choice_to_dict(self, choice: Choice) -> dict[str, Any]:
         return {**choice.to_dict(), "test_accuracy": self.tested.get(choice.trial_number)}
 
@@ -194,6 +212,7 @@ def report_of(
     by_scheme: dict[str, Choice] | None = None,
     mu: float | None = None,
     target: Target | None = None,
+    confirmed: Confirmed | None = None,
 ) -> Report:
     """The report on a study.
 
@@ -203,6 +222,7 @@ def report_of(
         by_scheme: What the same rule chooses of each scheme.
         mu: What memory costs by the rule.
         target: The device that the model is for.
+        confirmed: How the choice was confirmed.
 
     Raises:
         ValueError: If the study has no feasible trial.
@@ -219,6 +239,8 @@ def report_of(
         controls_of(study),
         mu,
         WidthColumns.of([candidate.config for candidate in front], space_of(study)),
+        () if choice is None else steps_from(study, front, choice, target),
+        confirmed,
         target,
         {} if target is None else fits_of(study, target, shown),
     )
@@ -249,6 +271,7 @@ def facts_of(study: optuna.Study) -> str:
     lines = [
         f"Study {study.study_name}",
         f"float network: {'not known' if baseline is None else _baseline_in_words(baseline)}",
+        *([f"  {baseline.treatment}"] if baseline is not None and baseline.treatment else []),
         f"feasible: {'by the constraints of its trials' if floor is None else f'from {floor:.2%} on held-out samples'}",
         f"trials: {', '.join(f'{count} {state}' for state, count in states.items()) or 'none'}",
     ]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import optuna
 
 from qspinn_optuna.cli.engine import check_engine
+from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
@@ -19,9 +23,8 @@ from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import export_line
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
-from qspinn_optuna.selection import Choice, record_choice
+from qspinn_optuna.selection import Choice, Confirmed, Selector, check_confirmable, confirm, record_choice
 from qspinn_optuna.study import (
-    Baseline,
     TrialRecord,
     accuracies_on_test,
     controls_of,
@@ -32,7 +35,8 @@ from qspinn_optuna.study import (
     record_test_accuracy,
     source_of,
 )
-from qspinn_optuna.workloads import Workload
+from qspinn_optuna.targets import Target
+from qspinn_optuna.workloads import ConfirmableWorkload, Workload
 
 
 def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str]) -> None:
@@ -49,6 +53,7 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
     target_of(arguments)  # Refuses an unknown one before anything is trained.
     check_engine(arguments)
     workload = file.workload(arguments)
+    _check_confirm(arguments, workload)
     study = open_for_report(arguments, workload)
     if study is None:
         space = space_of_run(file, workload, arguments)
@@ -63,13 +68,14 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
 def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
     """Choose, test what is chosen, print and write it."""
     selector, target = make_selector(arguments), target_of(arguments)
-    choice = choose(study, selector, target)
+    confirmed = _confirm(arguments, study, workload, selector, target)
+    choice = choose(study, selector, target) if confirmed is None else confirmed.choice
     by_scheme = choose_by_scheme(study, selector, target)
     _test(study, workload, [choice, *by_scheme.values()])
     if not controls_of(study):
         record_controls(study, file.controls(workload))
     record_choice(study, choice)
-    summary = report_of(study, choice, by_scheme, mu_of(selector), target)
+    summary = report_of(study, choice, by_scheme, mu_of(selector), target, confirmed)
     html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
     print(f"\n{summary}\n", flush=True)
     outputs = Outputs()
@@ -79,6 +85,36 @@ def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workloa
         publish_to_dashboard(outputs, arguments, study, choice, mu_of(selector))
     print(export_line(study, arguments.storage))
     outputs.check()
+
+
+def _check_confirm(arguments: argparse.Namespace, workload: Workload) -> None:
+    """Refuse to confirm what cannot be, before anything is trained.
+
+    Raises:
+        UsageError: If the workload cannot measure its networks again.
+    """
+    if arguments.confirm is None:
+        return
+    try:
+        check_confirmable(workload)
+    except TypeError as error:
+        raise UsageError(f"--confirm: {error}") from error
+
+
+def _confirm(
+    arguments: argparse.Namespace, study: optuna.Study, workload: Workload, selector: Selector, target: Target | None
+) -> Confirmed | None:
+    """The choice among models that are measured again, if the command line asks for that."""
+    if arguments.confirm is None:
+        return None
+    tell = partial(print, flush=True)
+    confirmed = confirm(
+        study, cast(ConfirmableWorkload, workload), selector, arguments.confirm, target=target, tell=tell
+    )
+    if target is None:
+        return confirmed
+    choice = replace(confirmed.choice, rule=f"{confirmed.choice.rule}, of those that fit {target.name}")
+    return replace(confirmed, choice=choice)
 
 
 def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) -> None:
@@ -92,7 +128,7 @@ def _test(study: optuna.Study, workload: Workload, choices: Iterable[Choice]) ->
         test_baseline = getattr(workload, "test_baseline", None)
         if test_baseline is None:
             return
-        record_baseline(study, Baseline(baseline.accuracy, float(test_baseline)))
+        record_baseline(study, replace(baseline, test_accuracy=float(test_baseline)))
     trials = study.get_trials(deepcopy=False)
     for choice in choices:
         if choice.trial_number not in accuracies_on_test(study):

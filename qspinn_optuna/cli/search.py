@@ -82,6 +82,8 @@ def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Wor
     assert baseline is not None
     assert floor is not None
     print(f"float network: {baseline.accuracy:.2%} on held-out samples; feasible from {floor:.2%}", flush=True)
+    if baseline.treatment:
+        print(f"  {baseline.treatment}", flush=True)
 
 
 def search(

@@ -10,8 +10,8 @@ import optuna
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.parameters import Memory, format_kib
-from qspinn_optuna.selection import Choice
-from qspinn_optuna.study import FootprintRecord, TrialRecord, accuracies_on_test, baseline_of
+from qspinn_optuna.selection import Choice, Risk, StudyRisk
+from qspinn_optuna.study import Baseline, FootprintRecord, TrialRecord, accuracies_on_test, baseline_of
 from qspinn_optuna.tables import markdown_table
 
 BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
@@ -50,8 +50,9 @@ def choice_note(
     """
     title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
     baseline = baseline_of(study)
-    against = f" (float: {baseline.accuracy:.2%})" if baseline is not None else ""
+    against = f" (float{_treated(baseline)}: {baseline.accuracy:.2%})" if baseline is not None else ""
     tested = accuracies_on_test(study).get(choice.trial_number)
+    risk = StudyRisk(study).of_trial(choice.trial_number)
     lines = [
         f"# {title}{against}",
         f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
@@ -59,6 +60,7 @@ def choice_note(
         "",
         *([f"Of it {choice.candidate.flash_and_ram}.", ""] if choice.candidate.flash_and_ram else []),
         *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
+        *([f"{_sentence(risk)}", ""] if risk is not None else []),
         _config_table(choice.config),
         "",
     ]
@@ -132,10 +134,20 @@ CHOSEN = "**Chosen**"
 """The beginning of the note of the chosen trial."""
 
 
-def chosen_line(choice: Choice, tested: float | None) -> str:
+def chosen_line(choice: Choice, tested: float | None, risk: Risk | None) -> str:
     """What the note of the chosen trial says first."""
     on_test = "" if tested is None else f", {tested:.2%} on the test set"
-    return f"{CHOSEN}: {choice.rule or 'by hand'}. {choice.accuracy:.2%} on held-out samples{on_test}."
+    end = "." if risk is None else f". {_sentence(risk)}"
+    return f"{CHOSEN}: {choice.rule or 'by hand'}. {choice.accuracy:.2%} on held-out samples{on_test}{end}"
+
+
+def _sentence(risk: Risk) -> str:
+    text = str(risk)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _treated(baseline: Baseline) -> str:
+    return f", {baseline.treatment}" if baseline.treatment else ""
 
 
 def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:

@@ -20,7 +20,7 @@ from qspinn_optuna.dashboard.notes import (
     with_section,
 )
 from qspinn_optuna.front import ParetoFront
-from qspinn_optuna.selection import Choice, record_choice, recorded_or_smallest
+from qspinn_optuna.selection import Choice, StudyRisk, record_choice, recorded_or_smallest
 from qspinn_optuna.significance import recorded_significance
 from qspinn_optuna.study import TrialRecord, accuracies_on_test, check_directions, footprint_of, without_password
 from qspinn_optuna.visualization import (
@@ -154,7 +154,7 @@ def _note_trials(dashboard: Any, study: optuna.Study, trials: Sequence[FrozenTri
 def _note_choice(dashboard: Any, study: optuna.Study, choice: Choice | None) -> None:
     """Let the note of the chosen trial say so first, and no other."""
     trials = study.get_trials(deepcopy=False)
-    line = None if choice is None else chosen_line(choice, accuracies_on_test(study).get(choice.trial_number))
+    line = None if choice is None else _line(study, choice)
     kept = study._storage.get_study_system_attrs(study._study_id)
     for trial in trials:
         note = str(kept.get(f"dashboard:{trial._trial_id}:note_str:0", ""))
@@ -167,6 +167,11 @@ def _note_choice(dashboard: Any, study: optuna.Study, choice: Choice | None) -> 
         wanted = f"{line}\n\n{plain}" if is_chosen else plain
         if wanted != note:
             dashboard.save_note(writable, wanted)
+
+
+def _line(study: optuna.Study, choice: Choice) -> str:
+    tested = accuracies_on_test(study).get(choice.trial_number)
+    return chosen_line(choice, tested, StudyRisk(study).of_trial(choice.trial_number))
 
 
 def _fitted(figure: go.Figure) -> go.Figure:

@@ -85,6 +85,8 @@ class ImageSplits:
         train: Training images.
         validation: Held out of the training images; the search maximizes the accuracy on them.
         test: Used once, for the final accuracy.
+        reserve: Training images that nothing is trained on, with which a choice can be confirmed; None if there are
+            none.
 
     Raises:
         ValueError: If the images have different sizes.
@@ -93,9 +95,11 @@ class ImageSplits:
     train: LabeledImages
     validation: LabeledImages
     test: LabeledImages
+    reserve: LabeledImages | None = None
 
     def __post_init__(self) -> None:
-        sizes = [split.images.shape[1] for split in (self.train, self.validation, self.test)]
+        splits = [self.train, self.validation, self.test, *([] if self.reserve is None else [self.reserve])]
+        sizes = [split.images.shape[1] for split in splits]
         if len(set(sizes)) > 1:
             raise ValueError(f"Images of all splits must have the same number of pixels, got {sizes}.")
 
@@ -110,14 +114,20 @@ class ImageSplits:
         return _digest([self.train, self.validation])
 
     def with_train_size(self, size: int) -> ImageSplits:
-        """The same splits with only the first ``size`` training images.
+        """The same splits with only the first ``size`` training images; the others become the reserve.
 
         Raises:
             ValueError: If ``size`` is under 1 or more than there are.
         """
         if not 1 <= size <= len(self.train):
             raise ValueError(f"The train size must be between 1 and {len(self.train)}, got {size}.")
-        return ImageSplits(self.train[:size], self.validation, self.test)
+        images, labels = [self.train.images[size:]], [self.train.labels[size:]]
+        if self.reserve is not None:
+            images, labels = [*images, self.reserve.images], [*labels, self.reserve.labels]
+        left_out = np.concatenate(images)
+        # Nothing but black images would be refused.
+        reserve = LabeledImages(left_out, np.concatenate(labels)) if left_out.any() else None
+        return ImageSplits(self.train[:size], self.validation, self.test, reserve)
 
 
 def _digest(splits: Iterable[LabeledImages]) -> str:

@@ -12,7 +12,14 @@ from qspinn_optuna.study.accuracies import (
     record_controls,
     record_test_accuracy,
 )
+from qspinn_optuna.study.answers import Right, baseline_right_of, packed, unpacked
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
+from qspinn_optuna.study.confirmations import (
+    Confirmation,
+    confirmation_of,
+    confirmations_of,
+    record_confirmation,
+)
 from qspinn_optuna.study.flash_and_ram import fit_of, footprint_of
 from qspinn_optuna.study.identity import (
     check_identity,
@@ -70,10 +77,12 @@ __all__ = [
     "FLOOR_CONSTRAINT",
     "OBJECTIVES",
     "Baseline",
+    "Confirmation",
     "Counts",
     "DurableStorage",
     "FootprintRecord",
     "Measurement",
+    "Right",
     "Source",
     "Stage",
     "StorageError",
@@ -84,10 +93,13 @@ __all__ = [
     "accuracy_of",
     "attributes_of",
     "baseline_of",
+    "baseline_right_of",
     "check_directions",
     "check_identity",
     "check_settings",
     "check_space",
+    "confirmation_of",
+    "confirmations_of",
     "constrain",
     "controls_of",
     "description_of",
@@ -105,10 +117,12 @@ __all__ = [
     "memory_of",
     "open_storage",
     "other_version",
+    "packed",
     "queued_if_interrupted",
     "read",
     "record_baseline",
     "record_configuration",
+    "record_confirmation",
     "record_controls",
     "record_counts",
     "record_duplicate",
@@ -123,6 +137,7 @@ __all__ = [
     "set_accuracy_floor",
     "source_of",
     "space_of",
+    "unpacked",
     "without_password",
     "write",
 ]

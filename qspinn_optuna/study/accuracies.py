@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import optuna
 
+from qspinn_optuna.study.answers import record_baseline_right
 from qspinn_optuna.study.attributes import StudyAttribute, read, write
-from qspinn_optuna.workloads import Workload
+from qspinn_optuna.workloads import PairedWorkload, Workload, missing_members
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Baseline:
     Args:
         accuracy: On validation samples, a fraction.
         test_accuracy: On test samples; None as long as it is unknown.
+        treatment: What it had after its training, as the quantized ones have, in words; empty if nothing is known.
     """
 
     accuracy: float
     test_accuracy: float | None = None
+    treatment: str = ""
 
 
 def baseline_of(study: optuna.Study) -> Baseline | None:
@@ -37,11 +41,19 @@ def record_baseline(study: optuna.Study, baseline: Baseline) -> None:
 
 
 def ensure_baseline(study: optuna.Study, workload: Workload) -> Baseline:
-    """The baseline that a study stores; measured and stored now if it has none."""
+    """The baseline that a study stores; measured and stored now if it has none, with its answers if they are known."""
     baseline = baseline_of(study)
-    if baseline is None:
-        baseline = Baseline(float(workload.baseline))
-        record_baseline(study, baseline)
+    if baseline is not None:
+        return baseline
+    treatment = ""
+    if not missing_members(workload, PairedWorkload):
+        paired = cast(PairedWorkload, workload)
+        answers, treatment = paired.baseline_answers, paired.baseline_treatment
+        if answers is not None:
+            # First, so that a study with a baseline has them.
+            record_baseline_right(study, answers.right)
+    baseline = Baseline(float(workload.baseline), treatment=treatment)
+    record_baseline(study, baseline)
     return baseline
 
 

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Footprint, Memory, kib_of
+from qspinn_optuna.study.answers import Right, record_right, right_of_trial
 from qspinn_optuna.study.objectives import accuracy_of, is_feasible, memory_of
 from qspinn_optuna.study.storage import write_now
 from qspinn_optuna.workloads import TrainingProgress
@@ -163,6 +164,14 @@ class TrialRecord:
             return None
         return Counts(correct, seen)
 
+    @cached_property
+    def right(self) -> Right | None:
+        """Which samples a finished trial had right; None if only counts are known, or the two contradict each other."""
+        right, counts = right_of_trial(self._finished), self.counts
+        if right is None or counts is None or (int(right.sum()), len(right)) != (counts.correct, counts.seen):
+            return None
+        return right
+
     @property
     def samples(self) -> int | None:
         """Number of samples of the evaluation."""
@@ -242,8 +251,10 @@ def record_configuration(
     write_now(trial)
 
 
-def record_counts(trial: optuna.Trial, counts: Counts) -> None:
-    """Store in a trial the counts of its evaluation."""
+def record_counts(trial: optuna.Trial, counts: Counts, right: Right | None = None) -> None:
+    """Store in a trial the counts of its evaluation, and which samples are right, if that is known."""
+    if right is not None:
+        record_right(trial, right)
     for name, value in asdict(counts).items():
         trial.set_user_attr(name, value)
 

@@ -1,4 +1,4 @@
-"""The protocols of workloads: what the search needs, what a report needs, and what an export needs."""
+"""The protocols of workloads: what the search needs, and what reports, confirmations and an export need besides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.answers import Answers, Fresh
 from qspinn_optuna.workloads.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Workload(Protocol):
             seed: Of all random draws.
 
         Yields:
-            (correct, seen): correct answers among the samples seen so far. Before them, if the network is trained
-            first, any number of :class:`TrainingProgress`. The caller may stop early.
+            (correct, seen): correct answers among the samples seen so far, or :class:`Answers`, which also know which
+            they are. Before them, if the network is trained first, any number of :class:`TrainingProgress`. The caller
+            may stop early.
 
         Raises:
             InexactError: If the workload cannot carry ``config`` exactly: a study prunes the trial and goes on.
@@ -64,6 +66,46 @@ class Workload(Protocol):
 
     def describe(self) -> Mapping[str, Any]:
         """Plain values that JSON keeps, equal for workloads whose accuracies may be compared within a study."""
+        ...
+
+
+class PairedWorkload(Workload, Protocol):
+    """A workload whose baseline and quantized networks can be compared sample by sample."""
+
+    @property
+    def baseline_answers(self) -> Answers | None:
+        """Answers of the baseline to the samples of :meth:`evaluate`, in their order; None if only counts are known."""
+        ...
+
+    @property
+    def baseline_treatment(self) -> str:
+        """What the baseline had after its training, as quantized networks have, in words; empty if nothing."""
+        ...
+
+
+class ConfirmableWorkload(Workload, Protocol):
+    """A workload that can measure a network a second time, on samples or with draws that nothing was chosen by."""
+
+    @property
+    def fresh(self) -> Fresh:
+        """What is fresh."""
+        ...
+
+    @property
+    def fresh_baseline(self) -> tuple[int, int]:
+        """Counts of the baseline, or its :class:`Answers`, to what :meth:`evaluate_fresh` measures with."""
+        ...
+
+    def evaluate_fresh(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        """Measure the network that :meth:`evaluate` measures, as it does, but on fresh samples or with fresh draws.
+
+        Args:
+            config: The quantization.
+            seed: As in :meth:`evaluate`.
+
+        Yields:
+            As :meth:`evaluate`, without progress.
+        """
         ...
 
 

@@ -24,7 +24,8 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=400)
     arguments = parser.parse_args()
     data = with_all_training_images(mnist_from_folder(arguments.data_dir))
-    settings = STDPSettings(neurons=arguments.neurons)
+    # The network as it was trained: there is nothing to adapt to.
+    settings = STDPSettings(neurons=arguments.neurons, adaptation_images=0)
     # Compile the kernels first: that is not training.
     _ = STDPWorkload(data.with_train_size(100), settings).network
     accuracies, seconds = [], []

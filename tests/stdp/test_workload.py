@@ -27,7 +27,8 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist
 from qspinn_optuna.integer import WeightedResponse
-from qspinn_optuna.workloads.stdp import ReadoutKind, STDPSettings, STDPWorkload, measurement, memory
+from qspinn_optuna.workloads import Answers, Fresh
+from qspinn_optuna.workloads.stdp import ReadoutKind, STDPNetwork, STDPSettings, STDPWorkload, measurement, memory
 from qspinn_optuna.workloads.stdp.network import train, train_in_parts
 from tests.counts import counts_of
 from tests.integer.models import layer_of
@@ -247,6 +248,52 @@ def test_quantization_leaves_the_float_network_as_it_is() -> None:
     assert of.network is network
     for values, expected in zip((network.weights, network.scale, network.theta), before, strict=True):
         np.testing.assert_array_equal(values, expected)
+
+
+def test_the_baseline_is_adapted_as_quantized_networks_are() -> None:
+    of = workload(replace(SMALL, adaptation_images=TRAIN))
+    config = uniform(of, 16, Scheme.PTQ)
+    quantized = of.simulate(config, seed=of.seed)
+
+    def distance(network: STDPNetwork) -> float:
+        return float(np.abs(network.theta - quantized.theta).sum())
+
+    # The kept inputs are all that ever spike: at 16 bits the same spikes meet almost the same weights.
+    assert 5 * distance(of.baseline_network) < distance(of.network)
+    assert of.baseline_network.weights is of.network.weights
+    assert of.baseline_treatment == "its thresholds adapted on the same 60 images as those of quantized networks"
+    left = workload(replace(SMALL, adaptation_images=0))
+    assert left.baseline_network is left.network
+    assert left.baseline_treatment == ""
+
+
+def test_answers_are_counted_and_the_baseline_has_them_too() -> None:
+    of = workload()
+    assert of.baseline == of.baseline_answers.right.mean()
+    *_, answers = of.evaluate(uniform(of, 8, Scheme.PTQ), seed=1)
+    assert isinstance(answers, Answers)
+    assert answers == (answers.right.sum(), VALIDATION)
+
+
+def test_a_confirmation_takes_left_out_images_or_else_other_input_spikes() -> None:
+    of = workload()
+    config = uniform(of, 3, Scheme.PTQ, Rounding.STOCHASTIC)
+    *_, first = of.evaluate(config, seed=1)
+    *_, second = of.evaluate_fresh(config, seed=1)
+    assert isinstance(first, Answers)
+    assert of.fresh is Fresh.DRAWS
+    assert len(second.right) == len(of.fresh_baseline.right) == VALIDATION
+    assert second.right.tolist() != first.right.tolist()
+    whole = of.data
+    kept = len(whole.train) - 30
+    left_out = workload(data=whole.with_train_size(kept))
+    assert left_out.fresh is Fresh.SAMPLES
+    *_, counts = left_out.evaluate_fresh(config, seed=1)
+    assert counts[1] == left_out.fresh_baseline[1] == 30
+    # The same images as validation set, with the same numbers, give the same answers.
+    assert left_out.data.reserve is not None
+    assert left_out.data.reserve.images.tolist() == whole.train.images[kept:].tolist()
+    assert left_out.data.fingerprint == ImageSplits(whole.train[:kept], whole.validation, whole.test).fingerprint
 
 
 def test_post_training_quantization_at_16_bits_is_close_to_the_baseline() -> None:

@@ -26,6 +26,7 @@ from qspinn_optuna import (
 )
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks.quantization import is_quantized
+from qspinn_optuna.workloads import Answers, Fresh
 from qspinn_optuna.workloads.supervised import SupervisedWorkload, fit, fit_by_epochs
 from qspinn_optuna.workloads.supervised.evaluation import count_correct
 from qspinn_optuna.workloads.supervised.recent import RecentNetworks
@@ -115,6 +116,55 @@ def test_counts_are_those_of_the_quantized_network(
     assert counts[-1][0] / 40 == counted(workload.quantize(config, 3), toy_batches(1))
     assert workload.test(config, 3) == counted(workload.quantize(config, 3), toy_batches(2))
     assert counts[-1][0] > 30
+
+
+def test_answers_are_those_of_the_networks(workload: SupervisedWorkload) -> None:
+    config = space_of(workload).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    *_, answers = workload.evaluate(config, 3)
+    pairs = [(workload.quantize(config, 3), answers), (workload.baseline_network, workload.baseline_answers)]
+    for network, found in pairs:
+        assert isinstance(found, Answers)
+        expected: list[bool] = []
+        for inputs, labels in toy_batches(1):
+            functional.reset_net(network)
+            expected += (network(inputs).mean(0).argmax(1) == labels).tolist()
+        functional.reset_net(network)
+        assert found.right.tolist() == expected
+        assert found == (sum(expected), len(expected))
+
+
+def test_an_accuracy_of_ones_own_tells_counts_only() -> None:
+    workload = toy_workload(accuracy=lambda scores, labels: (scores.argmax(1) == labels).float().mean().item())
+    assert workload.baseline_answers is None
+    assert workload.baseline == counted(workload.baseline_network, toy_batches(1))
+
+
+def test_a_confirmation_takes_samples_of_its_own_if_there_are_some(workload: SupervisedWorkload) -> None:
+    config = space_of(workload).uniform(6, Scheme.ITQ, Rounding.NEAREST)
+    with_samples = toy_workload(confirmation=toy_batches(7, batches=2))
+    assert with_samples.fresh is Fresh.SAMPLES
+    network = with_samples.quantize(config, 3)
+    assert counts_of(with_samples.evaluate_fresh(config, 3))[-1] == (20 * counted(network, toy_batches(7, 2)), 20)
+    assert with_samples.fresh_baseline == (20 * counted(with_samples.baseline_network, toy_batches(7, 2)), 20)
+    # Confirmation samples are not what studies are told apart by.
+    assert with_samples.describe() == workload.describe()
+    assert workload.fresh is Fresh.DRAWS
+    assert counts_of(workload.evaluate_fresh(config, 3))[-1] == counts_of(workload.evaluate(config, 3))[-1]
+
+
+def test_without_fresh_samples_stochastic_rounding_draws_anew() -> None:
+    # Answers to noise hang on the smallest differences.
+    generator = torch.Generator().manual_seed(0)
+    noise = (torch.rand((200, STEPS, INPUTS), generator=generator) < 0.4).float()
+    workload = toy_workload(validation=[(noise, torch.randint(CLASSES, (200,), generator=generator))])
+    config = space_of(workload).uniform(2, Scheme.PTQ, Rounding.STOCHASTIC)
+    *_, first = workload.evaluate(config, 3)
+    *_, second = workload.evaluate_fresh(config, 3)
+    *_, again = workload.evaluate_fresh(config, 3)
+    assert isinstance(first, Answers)
+    assert isinstance(second, Answers)
+    assert isinstance(again, Answers)
+    assert second.right.tolist() == again.right.tolist() != first.right.tolist()
 
 
 def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:

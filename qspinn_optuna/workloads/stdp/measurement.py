@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
 from qspinn_optuna.threads import allowed_threads
+from qspinn_optuna.workloads.answers import Answers
 from qspinn_optuna.workloads.stdp.class_responses import ClassResponses
 from qspinn_optuna.workloads.stdp.settings import STDPSettings
 from qspinn_optuna.workloads.stdp.spikes import SpikeTrains, encode_images
@@ -26,6 +27,7 @@ LABELS = 1_000_000_000
 VALIDATION = 2_000_000_000
 ADAPTATION = 3_000_000_000
 TEST = 4_000_000_000
+CONFIRMATION = 5_000_000_000
 
 _CACHED_BYTES = 512 * 2**20
 """Memory for input spikes; those of an MNIST digit take 6 KB."""
@@ -96,18 +98,17 @@ class Measurement:
         seed: int,
         *,
         kept: bool = True,
-    ) -> Iterator[tuple[int, int]]:
+    ) -> Iterator[Answers]:
         """Count correct answers.
 
         Yields:
-            (correct, seen) after every batch.
+            The answers so far, after every batch.
         """
-        correct, seen = 0, 0
+        right = np.empty(0, bool)
         for counts in self._counts(respond, split, first_image, seed, kept):
-            answers = readout.classify(counts)
-            correct += int((answers == split.labels[seen : seen + len(counts)]).sum())
-            seen += len(counts)
-            yield correct, seen
+            labels = split.labels[len(right) : len(right) + len(counts)]
+            right = np.concatenate([right, readout.classify(counts) == labels])
+            yield Answers(right)
 
     def _counts(
         self, respond: Respond, split: LabeledImages, first_image: int, seed: int, kept: bool
@@ -133,7 +134,7 @@ class Measurement:
             part = part[:, self.kept_inputs] if kept else part
             trains = encode_images(part, self.settings.steps, self.settings.input_rate, seed, first)
             # The test set is measured with once or twice, and the float network once.
-            if kept and first_image != TEST:
+            if kept and first_image not in (TEST, CONFIRMATION):
                 self._remember(key, trains)
         return trains
 
@@ -143,14 +144,6 @@ class Measurement:
             self._spikes.pop(other, None)
         if sum(known.bytes for known in tuple(self._spikes.values())) + trains.bytes <= _CACHED_BYTES:
             self._spikes[key] = trains
-
-
-def accuracy(counts: Iterator[tuple[int, int]]) -> float:
-    """Accuracy after all samples."""
-    correct, seen = 0, 1
-    for correct, seen in counts:  # noqa: B007
-        pass
-    return correct / seen
 
 
 def _batches(images: int) -> list[range]:

@@ -10,6 +10,7 @@ from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.parameters import Deployment, Family
 from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.workloads.stdp.measurement import TEST
 from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
 from qspinn_optuna.workloads.stdp.workload import STDPWorkload
 
@@ -103,6 +104,14 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
         for width in _FIRST_WEIGHT_WIDTHS[space.deployment]
         for scheme in space.schemes
     ]
+
+
+def float_controls(workload: STDPWorkload) -> dict[str, float]:
+    """Test accuracy of the float network as it was trained, beside that of the baseline, which was adapted."""
+    if not workload.baseline_treatment:
+        return {}
+    trained = workload.classifier(workload.network)
+    return {"float network, thresholds as trained": trained.accuracy(workload.data.test, TEST)}
 
 
 def _with_narrow_weights(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,14 +13,15 @@ from numpy.typing import NDArray
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.datasets import ImageSplits, LabeledImages
-from qspinn_optuna.integer import IntegerModel, MeanResponse, RateCoding, WinnerTakeAll, linear_chances
+from qspinn_optuna.integer import IntegerModel, RateCoding, WinnerTakeAll, linear_chances
 from qspinn_optuna.parameters import Deployment, ParameterSpec
+from qspinn_optuna.workloads.answers import Answers, last_counts
 from qspinn_optuna.workloads.progress import TrainingProgress, check_rungs
 from qspinn_optuna.workloads.samples import IntegerSamples, Split
-from qspinn_optuna.workloads.stdp.class_responses import FloatClassWeights
-from qspinn_optuna.workloads.stdp.measurement import BATCH, TEST, VALIDATION, Measurement, Readout, accuracy
+from qspinn_optuna.workloads.stdp.float_networks import FloatNetworks
+from qspinn_optuna.workloads.stdp.measurement import BATCH, CONFIRMATION, TEST, VALIDATION, Measurement
 from qspinn_optuna.workloads.stdp.memory import check_memory
-from qspinn_optuna.workloads.stdp.network import STDPNetwork, adapt_thresholds, train
+from qspinn_optuna.workloads.stdp.network import STDPNetwork
 from qspinn_optuna.workloads.stdp.quantization import (
     check_exact,
     parameters,
@@ -32,13 +31,14 @@ from qspinn_optuna.workloads.stdp.quantization import (
 )
 from qspinn_optuna.workloads.stdp.recent import LabeledLayer, RecentNetworks
 from qspinn_optuna.workloads.stdp.responses import count_spikes, layer_of
-from qspinn_optuna.workloads.stdp.settings import ReadoutKind, STDPSettings
+from qspinn_optuna.workloads.stdp.settings import STDPSettings
 
 
-class STDPWorkload:
+class STDPWorkload(FloatNetworks):
     """An STDP network on images: a :class:`~qspinn_optuna.workloads.Workload`.
 
-    The float baseline is trained when it is first needed. Quantized networks are measured on integer codes.
+    The float network is trained when it is first needed; the *baseline* is that network with thresholds adapted as
+    those of quantized networks are. Quantized networks are measured on integer codes.
 
     Example:
         >>> stdp = STDPWorkload(ImageSplits(images[:60], images[60:80], images[80:]), STDPSettings(neurons=10))
@@ -78,17 +78,15 @@ class STDPWorkload:
             raise TypeError(f"settings must be STDPSettings, got {type(settings).__name__}.")
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}.")
-        self.data = data
-        self.settings = STDPSettings() if settings is None else settings
-        self.seed = seed
-        self.deployment = Deployment(deployment)
+        settings = STDPSettings() if settings is None else settings
         self.threads = threads if threads is not None else os.cpu_count() or 1
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.rungs = check_rungs(tuple(rungs))
-        _check_settings(self.settings, self.deployment, data)
-        self.kept_inputs = self._find_kept_inputs()
-        self._measurement = Measurement(data, self.settings, self.kept_inputs, self.threads)
+        _check_settings(settings, Deployment(deployment), data)
+        self.kept_inputs = _find_kept_inputs(data.train, settings)
+        measurement = Measurement(data, settings, self.kept_inputs, self.threads)
+        super().__init__(measurement, seed, Deployment(deployment))
         self._recent = RecentNetworks()
 
     @cached_property
@@ -96,37 +94,16 @@ class STDPWorkload:
         """What the device stores."""
         return parameters(self.settings, self._inputs, len(self.kept_inputs), self.data.classes, self.deployment)
 
-    @cached_property
-    def network(self) -> STDPNetwork:
-        """The float baseline, with all inputs; warns if its thresholds are beyond the range of the formats."""
-        network = self.ready_to_infer(train(self.data.train.images, self.settings, self.seed))
-        _warn_of_high_thresholds(network, self.settings)
-        return network
-
-    def ready_to_infer(self, network: STDPNetwork) -> STDPNetwork:
-        """A trained float network with the inhibition of inference, to which its thresholds are adapted."""
-        if self.settings.inference_inhibition is None:
-            return network
-        neuron = network.neuron._replace(inhibition=self.settings.inference_inhibition)
-        trains = self._measurement.adaptation(self.seed, kept=False)
-        return adapt_thresholds(replace(network, neuron=neuron), trains, self.settings, self.seed)
-
-    @cached_property
-    def baseline(self) -> float:
-        """Accuracy of the float baseline on the validation set."""
-        return self._float_accuracy(self.data.validation, VALIDATION)
-
-    @cached_property
-    def test_baseline(self) -> float:
-        """Accuracy of the float baseline on the test set."""
-        return self._float_accuracy(self.data.test, TEST)
+    def evaluate_fresh(self, config: QuantizationConfig, seed: int) -> Iterator[Answers]:
+        """Count as :meth:`evaluate` does, on up to 10,000 of the left-out images, or else with other input spikes."""
+        yield from self._correct(self._quantized(config, seed), self._fresh_images, CONFIRMATION, seed)
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:
         """Schemes by which the network can be quantized: a device that learns is quantized in training."""
         return (Scheme.ITQ,) if self.deployment is Deployment.LEARNING else tuple(Scheme)
 
-    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | tuple[int, int]]:
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[TrainingProgress | Answers]:
         """Quantize the network and count its correct answers on the validation set.
 
         Args:
@@ -134,8 +111,8 @@ class STDPWorkload:
             seed: Of the input spikes, stochastic rounding, and the initial weights of in-training quantization.
 
         Yields:
-            The progress at each of ``rungs``, if ``config`` quantizes in training; then (correct, seen),
-            after every thousand images.
+            The progress at each of ``rungs``, if ``config`` quantizes in training; then the answers so far, after
+            every thousand images.
 
         Raises:
             InexactError: If the simulation cannot carry ``config`` exactly.
@@ -152,7 +129,8 @@ class STDPWorkload:
 
     def test(self, config: QuantizationConfig, seed: int) -> float:
         """Accuracy of the quantized network on the test set: for the final figure only."""
-        return accuracy(self._correct(self._quantized(config, seed), self.data.test, TEST, seed))
+        correct, seen = last_counts(self._correct(self._quantized(config, seed), self.data.test, TEST, seed))
+        return correct / seen
 
     def integer_model(self, config: QuantizationConfig, seed: int = 0) -> IntegerModel:
         """The network that ``config`` gives, as a device stores it: it classifies the test set as :meth:`test` does.
@@ -205,17 +183,6 @@ class STDPWorkload:
     def _weight_sum(self) -> float:
         return self.settings.weight_sum * self._inputs
 
-    def _find_kept_inputs(self) -> NDArray[np.intp]:
-        settings = self.settings
-        spikes = self.data.train.images.mean(axis=0) / 255 * settings.input_rate * settings.steps
-        kept = np.flatnonzero((spikes > 0) & (spikes >= settings.minimum_input_spikes))
-        if len(kept) == 0:
-            raise ValueError(
-                f"minimum_input_spikes must leave an input, got {settings.minimum_input_spikes}; "
-                f"the most active input has {spikes.max():.3g} spikes an image."
-            )
-        return kept
-
     def _without_dropped_inputs(self) -> STDPNetwork:
         weights = self.network.weights[self.kept_inputs]
         total = weights.sum(axis=0, dtype=np.float64)
@@ -267,24 +234,20 @@ class STDPWorkload:
         )
         return TrainingProgress(fraction, correct, seen)
 
-    def _correct(
-        self, network: LabeledLayer, split: LabeledImages, first_image: int, seed: int
-    ) -> Iterator[tuple[int, int]]:
+    def _correct(self, network: LabeledLayer, split: LabeledImages, first_image: int, seed: int) -> Iterator[Answers]:
         respond = partial(count_spikes, network.layer)
         return self._measurement.correct(respond, network.readout, split, first_image, seed)
 
-    @cached_property
-    def _float_readout(self) -> Readout:
-        responses = self._measurement.class_responses(self.network.count_spikes, self.seed, kept=False)
-        if self.settings.readout is ReadoutKind.CLASS_WEIGHTS:
-            return FloatClassWeights(responses.class_weights())
-        return MeanResponse(responses.labels(), self.data.classes)
 
-    def _float_accuracy(self, split: LabeledImages, first_image: int) -> float:
-        counts = self._measurement.correct(
-            self.network.count_spikes, self._float_readout, split, first_image, self.seed, kept=False
+def _find_kept_inputs(train: LabeledImages, settings: STDPSettings) -> NDArray[np.intp]:
+    spikes = train.images.mean(axis=0) / 255 * settings.input_rate * settings.steps
+    kept = np.flatnonzero((spikes > 0) & (spikes >= settings.minimum_input_spikes))
+    if len(kept) == 0:
+        raise ValueError(
+            f"minimum_input_spikes must leave an input, got {settings.minimum_input_spikes}; "
+            f"the most active input has {spikes.max():.3g} spikes an image."
         )
-        return accuracy(counts)
+    return kept
 
 
 def _check_settings(settings: STDPSettings, deployment: Deployment, data: ImageSplits) -> None:
@@ -298,14 +261,3 @@ def _check_settings(settings: STDPSettings, deployment: Deployment, data: ImageS
             f"label_images must be at least {data.classes}, one for each class, got {settings.label_images}."
         )
     check_memory(settings.neurons, data.train.images.shape[1])
-
-
-def _warn_of_high_thresholds(network: STDPNetwork, settings: STDPSettings) -> None:
-    highest = settings.threshold + float(network.theta.max())
-    if highest > settings.voltage_range:
-        warnings.warn(
-            f"Thresholds reach {highest:.0f}, where quantized membranes, which end at voltage_range="
-            f"{settings.voltage_range:g}, never come: those neurons will be silent. "
-            f"Give STDPSettings voltage_range={2.0 ** math.ceil(math.log2(highest)):g}.",
-            stacklevel=3,
-        )

@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks import freeze_network, sample_numbers
 from qspinn_optuna.networks.running.watching import fresh_copy
+from qspinn_optuna.workloads.answers import Answers
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.training import Batches, Scores, check_batch, class_scores, labeled
 
 Accuracy = Callable[[Tensor, Tensor], float]
 """The part of class scores, [batch, classes], that is right by labels, [batch]: between 0 and 1."""
+
+Rightness = Callable[[Tensor, Tensor], Tensor]
+"""Which of class scores, [batch, classes], are right by labels, [batch]: bool, [batch]."""
 
 _RUNG_SAMPLES = 256
 """Samples that are counted at a rung, rounded up to whole batches."""
@@ -25,7 +30,12 @@ _RUNG_SAMPLES = 256
 
 @torch.no_grad()
 def count_correct(
-    network: nn.Module, batches: Batches, accuracy: Accuracy, scores: Scores | None = None, first_sample: int = 0
+    network: nn.Module,
+    batches: Batches,
+    accuracy: Accuracy,
+    scores: Scores | None = None,
+    first_sample: int = 0,
+    rightness: Rightness | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Count correct answers, batch by batch.
 
@@ -37,9 +47,10 @@ def count_correct(
         accuracy: The part of a batch that is right.
         scores: Takes class scores out of the network's output; None if that is what it puts out.
         first_sample: Number of the first sample.
+        rightness: Which samples are right, where ``accuracy`` is the part that is; None if only that is known.
 
     Yields:
-        (correct, seen) so far, after every batch.
+        (correct, seen) so far, after every batch; with ``rightness``, :class:`~qspinn_optuna.workloads.Answers`.
 
     Raises:
         InexactError: If ``accuracy`` gives no fraction since scores are not finite.
@@ -47,6 +58,7 @@ def count_correct(
         ValueError: If ``accuracy`` gives a number outside 0-1, or there are not as many scores as labels.
     """
     correct, seen = 0, 0
+    right = np.empty(0, bool)
     network.eval()
     for batch in batches:
         inputs, labels = labeled(batch)
@@ -56,7 +68,11 @@ def count_correct(
             found = class_scores(network, inputs, scores)
         part = _part_correct(found, labels, accuracy)
         correct, seen = correct + round(part * len(labels)), seen + len(labels)
-        yield correct, seen
+        if rightness is None:
+            yield correct, seen
+        else:
+            right = np.concatenate([right, rightness(found, labels).cpu().numpy()])
+            yield Answers(right)
     functional.reset_net(network)
 
 

@@ -27,7 +27,8 @@ from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
 from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.captures import Captures
-from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, total_accuracy
+from qspinn_optuna.workloads.supervised.comparison import ComparedWorkload
+from qspinn_optuna.workloads.supervised.evaluation import Accuracy, Rightness, count_correct, total_accuracy
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint, fingerprint_of_batches
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
 from qspinn_optuna.workloads.supervised.silence import warn_of_silence
@@ -54,7 +55,12 @@ def top1(scores: Tensor, labels: Tensor) -> float:
     return (scores.argmax(1) == labels.to(scores.device)).float().mean().item()
 
 
-class SupervisedWorkload:
+def _have_highest_score(scores: Tensor, labels: Tensor) -> Tensor:
+    """Which samples :func:`top1` counts."""
+    return scores.argmax(1) == labels.to(scores.device)
+
+
+class SupervisedWorkload(ComparedWorkload):
     """A network, how it is trained, and its data: a :class:`~qspinn_optuna.workloads.Workload`.
 
     The float network is trained when it is first needed. The *baseline* is the float network that had the same
@@ -81,7 +87,9 @@ class SupervisedWorkload:
             it does not reach stay as they are.
         validation: Batches (inputs, labels) held out of training, on which accuracies are measured.
         test: Batches for the final figures.
-        accuracy: The part of a batch that is right, of class scores and labels.
+        confirmation: Batches of samples that nothing was trained on or chosen by, with which a choice can be confirmed.
+        accuracy: The part of a batch that is right, of class scores and labels. With the default, it is known which
+            samples are right, so that networks are compared sample by sample.
         scores: Takes the class scores, [batch, classes] or [steps, batch, classes], out of what the network returns,
             such as a tuple or a dict; give it to :func:`~.training.fit`, too. None if it returns the scores.
         range_method: How ranges are made of values.
@@ -112,6 +120,7 @@ class SupervisedWorkload:
         calibration: Iterable[Any],
         validation: Batches,
         test: Batches | None = None,
+        confirmation: Batches | None = None,
         accuracy: Accuracy = top1,
         scores: Scores | None = None,
         range_method: RangeMethod = RangeMethod.LEAST_SQUARES,
@@ -124,13 +133,14 @@ class SupervisedWorkload:
         untrained = _made(network, seed)
         self.rungs = check_rungs(tuple(rungs))
         _check_functions(train, fine_tune, scores, pauses=bool(self.rungs))
+        rightness = _have_highest_score if accuracy is top1 else None
+        count = partial(_count, accuracy=accuracy, scores=scores, rightness=rightness)
+        super().__init__(count, validation, confirmation, seed, fine_tunes=fine_tune is not None)
         self.calibration = calibration
-        self.validation = validation
         self._test = test
         self._accuracy = accuracy
         self._scores = scores
         self.range_method = RangeMethod(range_method)
-        self.seed = seed
         grids = _grids(channel_scale, weight_grids)
         self._calibrate = partial(calibrate, method=self.range_method, seed=seed, weight_grids=grids)
         with seeded(seed):
@@ -177,11 +187,6 @@ class SupervisedWorkload:
         return specs
 
     @made_once
-    def baseline(self) -> float:
-        """Accuracy of the baseline network on the validation batches."""
-        return self.accuracy_of(self.baseline_network, self.validation)
-
-    @made_once
     def test_baseline(self) -> float | None:
         """Accuracy of the baseline network on the test batches; None if there are none."""
         return None if self._test is None else self.accuracy_of(self.baseline_network, self._test)
@@ -196,8 +201,8 @@ class SupervisedWorkload:
             seed: Of fine-tuning and stochastic rounding, and of draws of the network's own.
 
         Yields:
-            The progress at each of ``rungs``, if ``config`` quantizes in training; then (correct, seen),
-            after every batch.
+            The progress at each of ``rungs``, if ``config`` quantizes in training; then the counts so far, after
+            every batch.
 
         Raises:
             InexactError: If the simulation cannot carry ``config`` exactly, or in-training quantization diverges.
@@ -282,7 +287,7 @@ class SupervisedWorkload:
     ) -> Generator[TrainingProgress | tuple[int, int], None, None]:
         network = yield from self._quantized.quantize(config, seed, self.rungs)
         warn_of_silence(network, config, self.calibration, self._silent_in_float)
-        yield from count_correct(network, self.validation, self._accuracy, self._scores)
+        yield from self._count(network, self.validation, 0)
 
     @made_once
     def _description(self) -> dict[str, Any]:
@@ -304,6 +309,19 @@ class SupervisedWorkload:
     @made_once
     def _silent_in_float(self) -> set[str]:
         return set(silent_layers(self.baseline_network, self.calibration))
+
+
+def _count(
+    network: nn.Module,
+    batches: Batches,
+    first_sample: int,
+    *,
+    accuracy: Accuracy,
+    scores: Scores | None,
+    rightness: Rightness | None,
+) -> Iterator[tuple[int, int]]:
+    """Counts of a network, batch by batch."""
+    return count_correct(network, batches, accuracy, scores, first_sample, rightness)
 
 
 def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -22,6 +22,9 @@ _CALIBRATION_SAMPLES = 200
 _CALIBRATION_BATCH = 100
 _EVALUATION_BATCH = 250
 
+_MOST_FRESH = 10_000
+"""Left-out images that a confirmation measures with."""
+
 _MANY_IMAGES = 10_000
 """Training images from which on fewer epochs are enough."""
 
@@ -88,6 +91,7 @@ def sequence_workload(
     """
     batches = SequenceBatches(data.train, ROW, recipe.batch_size, shuffle=True)
     network = SequenceSNN(ROW, recipe.hidden, data.classes, recurrent=recipe.recurrent, decay=recipe.decay, seed=seed)
+    fresh = None if data.reserve is None else SequenceBatches(data.reserve[:_MOST_FRESH], ROW, _EVALUATION_BATCH)
     return SupervisedWorkload(
         network,
         train=partial(fit, batches=batches, epochs=recipe.epochs, learning_rate=recipe.learning_rate),
@@ -101,6 +105,7 @@ def sequence_workload(
         calibration=SequenceBatches(data.train[:_CALIBRATION_SAMPLES], ROW, _CALIBRATION_BATCH),
         validation=SequenceBatches(data.validation, ROW, _EVALUATION_BATCH),
         test=SequenceBatches(data.test, ROW, _EVALUATION_BATCH),
+        confirmation=fresh,
         cache=cache,
         seed=seed,
         rungs=rungs,

@@ -1,0 +1,1 @@
+"""Choices whose truth is known: simulated studies, and parts of the answers of real ones."""
