@@ -20,6 +20,11 @@ _STYLES = {
     "tpe-univariate": ("#56B4E9", "dash"),
     "tpe": ("#0072B2", "solid"),
     "gp": ("#E69F00", "longdash"),
+    "gp-known": ("#E69F00", "solid"),
+    "engineer": ("#000000", "solid"),
+    "greedy": ("#000000", "dot"),
+    "significance-first": ("#000000", "dash"),
+    "integer-programme": ("#F0E442", "solid"),
     "memory-aware": ("#D55E00", "solid"),
     "memory-aware-pruned": ("#CC79A7", "dash"),
 }
