@@ -5,29 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from searching.fronts import nondominated
+from searching.rivals.choices import Params
 from searching.rivals.proposals import Notes, Proposals
+
+_DRAWS = 1_000
+"""Configurations that are drawn to find a new one."""
 
 
 def try_neighbours(notes: Notes) -> Proposals:
     """Neighbours of the front, first of the points that hold most of its area; at random when all were tried."""
-    choices, rng = notes.choices, notes.rng
     while True:
-        found = None
-        for place in _front_by_area(notes):
-            unseen = [near for near in choices.neighbours(notes.params[place]) if notes.is_new(near)]
-            if unseen:
-                found = unseen[int(rng.integers(len(unseen)))]
-                break
-        yield from _anything(notes) if found is None else notes.measure(found)
+        params = _new_neighbour(notes) or _new_at_random(notes)
+        if params is None:
+            # There may be no other.
+            yield notes.choices.drawn(notes.rng)
+        else:
+            yield from notes.measure(params)
 
 
-def _anything(notes: Notes) -> Proposals:
-    """A configuration drawn at random, measured before or not: there may be no other."""
-    params = notes.choices.drawn(notes.rng)
-    if notes.is_new(params):
-        yield from notes.measure(params)
-    else:
-        yield params
+def _new_neighbour(notes: Notes) -> Params | None:
+    for place in _front_by_area(notes):
+        unseen = [near for near in notes.choices.neighbours(notes.params[place]) if notes.is_new(near)]
+        if unseen:
+            return unseen[int(notes.rng.integers(len(unseen)))]
+    return None
+
+
+def _new_at_random(notes: Notes) -> Params | None:
+    drawn = (notes.choices.drawn(notes.rng) for _ in range(_DRAWS))
+    return next((params for params in drawn if notes.is_new(params)), None)
 
 
 def _front_by_area(notes: Notes) -> list[int]:
