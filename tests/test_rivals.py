@@ -62,7 +62,7 @@ def exponential(rates: Sequence[float], depths: Sequence[float]) -> Measure:
             depth * 2.0 ** (-rate * params[f"bits.w{i}"])
             for i, (rate, depth) in enumerate(zip(rates, depths, strict=True))
         ]
-        return 1 - sum(losses)
+        return float(1 - sum(losses))
 
     return accuracy
 
@@ -203,6 +203,7 @@ def test_the_gaussian_process_predicts_as_gpytorch_does_and_searches() -> None:
     pytest.importorskip("botorch")
     import torch  # noqa: PLC0415
     from botorch.models import SingleTaskGP  # noqa: PLC0415
+    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior  # noqa: PLC0415
 
     from searching.rivals import gaussian_process as rival  # noqa: PLC0415
 
@@ -213,7 +214,7 @@ def test_the_gaussian_process_predicts_as_gpytorch_does_and_searches() -> None:
     process.fit(rows, values, anew=True)
     mean, deviation = process.predict(candidates)
     scaled = torch.as_tensor((values - values.mean()) / values.std())[:, None]
-    kernel = rival.get_covar_module_with_dim_scaled_prior(3, use_rbf_kernel=False)
+    kernel = get_covar_module_with_dim_scaled_prior(3, use_rbf_kernel=False)
     model = SingleTaskGP(torch.as_tensor(rows), scaled, covar_module=kernel, outcome_transform=None)
     model.load_state_dict(process._hyperparameters)
     model.eval()

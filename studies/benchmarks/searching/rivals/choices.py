@@ -69,9 +69,8 @@ class Choices:
 
     def kib(self, params: Mapping[str, Any]) -> float:
         """Memory, which is linear in widths."""
-        return self._narrowest_kib + sum(
-            kib * (params[name] - self._narrowest[name]) for name, kib in self.kib_per_bit.items()
-        )
+        added = [kib * (params[name] - self._narrowest[name]) for name, kib in self.kib_per_bit.items()]
+        return float(self._narrowest_kib + sum(added))
 
     def uniform(self, width: int, setting: Params) -> Params:
         """One width for all that is costly, or the end of its range nearest to that; the rest is widest."""
