@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import optunahub
+from optuna.study import StudyDirection
 
 SAMPLES, STEPS = 2_000, 10
 
@@ -41,7 +42,8 @@ def trained(trial: optuna.Trial) -> tuple[float, float]:
 def main() -> None:
     """Run both studies, and print what was stopped."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for objective, directions in ((counted, ["minimize", "maximize"]), (trained, ["minimize", "minimize"])):
+    best, least = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+    for objective, directions in ((counted, [least, best]), (trained, [least, least])):
         study = optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))
         study.optimize(objective, n_trials=100)
         stopped = len(study.get_trials(states=(optuna.trial.TrialState.PRUNED,)))

@@ -14,16 +14,18 @@ import optuna
 import optunahub
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 PACKAGE = Path(__file__).parents[1]
 MODULE = optunahub.load_local_module("pruners/front", registry_root=str(PACKAGE.parents[1]))
 CURVE = "front_pruner.curve"
+DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 
 
 def study_of(*finished: tuple[float, ...], directions: str = "min max", **more: Any) -> optuna.Study:
     """A study with finished trials of these values."""
-    study = optuna.create_study(directions=[f"{direction}imize" for direction in directions.split()])
+    study = optuna.create_study(directions=[DIRECTIONS[direction] for direction in directions.split()])
     for values in finished:
         study.add_trial(
             create_trial(values=values, params={"x": 0.0}, distributions={"x": FloatDistribution(0, 1)}, **more)
