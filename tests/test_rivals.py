@@ -18,9 +18,9 @@ from searching.problems import make_problem
 from searching.rival_table import rival_lines
 from searching.rivals.choices import Choices, Params
 from searching.rivals.descent import descend
-from searching.rivals.engineer import narrowest_uniform
+from searching.rivals.engineer import engineer, greedy, narrowest_uniform
 from searching.rivals.integer_programme import integer_programme, least_loss, loss_curve
-from searching.rivals.proposals import Notes, Proposals
+from searching.rivals.proposals import Notes, Proposals, Rival
 from searching.rivals.significance_first import significance_first
 from searching.runs import Run
 from searching.search import search
@@ -143,6 +143,16 @@ def test_a_descent_ends_at_the_floor() -> None:
     assert all(measure(last | {name: last[name] - 1}) < 0.8 for name in notes.choices.widths)
 
 
+@pytest.mark.parametrize("rival", [engineer, greedy, significance_first, integer_programme])
+def test_a_floor_that_hardly_anything_reaches_ends_no_search(rival: Rival) -> None:
+    notes = notes_of(space_of((300, 100), (1, 12)), floor=0.999)
+    measured = answered(rival(notes), exponential((1.0, 1.0), (1.0, 1.0)), 60)
+    assert len(measured) == 60
+    assert max(notes.accuracy) >= 0.999
+    nothing = notes_of(space_of((300, 100), (1, 12)), floor=1.0)
+    assert len(answered(rival(nothing), exponential((1.0, 1.0), (1.0, 1.0)), 60)) == 60
+
+
 @pytest.mark.parametrize("sufficient", [1, 3, 4, 7, 16])
 def test_the_engineer_finds_the_narrowest_uniform_width(sufficient: int) -> None:
     notes = notes_of(space_of((300, 100), (1, 16)))
@@ -224,7 +234,7 @@ def test_the_gaussian_process_predicts_as_gpytorch_does_and_searches() -> None:
     np.testing.assert_allclose(mean, values.mean() + values.std() * expected.mean[:, 0].numpy(), rtol=1e-4)
     np.testing.assert_allclose(deviation, values.std() * expected.variance[:, 0].sqrt().numpy(), rtol=1e-2)
     space = fake_space((2, 4))
-    trials = list(search(FakeWorkload(), space, make_contestant("gp-known", space, 0)[0], 8))
+    trials = list(search(FakeWorkload(), space, make_contestant("gp-known", space, 0)[0], 8, None, 1.0))
     assert len({trial.config for trial in trials}) == 8
 
 

@@ -25,8 +25,12 @@ def engineer(notes: Notes) -> Proposals:
 
 
 def greedy(notes: Notes) -> Proposals:
-    """From 8 bits everywhere, bit by bit."""
-    yield from descend(notes, notes.choices.uniform(8, notes.choices.settings[0]), _KEPT)
+    """From 8 bits everywhere, or as many more as the floor takes, bit by bit."""
+    choices = notes.choices
+    width, (_, widest) = 8, choices.ends
+    while (yield from notes.measure(choices.uniform(width, choices.settings[0]))) < notes.floor and width < widest:
+        width += 1
+    yield from descend(notes, choices.uniform(width, choices.settings[0]), _KEPT)
     yield from try_neighbours(notes)
 
 

@@ -87,6 +87,8 @@ class _Study:
 
     def cheaper_neighbours(self) -> Iterator[Rows]:
         """Neighbours of the front that cost no more, first of the points that hold most of its area."""
+        if len(self._front) == 0:
+            return
         widths = np.diff(self._memory[self._front], append=self._reference[0]).clip(0)
         heights = np.diff(self.accuracy[self._front], prepend=self._reference[1])
         areas = widths * heights + 1e-12

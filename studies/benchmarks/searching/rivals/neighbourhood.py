@@ -37,10 +37,15 @@ def _new_at_random(notes: Notes) -> Params | None:
 
 
 def _front_by_area(notes: Notes) -> list[int]:
-    """Places of the measured configurations that make up the front, drawn by the area that each dominates alone."""
+    """Places of the measured configurations that make up the front, drawn by the area that each dominates alone.
+
+    Where none reaches the floor, the most accurate one stands for the front.
+    """
     accuracy = np.array(notes.accuracy)
     memory = np.array([notes.choices.kib(params) for params in notes.params])
     feasible = np.flatnonzero(accuracy >= notes.floor)
+    if len(feasible) == 0:
+        return [int(np.argmax(accuracy))]
     front = feasible[nondominated(memory[feasible], -accuracy[feasible])]
     widths = np.diff(memory[front], append=memory.max())
     heights = np.diff(accuracy[front], prepend=max(accuracy.min(), notes.floor))
