@@ -57,7 +57,7 @@ from zoo.architecture import Architecture, Outcome, conv, lif, linear
 from zoo.passage import Passage, passage
 from zoo.structures import Frames
 
-TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1, "resnet-20": 2, "resnet-40": 2}
+TINY = {"logistic": 2, "noise-power": 2, "cliffs": 1, "not-monotone": 2, "resnet-20": 2, "resnet-40": 2}
 """Layers of a problem with 1,536 configurations at most."""
 
 

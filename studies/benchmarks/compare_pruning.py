@@ -19,7 +19,7 @@ from qspinn_optuna.sampler.by_name import SAMPLERS, make_sampler
 from searching.evaluations import whole_counts
 from searching.fronts import Front
 from searching.markdown import markdown_header, markdown_row
-from searching.problems import make_problem, problem_names
+from searching.problems import FLOORS, make_problem, problem_names
 from searching.processes import in_processes
 from searching.search import EVALUATION_SEED, Ending, search
 
@@ -55,7 +55,7 @@ class Outcome:
 def main() -> None:
     """Run the studies and print what pruning did, a row for each problem and pruner."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    available = problem_names()
+    available = [name for name in problem_names() if name not in FLOORS]
     parser.add_argument("--problems", nargs="+", choices=available, default=available)
     parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
     parser.add_argument("--confidences", type=confidence, nargs="+", default=[0.8, 0.9, 0.95, 0.99])

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searching.contestants import PROPOSED
+from searching.contestants import BUILT_IN
 from searching.markdown import markdown_header, markdown_row
 from searching.runs import Run
 
-CHECKPOINTS = (25, 50, 100, 200, 400)
-"""Trials after which the table gives the regret."""
+CHECKPOINTS = (10, 15, 25, 50, 100, 200, 300, 400)
+"""Trials after which tables give the regret."""
 
 TITLES = {
     "random": "random",
@@ -23,6 +23,11 @@ TITLES = {
     "tpe-univariate": "TPE",
     "tpe": "TPE, multivariate",
     "gp": "Gaussian process",
+    "gp-known": "Gaussian process that knows memory",
+    "engineer": "engineer",
+    "greedy": "greedy from 8 bits",
+    "significance-first": "significance first",
+    "integer-programme": "integer programme",
     "memory-aware": "memory-aware",
     "memory-aware-pruned": "memory-aware, pruned",
     "memory-aware-fitted-to-all": "memory-aware, fitted to all after every trial",
@@ -30,21 +35,22 @@ TITLES = {
 """Of the contestants, in the order in which they are shown."""
 
 
-def summarize(runs: Iterable[Run], trials: int) -> dict[str, Any]:
-    """Means and standard errors over the seeds, by problem and sampler."""
+def summarize(runs: Iterable[Run]) -> dict[str, Any]:
+    """Means and standard errors over the seeds, by problem and sampler, up to the end of the shortest run."""
     groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         groups.setdefault(run.problem, {}).setdefault(run.sampler, []).append(run)
     problems = {
-        problem: {sampler: _summary(members, trials) for sampler, members in samplers.items()}
+        problem: {sampler: _summary(members) for sampler, members in samplers.items()}
         for problem, samplers in groups.items()
     }
-    return {"trials": trials, "problems": problems}
+    return {"problems": problems}
 
 
 def table_lines(curves: Mapping[str, Any]) -> list[str]:
-    """The comparison as a Markdown table."""
-    trials = curves["trials"]
+    """The comparison as a Markdown table; blank where a problem has fewer trials than others."""
+    lengths = [len(summary["regret"]["mean"]) for group in curves["problems"].values() for summary in group.values()]
+    trials = max(lengths, default=0)
     checkpoints = [checkpoint for checkpoint in CHECKPOINTS if checkpoint < trials] + [trials]
     columns = ["problem", "sampler", *(f"regret at {checkpoint}" for checkpoint in checkpoints)]
     columns += [f"of the best built-in at {checkpoint}" for checkpoint in checkpoints]
@@ -55,16 +61,21 @@ def table_lines(curves: Mapping[str, Any]) -> list[str]:
             summary = samplers[sampler]
             cells = [problem, TITLES[sampler]]
             regret = summary["regret"]
-            cells += [f"{regret['mean'][at - 1]:.4f} ± {regret['standard_error'][at - 1]:.4f}" for at in checkpoints]
-            cells += [_ratio(samplers, sampler, at) for at in checkpoints]
+            measured = [at if at <= len(regret["mean"]) else None for at in checkpoints]
+            cells += [
+                "" if at is None else f"{regret['mean'][at - 1]:.4f} ± {regret['standard_error'][at - 1]:.4f}"
+                for at in measured
+            ]
+            cells += ["" if at is None else _ratio(samplers, sampler, at) for at in measured]
             cells += [f"{summary['seconds_per_suggestion']:.3f}", f"{summary['duplicates']:.0%}"]
             cells += [f"{summary['samples_per_trial']:,.0f}"]
             lines.append(markdown_row(cells))
     return lines
 
 
-def _summary(runs: Sequence[Run], trials: int) -> dict[str, Any]:
+def _summary(runs: Sequence[Run]) -> dict[str, Any]:
     """Of the runs of one sampler on one problem."""
+    trials = min(len(run.regret) for run in runs)
     regret = np.array([run.regret[:trials] for run in runs])
     samples = np.array([run.samples[:trials] for run in runs]).cumsum(axis=1)
     # From where all runs have evaluated something to where the first one ends, so that all points are of all runs.
@@ -90,6 +101,7 @@ def _mean(values: NDArray[np.float64]) -> dict[str, list[float]]:
 
 def _ratio(samplers: Mapping[str, Any], sampler: str, trial: int) -> str:
     """Regret of a sampler as a share of that of Optuna's best one."""
-    built_in = [summary["regret"]["mean"][trial - 1] for name, summary in samplers.items() if name not in PROPOSED]
+    means = {name: summary["regret"]["mean"] for name, summary in samplers.items() if name in BUILT_IN}
+    built_in = [mean[trial - 1] for mean in means.values() if trial <= len(mean)]
     best = min(built_in, default=0.0)
     return f"{samplers[sampler]['regret']['mean'][trial - 1] / best:.2f}" if best > 0 else "-"

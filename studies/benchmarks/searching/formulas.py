@@ -146,10 +146,42 @@ class Cliffs(SyntheticProblem):
         return (0.99 if scheme is Scheme.ITQ else 1.0) * np.exp(-loss)
 
 
+class NotMonotone(SyntheticProblem):
+    """Some noise of rounding is welcome: each parameter has a width of its own beyond which accuracy falls again.
+
+    As where rounding regularizes, or a finer grid follows the noise of the calibration. Up to its best width a loss
+    falls like that of saturating curves, beyond it grows with every bit, and narrow widths of a layer amplify another.
+    """
+
+    def _draw(self, rng: np.random.Generator) -> None:
+        shape = (self.layers, len(self.families))
+        self._best = rng.integers(4, 11, shape)
+        self._depths = rng.uniform(0.3, 1.2, shape)
+        self._rises = rng.uniform(0.0, 0.006, shape)
+        self._couplings = rng.uniform(0.5, 2, self.layers)
+
+    def _loss(self, layer: int, widths: Sequence[Array], scheme: Scheme, rounding: Rounding) -> Array:
+        factor = {Rounding.TRUNCATION: 1.5, Rounding.NEAREST: 1.0, Rounding.STOCHASTIC: 0.9}[rounding]
+        factor *= 0.5 if scheme is Scheme.ITQ else 1.0
+        narrow, total = np.ones(()), np.zeros(())
+        for width, best, depth, rise in zip(
+            widths, self._best[layer], self._depths[layer], self._rises[layer], strict=True
+        ):
+            missing = np.maximum(0, best - width) / best
+            narrow = narrow * missing
+            total = total + factor * depth * missing**2 + rise * np.maximum(0, width - best)
+        loss: Array = total + factor * self._couplings[layer] * narrow
+        return loss
+
+    def _kept(self, loss: Array, scheme: Scheme, rounding: Rounding) -> Array:  # noqa: ARG002
+        return (0.995 if scheme is Scheme.ITQ else 1.0) * np.exp(-loss)
+
+
 SYNTHETIC_PROBLEMS: dict[str, type[SyntheticProblem]] = {
     "logistic": Logistic,
     "noise-power": NoisePower,
     "cliffs": Cliffs,
+    "not-monotone": NotMonotone,
     "resnet-20": ResNet20,
     "resnet-40": ResNet40,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from searching.tables import EvaluationTable, params_of_row
 TABLES = {"mnist": ("mnist_stdp.npz", 0.1), "supervised": ("supervised.npz", 0.1)}
 """File of each table, and the accuracy of guessing."""
 
+FLOORS = {"noise-power-floor": ("noise-power", 0.02), "supervised-floor": ("supervised", 0.01)}
+"""Problems with an accuracy floor: the problem without it, and how much accuracy may be lost against the baseline."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -30,6 +33,7 @@ class Problem:
         truth: Accuracy of a configuration without the noise of measuring it; NaN if the workload refuses it.
         find_front: Gives that of the true accuracies, which takes seconds.
         chance: Accuracy of guessing.
+        floor: Accuracy below which nothing counts; None if everything does.
     """
 
     workload: Workload
@@ -37,6 +41,7 @@ class Problem:
     truth: Callable[[QuantizationConfig], float]
     find_front: Callable[[], Front]
     chance: float
+    floor: float | None = None
 
     @cached_property
     def front(self) -> Front:
@@ -50,13 +55,14 @@ class Problem:
         return self.space.footprint(self.space.uniform(8, scheme, rounding)).baseline_kib
 
     def hypervolume(self, front: Front) -> float:
-        """Of ``front``, as a share of what there is between the reference and the ideal."""
-        return front.hypervolume(self.reference_kib, self.chance)
+        """Of ``front``, as a share of what there is between the reference, at the floor if any, and the ideal."""
+        return front.hypervolume(self.reference_kib, self.chance if self.floor is None else self.floor)
 
 
 def problem_names() -> list[str]:
     """The problems there are: tables that have not been made are left out."""
-    return [name for name in TABLES if table_path(name).exists()] + list(SYNTHETIC_PROBLEMS)
+    plain = [name for name in TABLES if table_path(name).exists()] + list(SYNTHETIC_PROBLEMS)
+    return plain + [name for name, (without, _) in FLOORS.items() if without in plain]
 
 
 def table_path(name: str) -> Path:
@@ -66,6 +72,10 @@ def table_path(name: str) -> Path:
 
 def make_problem(name: str, seed: int) -> Problem:
     """A table, which is the same for all seeds, or the instance ``seed`` of a synthetic problem."""
+    if name in FLOORS:
+        without, drop = FLOORS[name]
+        problem = make_problem(without, seed)
+        return replace(problem, floor=problem.workload.baseline - drop)
     if name in TABLES:
         return table_problem(table_path(name), TABLES[name][1])
     workload = SYNTHETIC_PROBLEMS[name](seed)
@@ -100,5 +110,7 @@ def digest_of(name: str, seed: int) -> str:
         for scheme in space.schemes
         for rounding in space.roundings
     ]
-    text = json.dumps([dict(problem.workload.describe()), [f"{accuracy:.9f}" for accuracy in diagonal]], sort_keys=True)
+    content: list[object] = [dict(problem.workload.describe()), [f"{accuracy:.9f}" for accuracy in diagonal]]
+    # Digests of problems without a floor are those of stored runs.
+    text = json.dumps(content if problem.floor is None else [*content, problem.floor], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -46,7 +46,7 @@ def run_contestant(task: tuple[str, str, int, int]) -> Run:
     accuracy: list[float] = []
     suggested: set[QuantizationConfig] = set()
     sampler, pruner = make_contestant(contestant, problem.space, seed)
-    for trial in search(problem.workload, problem.space, sampler, trials, pruner):
+    for trial in search(problem.workload, problem.space, sampler, trials, pruner, problem.floor):
         if trial.ending is Ending.FINISHED:
             memory.append(trial.memory_kib)
             accuracy.append(problem.truth(trial.config))

@@ -20,6 +20,7 @@ from qspinn_optuna import (
     Workload,
     open_study,
 )
+from qspinn_optuna.study import set_accuracy_floor
 from searching.counting import CountingWorkload
 
 EVALUATION_SEED = 0
@@ -66,6 +67,7 @@ def search(
     sampler: BaseSampler,
     trials: int,
     pruner: FrontPruner | None = None,
+    floor: float | None = None,
 ) -> Iterator[SearchedTrial]:
     """Run a study in memory.
 
@@ -75,6 +77,7 @@ def search(
         sampler: What suggests configurations.
         trials: How many.
         pruner: What stops evaluations, if anything does.
+        floor: Accuracy floor of the study, if it has one.
 
     Yields:
         Each trial, when it has ended.
@@ -82,6 +85,7 @@ def search(
     counting = CountingWorkload(workload)
     objective = QuantizationObjective(counting, space, seed=EVALUATION_SEED, pruner=pruner)
     study = open_study("benchmark", None, space, sampler)
+    set_accuracy_floor(study, floor)
     for _ in range(trials):
         yield _next_trial(study, objective, counting)
 

@@ -1,0 +1,5 @@
+"""The package as OptunaHub loads it."""
+
+from .problem import Problem
+
+__all__ = ["Problem"]
