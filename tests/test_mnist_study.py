@@ -141,7 +141,7 @@ def test_another_network_does_not_go_on_with_the_study(folder: Path, capsys: pyt
     before = trials(folder)
     assert run(folder, "--neurons", "21") == 2
     printed = capsys.readouterr()
-    assert "settings.neurons was 20, now 21" in printed.err
+    assert "--neurons was 20, now 21" in printed.err
     assert "training" not in printed.out
     assert trials(folder) == before
 

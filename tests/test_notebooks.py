@@ -41,6 +41,16 @@ SMALL: dict[str, dict[str, Any]] = {
         "accuracy_drop": 0.3,
         "mu": 0.2,
     },
+    "04_onto_a_device": {
+        "hidden": 16,
+        "training_images": 400,
+        "epochs": 4,
+        "trials": 4,
+        "accuracy_drop": 0.5,
+        "device": "ATmega328P",
+        "samples": 1,
+        "folder": "firmware",
+    },
 }
 """Settings that take seconds."""
 

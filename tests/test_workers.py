@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -167,4 +168,5 @@ def test_without_a_terminal_there_are_about_ten_lines() -> None:
         for number in range(95):
             progress.add(TrialState.PRUNED if number % 5 == 0 else TrialState.COMPLETE)
     assert len(lines) == 10
-    assert lines[-1].startswith("95 of 95 trials (19 pruned, 76 complete)")
+    assert all(re.search(r" in \d+ s, about \d+ s to go$", line) for line in lines[:-1])
+    assert re.fullmatch(r"95 of 95 trials \(19 pruned, 76 complete\) in \d+ s", lines[-1])

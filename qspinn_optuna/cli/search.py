@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 
 from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
-from qspinn_optuna.cli.studies import check_ours, check_workload, open_database
+from qspinn_optuna.cli.studies import check_ours, check_workload, in_options, open_database
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
@@ -42,7 +42,7 @@ def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna
         return None
     study = _existing_study(arguments, open_database(arguments.storage))
     if study is not None:
-        check_workload(study, workload)
+        check_workload(study, workload, arguments)
         _set_floor(arguments, study, workload)
     return study
 
@@ -59,7 +59,7 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
     try:
         study = open_study(arguments.study, storage, space, workload=workload)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(in_options(str(error), arguments)) from error
     if space.cardinality > 1:
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
     training = "" if baseline_of(study) else "; training the float network ..."
@@ -139,4 +139,8 @@ def _measure_significance(
     for name in found.ranking:
         enough = found.narrowest.get(name)
         loss = f"{100 * found.loss_per_bit[name]:.2f} ± {100 * found.standard_error[name]:.2f}"
-        print(f"  {name}: {loss}, {f'{enough} bits' if enough else 'nothing'} suffices")
+        print(f"  {name}: {loss}, {_sufficing(enough)}")
+
+
+def _sufficing(bits: int | None) -> str:
+    return "no width suffices" if bits is None else "1 bit suffices" if bits == 1 else f"{bits} bits suffice"

@@ -65,7 +65,7 @@ def check_ours(study: optuna.Study) -> None:
         print(line, file=sys.stderr)
 
 
-def check_workload(study: optuna.Study, workload: Workload) -> None:
+def check_workload(study: optuna.Study, workload: Workload, arguments: argparse.Namespace) -> None:
     """Refuse a workload that does not describe itself as the one of a study did.
 
     Raises:
@@ -74,7 +74,16 @@ def check_workload(study: optuna.Study, workload: Workload) -> None:
     try:
         check_settings(study, workload.describe())
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(in_options(str(error), arguments)) from error
+
+
+def in_options(text: str, arguments: argparse.Namespace) -> str:
+    """An error about a study that began differently, with the names of options in place of those of settings."""
+
+    def option(setting: re.Match[str]) -> str:
+        return f"--{setting[1].replace('_', '-')} was" if hasattr(arguments, setting[1]) else setting[0]
+
+    return re.sub(r"workload\.(?:\w+\.)*(\w+) was", option, text)
 
 
 def command_of(study: optuna.Study) -> str | None:

@@ -79,7 +79,9 @@ def measure_significance(
     refusals: list[str] = []
     guesses: dict[str, int] = {}
     combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
-    with tqdm(total=len(combinations) * len(widths), unit="curve", disable=not show_progress, leave=False) as bar:
+    with tqdm(
+        total=len(combinations) * len(widths), unit="curve", disable=None if show_progress else True, leave=False
+    ) as bar:
         for scheme, rounding in combinations:
             if probe.measure_widest(scheme, rounding) is None:
                 refusals.append(f"{scheme} with {rounding}: {probe.refusal}")

@@ -58,7 +58,10 @@ class Progress:
 
     def _line(self, done: int) -> str:
         states = ", ".join(f"{count} {state.name.lower()}" for state, count in self._states.items())
-        return f"{done} of {self._n_trials} trials ({states}) in {time.monotonic() - self._start:.0f} s"
+        seconds = time.monotonic() - self._start
+        left = self._n_trials - done
+        ahead = f", about {seconds / done * left:.0f} s to go" if left > 0 else ""
+        return f"{done} of {self._n_trials} trials ({states}) in {seconds:.0f} s{ahead}"
 
 
 def _print(line: str) -> None:

@@ -151,7 +151,7 @@ def test_another_workload_is_refused(folder: Path, capsys: pytest.CaptureFixture
     write_file(folder, TEXT.replace('"formula"', '"another"'))
     assert 'was "formula", now "another"' in error_of(capsys, "evaluate", "formula.py", "--trial", "3", code=2)
     assert 'was "formula", now "another"' in error_of(capsys, *RUN, "--best", "0.9", code=2)
-    assert "was 0.9, now 0.8" in error_of(capsys, "run", "formula.py", "--trials", "0", "--best", "0.8", code=2)
+    assert "--best was 0.9, now 0.8" in error_of(capsys, "run", "formula.py", "--trials", "0", "--best", "0.8", code=2)
     assert asked(folder) == []
 
 

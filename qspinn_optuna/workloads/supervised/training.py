@@ -70,7 +70,7 @@ def fit(
         learning_rate: At the start.
         loss: The value to minimize.
         scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar, if there is a terminal.
         quantized: What is different for a quantized network; a float one gets the same epochs, without it.
 
     Returns:
@@ -115,7 +115,7 @@ def fit_by_epochs(
         learning_rate: At the start.
         loss: The value to minimize.
         scores: Takes the class scores out of the output, for the cross entropy; see :func:`class_scores`.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar, if there is a terminal.
         quantized: What is different for a quantized network.
 
     Yields:
@@ -141,7 +141,7 @@ def fit_by_epochs(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     draws = Draws(seed)
     network.train()
-    with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=not progress) as bar:
+    with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=None if progress else True) as bar:
         for epoch in bar:
             loss_sum, seen = 0.0, 0
             with draws.resumed(), recipe.epoch(network, epoch / epochs):

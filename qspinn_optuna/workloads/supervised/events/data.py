@@ -36,7 +36,7 @@ _POOLED_PARTS = (0.72, 0.08)
 
 def generate_gestures(root: Path, train_users: int, test_users: int, seed: int) -> None:
     """Make an archive of gestures, unless it is there, with a progress bar."""
-    with tqdm(desc="generating gestures", unit="recording", leave=False) as bar:
+    with tqdm(desc="generating gestures", unit="recording", leave=False, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
@@ -94,7 +94,11 @@ def _load(recipe: EventRecipe, root: Path, *, train: bool) -> tuple[LabeledFrame
 
     def noted() -> Iterator[EventRecording]:
         for recording in tqdm(
-            iterate_recordings(recipe.dataset, root, train=train), desc="reading", unit="sample", leave=False
+            iterate_recordings(recipe.dataset, root, train=train),
+            desc="reading",
+            unit="sample",
+            leave=False,
+            disable=None,
         ):
             users.append(recording.user)
             yield recording
