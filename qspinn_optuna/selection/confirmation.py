@@ -37,6 +37,13 @@ _HEADER = ("trial", "ratio", "before", "again", "floor", "taken")
 class Confirmed:
     """A choice among models that were measured again.
 
+    Example:
+        >>> from qspinn_optuna.study import Counts
+        >>> known = {"before": choice, "choice": choice, "fresh": Fresh.DRAWS, "candidates": (choice.candidate,)}
+        >>> counts = {"counts": {8: Counts(880, 1_000)}, "baseline": Counts(950, 1_000)}
+        >>> Confirmed(**known, **counts, floor=0.85, evaluations=2, is_same=False).choice.trial_number
+        8
+
     Args:
         choice: The choice by the second measurement. Its candidates have the accuracies of their trials.
         before: The choice by the first one.
@@ -131,6 +138,16 @@ def confirm(
     measurement when it is made, and none is made twice. The accuracy floor of the second measurement is as far below
     the float network as that of the study. If no candidate reaches it, the most accurate one is chosen.
 
+    Example:
+        >>> class Drawn(type(workload)):
+        ...     fresh = Fresh.SAMPLES
+        ...     fresh_baseline = (1_900, 2_000)
+        ...     def evaluate_fresh(self, config, seed):
+        ...         yield (1_680, 2_000) if config.scheme == "ptq" else (1_800, 2_000)
+        >>> confirmed = confirm(study, Drawn(), SmallestSelector(), 2)
+        >>> confirmed.before.trial_number, confirmed.choice.trial_number, confirmed.evaluations
+        (8, 14, 3)
+
     Args:
         study: A study of ``workload``.
         workload: The workload.
@@ -166,6 +183,12 @@ def confirm(
 
 def check_confirmable(workload: object) -> None:
     """Refuse a workload that cannot measure its networks again.
+
+    Example:
+        >>> check_confirmable(workload)
+        Traceback (most recent call last):
+            ...
+        TypeError: workload must be able to measure again, got Formula, which has no fresh, fresh_baseline, evaluate_fresh.
 
     Raises:
         TypeError: If it is one.

@@ -26,6 +26,11 @@ _HEADER = ("trial", "ratio", "accuracy", "points", "risk", "taken by")
 class Step:
     """A model that is the choice, or could be taken instead.
 
+    Example:
+        >>> steps = steps_from(study, front, choice)
+        >>> [step.taken_by for step in steps if step.gain == 0]
+        ['chosen']
+
     Args:
         candidate: The model.
         taken_by: "next smaller", "chosen", or the rule that chooses it.
@@ -66,6 +71,13 @@ def steps_from(
 ) -> tuple[Step, ...]:
     """The next smaller models that none dominates, feasible or not, the choice, and those of other rules, by memory.
 
+    Example:
+        >>> for step in steps_from(study, front, choice)[2:5]:
+        ...     print(step.candidate.trial_number, step.taken_by)
+        6 next smaller
+        8 chosen
+        14 knee
+
     Args:
         study: The study.
         front: Its front.
@@ -89,5 +101,13 @@ def steps_from(
 
 
 def steps_table(steps: tuple[Step, ...]) -> str:
-    """The steps, a line each."""
+    """The steps, a line each.
+
+    Example:
+        >>> print(steps_table(steps_from(study, front, choice)[2:4]))
+        trial  ratio  accuracy  points  risk  taken by
+        -----  -----  --------  ------  ----  ------------
+            6  8.00x    83.10%  -4.50    95%  next smaller
+            8  7.99x    87.60%            1%  chosen
+    """
     return format_table(_HEADER, [step.cells for step in steps])

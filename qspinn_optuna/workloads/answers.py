@@ -17,6 +17,11 @@ class Answers(tuple[int, int]):
     A workload may yield it in place of the two counts. Two networks that have seen the same samples in the same order
     can be compared sample by sample, which tells more than two accuracies.
 
+    Example:
+        >>> answers = Answers(np.array([True, False, True]))
+        >>> answers, answers.right.tolist()
+        ((2, 3), [True, False, True])
+
     Args:
         right: Whether each sample so far is right, bool [samples], in an order that is the same for all networks.
     """
@@ -34,7 +39,12 @@ class Answers(tuple[int, int]):
 
 
 class Fresh(StrEnum):
-    """What an evaluation by :meth:`ConfirmableWorkload.evaluate_fresh` has that the one before had not."""
+    """What an evaluation by :meth:`ConfirmableWorkload.evaluate_fresh` has that the one before had not.
+
+    Example:
+        >>> [fresh.value for fresh in Fresh]
+        ['fresh samples', 'fresh draws']
+    """
 
     SAMPLES = "fresh samples"
     """Samples that nothing was trained on or chosen by."""
@@ -44,12 +54,21 @@ class Fresh(StrEnum):
 
 
 def right_of(look: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Which samples are right; None if the workload gives counts only."""
+    """Which samples are right; None if the workload gives counts only.
+
+    Example:
+        >>> right_of(Answers(np.array([True, False]))).tolist(), right_of((1, 2))
+        ([True, False], None)
+    """
     return look.right if isinstance(look, Answers) else None
 
 
 def last_counts(looks: Iterable[TrainingProgress | tuple[int, int]]) -> tuple[int, int]:
     """The counts after all samples.
+
+    Example:
+        >>> last_counts(workload.evaluate(space.uniform(8, "ptq", "nearest"), seed=0))
+        (943, 1000)
 
     Raises:
         ValueError: If nothing is counted.

@@ -70,7 +70,12 @@ class Workload(Protocol):
 
 
 class PairedWorkload(Workload, Protocol):
-    """A workload whose baseline and quantized networks can be compared sample by sample."""
+    """A workload whose baseline and quantized networks can be compared sample by sample.
+
+    Example:
+        >>> missing_members(workload, PairedWorkload)
+        ('baseline_answers', 'baseline_treatment')
+    """
 
     @property
     def baseline_answers(self) -> Answers | None:
@@ -84,7 +89,12 @@ class PairedWorkload(Workload, Protocol):
 
 
 class ConfirmableWorkload(Workload, Protocol):
-    """A workload that can measure a network a second time, on samples or with draws that nothing was chosen by."""
+    """A workload that can measure a network a second time, on samples or with draws that nothing was chosen by.
+
+    Example:
+        >>> missing_members(workload, ConfirmableWorkload)
+        ('fresh', 'fresh_baseline', 'evaluate_fresh')
+    """
 
     @property
     def fresh(self) -> Fresh:

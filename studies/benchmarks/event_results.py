@@ -43,6 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=RECIPES, default="nmnist")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--own-test", action="store_true", help="test on the test recordings of N-MNIST's folder, without pooling"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=count, default=20, help="of each study, in all")
     parser.add_argument("--sampler", choices=["memory-aware", "tpe"], default="tpe", help="the table's is TPE")
@@ -104,7 +107,8 @@ def prepare(arguments: argparse.Namespace, seed: int) -> tuple[FrameSplits, Supe
     if generated:
         root = Path(f"{arguments.data_dir or 'event_results_gestures'}-{seed}")
         generate_gestures(root, arguments.users, arguments.test_users, seed)
-    data = load_splits(recipe, root, pool=recipe.dataset is EventDataset.NMNIST, seed=seed)
+    pool = recipe.dataset is EventDataset.NMNIST and not arguments.own_test
+    data = load_splits(recipe, root, pool=pool, seed=seed)
     return data, event_workload(recipe, data, cache=arguments.cache, seed=seed)
 
 

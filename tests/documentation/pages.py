@@ -74,6 +74,6 @@ PAGES = [
     page_at(path)
     for folder in (".", "qspinn_optuna", "studies")
     for path in sorted((ROOT / folder).glob("*.md" if folder == "." else "**/*.md"))
-    if "known_objective" not in path.parts  # Of another project, once it is built.
+    if "optunahub" not in path.parts  # Of another project, once they are built.
 ]
 PAGE = {page.name: page for page in PAGES}

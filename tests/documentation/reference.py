@@ -89,5 +89,5 @@ def names_for(package: str, folder: Path) -> dict[str, Any]:
     module = importlib.import_module(package)
     own = {name: getattr(module, name) for name in public_names(package)}
     names = names_of_the_examples()
-    changed = {name: copy.deepcopy(names[name]) for name in ("network", "quantized")}  # By training, and by running.
+    changed = {name: copy.deepcopy(names[name]) for name in ("network", "quantized", "study")}  # By running.
     return {**names, **changed, **own, "folder": folder}

@@ -28,6 +28,10 @@ from qspinn_optuna.workloads import Fresh
 class Risk:
     """How likely a model's true accuracy is under the floor.
 
+    Example:
+        >>> print(Risk(0.27, 0.12, drop=0.01, samples=1_000, lost=30, gained=29))
+        risk 27% of being under the floor (lost 30, gained 29 of 1,000 samples)
+
     Args:
         probability: The risk. If it is known which samples are right: that the model loses more than ``drop`` against
             the float network, see :func:`~.posterior.paired_risk`, with the optimism of the choice taken off, see
@@ -97,6 +101,10 @@ class _Evidence:
 
 class StudyRisk:
     """The risks of the models of a study.
+
+    Example:
+        >>> print(StudyRisk(study).of_trial(choice.trial_number))
+        risk 1% of being under the floor (by counts of 1,000 samples, not paired)
 
     Args:
         study: The study, as it is now.
