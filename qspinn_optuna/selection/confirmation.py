@@ -185,10 +185,10 @@ def check_confirmable(workload: object) -> None:
     """Refuse a workload that cannot measure its networks again.
 
     Example:
-        >>> check_confirmable(workload)
+        >>> check_confirmable(workload)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        TypeError: workload must be able to measure again, got Formula, which has no fresh, fresh_baseline, evaluate_fresh.
+        TypeError: workload must be able to measure again, got Formula, which has no fresh, ...
 
     Raises:
         TypeError: If it is one.
