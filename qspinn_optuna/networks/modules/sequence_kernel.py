@@ -86,6 +86,7 @@ def serves(x_seq: Tensor, v: Tensor, decay: Tensor, rounding: Rounding, threshol
         and decay.numel() == 1
         and all(one.dtype == torch.float32 and one.device.type == "cpu" for one in (x_seq, v, decay))
         and v.shape == x_seq.shape[1:]
+        and not torch.compiler.is_compiling()
     )
 
 
