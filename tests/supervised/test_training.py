@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -50,9 +51,13 @@ def test_parameters_that_need_no_gradient_stay() -> None:
     assert torch.equal(network.hidden.weight, before)
 
 
-def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     fit(ToyNetwork(), 0, **settings | {"progress": True})
-    assert "training" in capsys.readouterr().err
+    assert ("training" in capsys.readouterr().err) == terminal
 
 
 @pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("learning_rate", 0.0), ("learning_rate", -1.0)])
