@@ -228,7 +228,7 @@ def test_samples_are_counted_through_the_batches_from_a_first_number() -> None:
     network = of.quantize(space_of(of).uniform(2, Scheme.PTQ, Rounding.STOCHASTIC), 0)
 
     def correct(batches: list[tuple[Tensor, Tensor]], first: int) -> int:
-        return list(count_correct(network, batches, top1, first_sample=first))[-1][0]
+        return list(count_correct(network, batches, first, accuracy=top1))[-1][0]
 
     parts = [correct([batch], 50 * i) for i, batch in enumerate(data)]
     assert correct(data, 0) == sum(parts)
@@ -406,7 +406,7 @@ def test_scores_that_are_not_finite_are_inexact_where_they_have_no_accuracy(
     network = nn.Linear(1, 2)
     nn.init.constant_(network.bias, score)
     with pytest.raises(error) as caught:
-        next(count_correct(network, [(torch.zeros(1, 1), torch.zeros(1))], lambda *_: float("nan")))
+        next(count_correct(network, [(torch.zeros(1, 1), torch.zeros(1))], accuracy=lambda *_: float("nan")))
     assert type(caught.value) is error
 
 

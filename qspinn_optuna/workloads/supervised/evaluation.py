@@ -32,9 +32,10 @@ _RUNG_SAMPLES = 256
 def count_correct(
     network: nn.Module,
     batches: Batches,
+    first_sample: int = 0,
+    *,
     accuracy: Accuracy,
     scores: Scores | None = None,
-    first_sample: int = 0,
     rightness: Rightness | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Count correct answers, batch by batch.
@@ -44,9 +45,9 @@ def count_correct(
     Args:
         network: Put into evaluation mode; its states are reset before each batch and at the end.
         batches: Inputs and labels.
+        first_sample: Number of the first sample.
         accuracy: The part of a batch that is right.
         scores: Takes class scores out of the network's output; None if that is what it puts out.
-        first_sample: Number of the first sample.
         rightness: Which samples are right, where ``accuracy`` is the part that is; None if only that is known.
 
     Yields:
@@ -129,7 +130,7 @@ def _counted(
 ) -> tuple[int, int]:
     """The counts of all batches, or of the first that hold ``enough`` samples."""
     counts = (0, 0)
-    for counts in count_correct(network, batches, accuracy, scores):
+    for counts in count_correct(network, batches, accuracy=accuracy, scores=scores):
         if counts[1] >= enough:
             break
     return counts

@@ -28,7 +28,7 @@ from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.captures import Captures
 from qspinn_optuna.workloads.supervised.comparison import ComparedWorkload
-from qspinn_optuna.workloads.supervised.evaluation import Accuracy, Rightness, count_correct, total_accuracy
+from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, total_accuracy
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint, fingerprint_of_batches
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
 from qspinn_optuna.workloads.supervised.silence import warn_of_silence
@@ -134,7 +134,7 @@ class SupervisedWorkload(ComparedWorkload):
         self.rungs = check_rungs(tuple(rungs))
         _check_functions(train, fine_tune, scores, pauses=bool(self.rungs))
         rightness = _have_highest_score if accuracy is top1 else None
-        count = partial(_count, accuracy=accuracy, scores=scores, rightness=rightness)
+        count = partial(count_correct, accuracy=accuracy, scores=scores, rightness=rightness)
         super().__init__(count, validation, confirmation, seed, fine_tunes=fine_tune is not None)
         self.calibration = calibration
         self._test = test
@@ -309,19 +309,6 @@ class SupervisedWorkload(ComparedWorkload):
     @made_once
     def _silent_in_float(self) -> set[str]:
         return set(silent_layers(self.baseline_network, self.calibration))
-
-
-def _count(
-    network: nn.Module,
-    batches: Batches,
-    first_sample: int,
-    *,
-    accuracy: Accuracy,
-    scores: Scores | None,
-    rightness: Rightness | None,
-) -> Iterator[tuple[int, int]]:
-    """Counts of a network, batch by batch."""
-    return count_correct(network, batches, accuracy, scores, first_sample, rightness)
 
 
 def _made(network: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
