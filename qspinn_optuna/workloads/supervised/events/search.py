@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.fixed_point import GridKind, Rounding
-from qspinn_optuna.parameters import Family
+from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.workloads.supervised.workload import SupervisedWorkload
 
@@ -55,7 +56,7 @@ def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
 
     Weights with scales are searched from one bit on, with in-training quantization, which alone bears it.
     """
-    narrow = any(GridKind.MID_RISE in parameter.grids for parameter in workload.parameters)
+    narrow = have_one_bit_weights(workload.parameters)
     known = _WIDTHS | _NARROW_WIDTHS if narrow else _WIDTHS
     ties = {parameter.name: parameter.family.value for parameter in workload.parameters if parameter.family in _TIED}
     widths = {
@@ -67,13 +68,18 @@ def search_space(workload: SupervisedWorkload) -> QuantizationSpace:
     return QuantizationSpace(workload.parameters, widths, schemes=schemes, ties=ties)
 
 
+def have_one_bit_weights(parameters: Iterable[ParameterSpec]) -> bool:
+    """Whether one bit is a weight, -1/2 or +1/2 times a scale: without a mid-rise grid, it is -1 or 0."""
+    return any(GridKind.MID_RISE in parameter.grids for parameter in parameters)
+
+
 def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with.
 
     They are uniform widths, which show what each scheme can bear. Where one bit is searched they are models of weights
     of one bit, and of states of one and two, with small parameters left wide, and without.
     """
-    if any(GridKind.MID_RISE in parameter.grids for parameter in space.searched):
+    if have_one_bit_weights(space.searched):
         return [
             narrow_params(space, state_bits=1, small_wide=True),
             narrow_params(space, state_bits=1, small_wide=False),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from qspinn_optuna.config import Scheme
-from qspinn_optuna.parameters import Family
 from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.workloads.supervised.events import first_trials as narrow_first_trials
 from qspinn_optuna.workloads.supervised.events import uniform_params
+from qspinn_optuna.workloads.supervised.events.search import have_one_bit_weights
 
 _IN_TRAINING = ((2, 2), (2, 3), (4, 4), (2, 1))
 """Widths of weights and states that are begun with in training, which alone bears two bits."""
@@ -21,8 +21,8 @@ _INPUT: dict[str, Any] = {width_name("input"): 4}
 
 
 def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
-    """Parameters of the trials that a study begins with: uniform widths, or as on events where weights have scales."""
-    if Family.SCALE in {parameter.family for parameter in space.searched}:
+    """Parameters of the trials that a study begins with: uniform widths; where one bit is searched, as on events."""
+    if have_one_bit_weights(space.searched):
         return [params | _INPUT for params in narrow_first_trials(space)]
     widths = {Scheme.PTQ: _AFTER_TRAINING, Scheme.ITQ: _IN_TRAINING}
     return [
