@@ -144,8 +144,10 @@ def add_level(figure: go.Figure, ends: tuple[float, float], accuracy: float | No
             go.Scatter(
                 x=list(ends),
                 y=[100 * accuracy] * 2,
-                mode="lines+text",
+                mode="lines+markers+text",
                 line={"color": color, "width": 1.5, "dash": dash},
+                # Text keeps away from markers, but not from lines.
+                marker={"size": 8, "opacity": 0},
                 text=["", f"{text} {accuracy:.2%}"],
                 textposition="bottom left",
                 textfont={"size": 11, "color": color},
