@@ -127,7 +127,7 @@ def test_without_dask_the_extra_is_named(
     [
         ("sqlite:///a.db", "sqlite:///{}/a.db"),
         ("journal:///logs/a.log", "journal:///{}/logs/a.log"),
-        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite:////data/a.db", "sqlite:////data/a.db"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
         ("postgresql://me:secret@host/a", "postgresql://me:secret@host/a"),
     ],
