@@ -182,6 +182,17 @@ def test_a_study_that_knows_counts_only_says_that_its_risk_is_not_paired() -> No
     assert StudyRisk(study).of_trial(choice.trial_number) is None
 
 
+def test_the_floor_of_fresh_samples_follows_the_float_network_on_them() -> None:
+    """Where only counts are known; these samples are harder, for both networks."""
+    study = searched(FakeWorkload())
+    number = SmallestSelector().select(ParetoFront.from_study(study)).trial_number
+    record_confirmation(study, None, Confirmation(Fresh.SAMPLES, Counts(800, SEEN), None))
+    record_confirmation(study, number, Confirmation(Fresh.SAMPLES, Counts(790, SEEN), None))
+    risk = StudyRisk(study).of_trial(number)
+    assert risk is not None
+    assert risk.probability == pytest.approx(stats.beta.cdf(0.77, 790.5, SEEN - 789.5), abs=1e-3)
+
+
 def test_fresh_samples_are_added_up_and_fresh_draws_replace_the_old_ones() -> None:
     workload = AnsweringWorkload()
     study = searched(workload)

@@ -167,6 +167,25 @@ def test_without_fresh_samples_stochastic_rounding_draws_anew() -> None:
     assert second.right.tolist() == again.right.tolist() != first.right.tolist()
 
 
+def test_without_fresh_samples_the_draws_of_the_network_itself_are_fresh_too() -> None:
+    class Encoding(ToyNetwork):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward((torch.rand_like(x) < x).float())
+
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.full((200, STEPS, INPUTS), 0.4)
+    workload = toy_workload(
+        network=Encoding(), validation=[(grey, torch.randint(CLASSES, (200,), generator=generator))]
+    )
+    config = space_of(workload).uniform(4, Scheme.PTQ, Rounding.NEAREST)
+    found = []
+    for looks in (workload.evaluate(config, 3), workload.evaluate_fresh(config, 3), workload.evaluate_fresh(config, 3)):
+        *_, answers = looks
+        assert isinstance(answers, Answers)
+        found.append(answers.right.tolist())
+    assert found[0] != found[1] == found[2]
+
+
 def test_wide_formats_change_little(workload: SupervisedWorkload) -> None:
     space = QuantizationSpace(workload.parameters, (8, 16))
     for scheme in Scheme:
