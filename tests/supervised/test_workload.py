@@ -169,8 +169,8 @@ def test_without_fresh_samples_stochastic_rounding_draws_anew() -> None:
 
 def test_without_fresh_samples_the_draws_of_the_network_itself_are_fresh_too() -> None:
     class Encoding(ToyNetwork):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward((torch.rand_like(x) < x).float())
+        def forward(self, spikes: Tensor) -> Any:
+            return super().forward((torch.rand_like(spikes) < spikes).float())
 
     generator = torch.Generator().manual_seed(0)
     grey = torch.full((200, STEPS, INPUTS), 0.4)
