@@ -9,6 +9,7 @@ import argparse
 import importlib
 import re
 import shutil
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ from jinja2.runtime import Context
 from pdoc.render_helpers import to_markdown
 
 ROOT = Path(__file__).parents[1]
+
+# What is documented is the package beside this file, also where a copy of it is installed.
+sys.path.insert(0, str(ROOT))
 
 PACKAGES = (
     "qspinn_optuna",
