@@ -17,6 +17,7 @@ from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.cli.argument_types import positive
 from qspinn_optuna.datasets import EventDataset, FrameSplits
 from qspinn_optuna.workloads.supervised.events import (
+    GENERATED,
     RECIPES,
     RUNGS,
     EventRecipe,
@@ -69,7 +70,7 @@ def workload(arguments: argparse.Namespace) -> SupervisedWorkload:
     check(arguments)
     recipe = recipe_of(arguments)
     root = arguments.data_dir or Path("generated-gestures")
-    if arguments.dataset == "generated":
+    if arguments.dataset in GENERATED:
         generate_gestures(root, arguments.users, arguments.test_users, arguments.seed)
     data = load_splits(recipe, root, pool=arguments.pool, seed=arguments.seed)
     print(f"{len(data.train)} training, {len(data.validation)} held-out and {len(data.test)} test samples", flush=True)
@@ -99,7 +100,7 @@ def recipe_of(arguments: argparse.Namespace) -> EventRecipe:
 
 def check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not fit together."""
-    if arguments.data_dir is None and arguments.dataset != "generated":
+    if arguments.data_dir is None and arguments.dataset not in GENERATED:
         raise argparse.ArgumentError(None, f"--dataset {arguments.dataset} needs --data-dir, its folder")
     if arguments.pool and RECIPES[arguments.dataset].dataset is not EventDataset.NMNIST:
         message = "--pool is for N-MNIST: with gestures, the same people would be in training and test"

@@ -20,6 +20,7 @@ from qspinn_optuna.workloads.supervised import ConvBlock, QuantizedTraining, Sup
 from qspinn_optuna.workloads.supervised.events import (
     DVS_GESTURE,
     GESTURES,
+    NARROW_GESTURES,
     NARROW_NMNIST,
     NMNIST,
     RECIPES,
@@ -81,6 +82,7 @@ def events_of(data: FrameSplits) -> list[list[tuple[int, ...]]]:
 def test_recipes_have_the_names_of_the_command_line() -> None:
     assert RECIPES == {
         "generated": GESTURES,
+        "generated-narrow": NARROW_GESTURES,
         "dvs-gesture": DVS_GESTURE,
         "nmnist": NMNIST,
         "nmnist-narrow": NARROW_NMNIST,

@@ -6,7 +6,9 @@ from qspinn_optuna.workloads.supervised.events.controls import state_controls
 from qspinn_optuna.workloads.supervised.events.data import circles_of, generate_gestures, load_pooled, load_splits
 from qspinn_optuna.workloads.supervised.events.recipes import (
     DVS_GESTURE,
+    GENERATED,
     GESTURES,
+    NARROW_GESTURES,
     NARROW_NMNIST,
     NMNIST,
     RECIPES,
@@ -18,7 +20,9 @@ from qspinn_optuna.workloads.supervised.events.workload import EVALUATION_BATCH,
 __all__ = [
     "DVS_GESTURE",
     "EVALUATION_BATCH",
+    "GENERATED",
     "GESTURES",
+    "NARROW_GESTURES",
     "NARROW_NMNIST",
     "NMNIST",
     "RECIPES",

@@ -72,6 +72,15 @@ GESTURES = EventRecipe(
 )
 """Generated gestures, made so that telling circles apart needs a memory."""
 
+NARROW_GESTURES = replace(
+    GESTURES,
+    fine_tune_epochs=20,
+    fine_tune_rate=2e-3,
+    channel_scale=ChannelScale.FACTOR,
+    quantized=QuantizedTraining(),
+)
+"""The same gestures, for weights of one bit: a scale per channel, and a longer training that changes their signs."""
+
 DVS_GESTURE = replace(GESTURES, merge_polarities=False, time_reversal=False)
 """The recordings of DVS-Gesture."""
 
@@ -103,5 +112,14 @@ NARROW_NMNIST = replace(
 )
 """The same digits, for weights of one bit: a scale per channel, and a longer training that changes their signs."""
 
-RECIPES = {"generated": GESTURES, "dvs-gesture": DVS_GESTURE, "nmnist": NMNIST, "nmnist-narrow": NARROW_NMNIST}
+RECIPES = {
+    "generated": GESTURES,
+    "generated-narrow": NARROW_GESTURES,
+    "dvs-gesture": DVS_GESTURE,
+    "nmnist": NMNIST,
+    "nmnist-narrow": NARROW_NMNIST,
+}
 """The recipes by the names that the command line gives them."""
+
+GENERATED = ("generated", "generated-narrow")
+"""Those whose recordings are made here, and so need no folder."""
