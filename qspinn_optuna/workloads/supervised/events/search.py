@@ -77,13 +77,14 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with.
 
     They are uniform widths, which show what each scheme can bear. Where one bit is searched they are models of weights
-    of one bit, and of states of one and two, with small parameters left wide, and without.
+    of one bit, and of states of one and two, with small parameters left wide, and without, and one of two bits.
     """
     if have_one_bit_weights(space.searched):
         return [
-            narrow_params(space, state_bits=1, small_wide=True),
-            narrow_params(space, state_bits=1, small_wide=False),
-            narrow_params(space, state_bits=2, small_wide=True),
+            narrow_params(space, 1, 1, small_wide=True),
+            narrow_params(space, 1, 1, small_wide=False),
+            narrow_params(space, 1, 2, small_wide=True),
+            narrow_params(space, 2, 2, small_wide=True),
         ]
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
@@ -92,15 +93,16 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     ]
 
 
-def narrow_params(space: QuantizationSpace, *, state_bits: int, small_wide: bool) -> dict[str, Any]:
-    """Parameters of a trial of in-training quantization with weights of one bit.
+def narrow_params(space: QuantizationSpace, weight_bits: int, state_bits: int, *, small_wide: bool) -> dict[str, Any]:
+    """Parameters of a trial of in-training quantization with narrow weights.
 
     Args:
         space: The search space.
+        weight_bits: Width of the weights.
         state_bits: Width of the states.
         small_wide: Whether weights and states that together are few of all values are as wide as the space has them.
     """
-    params = uniform_params(space, 1, state_bits, Scheme.ITQ)
+    params = uniform_params(space, weight_bits, state_bits, Scheme.ITQ)
     if small_wide:
         left = _SMALL * sum(parameter.count for parameter in space.searched)
         for parameter in sorted(space.searched, key=lambda one: one.count):
