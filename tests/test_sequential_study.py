@@ -18,10 +18,12 @@ from qspinn_optuna.cli import main_of_file
 from qspinn_optuna.datasets import ImageSplits, LabeledImages, embedded_mnist, sequences_of
 from qspinn_optuna.integer import classify
 from qspinn_optuna.parameters import Family
+from qspinn_optuna.workloads.supervised.events import search_space
 from qspinn_optuna.workloads.supervised.sequences import (
     SequenceBatches,
     SequenceRecipe,
     SequenceSNN,
+    first_trials,
     sequence_workload,
     state_controls,
 )
@@ -166,3 +168,15 @@ def test_the_study_runs_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_errors_of_the_table() -> None:
     assert with_error([50.0], 10_000) == "50.00 +- 0.50"
     assert with_error([90.0, 92.0, 94.0], 10_000, sign="+") == "+92.00 +- 1.15"
+
+
+def test_studies_of_one_bit_begin_with_one_and_two_between_neurons(few: ImageSplits) -> None:
+    recipe = SequenceRecipe(recurrent=True, hidden=64, epochs=1).for_one_bit()
+    space = search_space(sequence_workload(recipe, few))
+    wide_ends, two_bits, narrowest = (space.config(params).bits for params in first_trials(space))
+    between = {"hidden_layer.weight", "neurons1.element_wise_function.recurrent.weight"}
+    ends = {"input_layer.weight", "readout.weight"}
+    assert {wide_ends[name] for name in between} == {1}
+    assert {wide_ends[name] for name in ends} == {4}
+    assert two_bits == wide_ends | dict.fromkeys(between, 2)
+    assert narrowest == wide_ends | dict.fromkeys(ends, 1)

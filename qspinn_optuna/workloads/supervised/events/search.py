@@ -42,7 +42,7 @@ _NARROW_WIDTHS = {
 """The same where weights have scales, with which they bear one bit: so small are no models of wider weights."""
 
 _SMALL = 0.02
-"""Part of all values that small parameters are together; left wide, they cost next to no memory."""
+"""Part of all values that small parameters are together, which begin wide: they cost next to no memory."""
 
 _COEFFICIENT_BITS = 6
 """Width of thresholds and decays in the first trials."""
@@ -81,10 +81,10 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """
     if have_one_bit_weights(space.searched):
         return [
-            narrow_params(space, 1, 1, small_wide=True),
-            narrow_params(space, 1, 1, small_wide=False),
-            narrow_params(space, 1, 2, small_wide=True),
-            narrow_params(space, 2, 2, small_wide=True),
+            narrow_params(space, 1, 1, wide=_SMALL),
+            narrow_params(space, 1, 1),
+            narrow_params(space, 1, 2, wide=_SMALL),
+            narrow_params(space, 2, 2, wide=_SMALL),
         ]
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
@@ -93,24 +93,23 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     ]
 
 
-def narrow_params(space: QuantizationSpace, weight_bits: int, state_bits: int, *, small_wide: bool) -> dict[str, Any]:
+def narrow_params(space: QuantizationSpace, weight_bits: int, state_bits: int, *, wide: float = 0.0) -> dict[str, Any]:
     """Parameters of a trial of in-training quantization with narrow weights.
 
     Args:
         space: The search space.
         weight_bits: Width of the weights.
         state_bits: Width of the states.
-        small_wide: Whether weights and states that together are few of all values are as wide as the space has them.
+        wide: Part of all values up to which the smallest weights and states are as wide as the space has them.
     """
     params = uniform_params(space, weight_bits, state_bits, Scheme.ITQ)
-    if small_wide:
-        left = _SMALL * sum(parameter.count for parameter in space.searched)
-        for parameter in sorted(space.searched, key=lambda one: one.count):
-            left -= parameter.count
-            if left < 0:
-                break
-            if parameter.family in _NARROWED:
-                params[width_name(parameter.name)] = space.widths[parameter.name][1]
+    left = wide * sum(parameter.count for parameter in space.searched)
+    for parameter in sorted(space.searched, key=lambda one: one.count):
+        left -= parameter.count
+        if left < 0:
+            break
+        if parameter.family in _NARROWED:
+            params[width_name(parameter.name)] = space.widths[parameter.name][1]
     return params
 
 

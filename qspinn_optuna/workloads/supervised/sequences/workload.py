@@ -65,8 +65,10 @@ class SequenceRecipe:
         return cls(recurrent=recurrent, epochs=8, fine_tune_epochs=3, batch_size=125)
 
     def for_one_bit(self) -> SequenceRecipe:
-        """The recipe for weights of one bit: a scale per channel, and gradients that let their signs change."""
-        return replace(self, channel_scale=ChannelScale.FACTOR, quantized=QuantizedTraining())
+        """The recipe for weights of one bit: a scale per channel, and longer fine-tuning, which changes their signs."""
+        return replace(
+            self, fine_tune_epochs=self.epochs, channel_scale=ChannelScale.FACTOR, quantized=QuantizedTraining()
+        )
 
 
 def sequence_workload(
