@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from qspinn_optuna.config import Scheme
+from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.parameters import Family
 from qspinn_optuna.sampler.known_objective import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective.constraints import Threshold
@@ -31,12 +33,18 @@ from qspinn_optuna.study import (
     queued_if_interrupted,
 )
 
+_Choice = TypeVar("_Choice", Scheme, Rounding)
+
 _NOISE = 0.005
 """Rough standard deviation of the accuracy between networks that are quantized alike: counts that tell the accuracy
 less exactly than this have less weight."""
 
 _CHEAP = 0.02
 """Share of the memory of the widest configuration that dimensions may take which stay wide in the first trials."""
+
+_SCHEMES = (Scheme.ITQ, Scheme.PTQ)
+_ROUNDINGS = (Rounding.NEAREST, Rounding.STOCHASTIC, Rounding.TRUNCATION)
+"""Those that lose least first: training makes up for errors, which are smallest when rounding to nearest."""
 
 _FLOOR_CONSTRAINTS = frozenset({FLOOR_CONSTRAINT, "0"})
 """Names of the constraints by which trials state the accuracy floor; "0" is Optuna's name of the only entry in the
@@ -51,7 +59,8 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     :class:`~qspinn_optuna.sampler.KnownObjectiveSampler` for duplicates, workers, constraints and exhausted spaces.
 
     The first trials have the same width for all parameters, the first one the widest, unless another sampler has begun
-    the study; parameters that are no weights and take next to no memory stay wide, since nothing is saved by them.
+    the study; they have the scheme and the rounding that lose least as a rule, in training and to nearest. Parameters
+    that are no weights and take next to no memory stay wide, since nothing is saved by them.
     Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 
@@ -135,10 +144,10 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         if not widths:
             return super()._initial_design()
         low, high = min(value.low for value in widths), max(value.high for value in widths)
+        scheme = _first_of(_SCHEMES, self._space.schemes)
+        rounding = _first_of(_ROUNDINGS, self._space.roundings)
         rows = []
-        for turn, fraction in enumerate(FRACTIONS):
-            scheme = self._space.schemes[turn % len(self._space.schemes)]
-            rounding = self._space.roundings[-(turn + 1) % len(self._space.roundings)]
+        for fraction in FRACTIONS:
             uniform = self._space.uniform(round(low + fraction * (high - low)), scheme, rounding)
             row = self._grid.encode({**self._space.params(uniform), **self._cheap})
             assert row is not None
@@ -154,6 +163,11 @@ def _cheap_widths(space: QuantizationSpace, kib_per_bit: Mapping[str, float], wi
     names = sorted(widest, key=lambda name: (kib_per_bit[name] * widest[name], name))
     taken = itertools.accumulate(kib_per_bit[name] * widest[name] for name in names)
     return {name: widest[name] for name, kib in zip(names, taken, strict=True) if kib <= _CHEAP * widest_kib}
+
+
+def _first_of(preferred: Sequence[_Choice], available: Sequence[_Choice]) -> _Choice:
+    """The first of the preferred choices that there is."""
+    return next(choice for choice in preferred if choice in available)
 
 
 def _first(distribution: BaseDistribution) -> Any:

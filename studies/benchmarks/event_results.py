@@ -18,7 +18,7 @@ from typing import Any
 import optuna
 
 from qspinn_optuna import ParetoFront, QuantizationConfig, QuantizationObjective, QuantizationSpace, open_study
-from qspinn_optuna.cli.argument_types import count, output_file, positive
+from qspinn_optuna.cli.argument_types import count, fraction, output_file, positive
 from qspinn_optuna.cli.json_files import write_json
 from qspinn_optuna.datasets import EventDataset, FrameSplits
 from qspinn_optuna.sampler.by_name import make_sampler
@@ -55,6 +55,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=count, default=20, help="of each study, in all")
     parser.add_argument("--sampler", choices=["memory-aware", "tpe"], default="tpe", help="the table's is TPE")
+    parser.add_argument(
+        "--accuracy-drop", type=fraction, default=1.0, help="what a model may lose on held-out samples to count"
+    )
     parser.add_argument("--users", type=positive, default=30, help="people whose gestures are generated for training")
     parser.add_argument("--test-users", type=positive, default=12, help="other people, for the test")
     parser.add_argument("--cache", type=Path, default=Path("qspinn-cache"), help="folder that keeps trained networks")
@@ -126,7 +129,7 @@ def search(
 ) -> optuna.Study:
     """The study of one seed, begun or continued."""
     name = f"{arguments.dataset}-{seed}"
-    study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=1.0)
+    study = open_study(name, arguments.storage, space, workload=workload, accuracy_drop=arguments.accuracy_drop)
     study.sampler = make_sampler(arguments.sampler, space, seed)
     if not study.trials:
         for params in first_trials(space):

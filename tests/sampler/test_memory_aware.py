@@ -87,8 +87,17 @@ def test_a_study_begins_with_uniform_widths_from_wide_to_narrow(ties: Any) -> No
     # Alone, the membranes take next to no memory, and stay wide.
     alone = ties in (None, "family")
     assert [bits["membrane"] for bits in widths] == ([10] * 6 if alone else [10, 6, 4, 8, 3, 2])
-    assert {trial.params["scheme"] for trial in study.trials} == {scheme.value for scheme in Scheme}
-    assert {trial.params["rounding"] for trial in study.trials} == {rounding.value for rounding in Rounding}
+    assert {trial.params["scheme"] for trial in study.trials} == {"itq"}
+    assert {trial.params["rounding"] for trial in study.trials} == {"nearest"}
+
+
+def test_a_study_begins_with_what_loses_least_of_what_there_is() -> None:
+    roundings = [Rounding.TRUNCATION, Rounding.STOCHASTIC]
+    space = QuantizationSpace(FakeWorkload.parameters, (2, 10), schemes=[Scheme.PTQ], roundings=roundings)
+    study = open_study("a", None, space, MemoryAwareSampler(space, seed=0))
+    study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=6)
+    assert {trial.params["rounding"] for trial in study.trials} == {"stochastic"}
+    assert {space.config(trial.params).scheme for trial in study.trials} == {Scheme.PTQ}
 
 
 def test_a_parameter_with_fewer_widths_begins_at_the_nearest_one() -> None:
