@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "qspinn_optuna"
 
 FLOORS = (
-    ("vocabulary", "import_guard", "partial_files", "tables", "termination", "threads"),
+    ("vocabulary", "import_guard", "partial_files", "tables", "terminal", "termination", "threads"),
     ("fixed_point",),
     ("config", "parameters", "targets", "datasets"),
     ("integer",),
@@ -39,6 +39,7 @@ WITHOUT_OPTUNA = {
     "vocabulary",
     "partial_files",
     "tables",
+    "terminal",
     "fixed_point",
     "config",
     "parameters",

@@ -15,6 +15,7 @@ from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
 from qspinn_optuna.targets import Target
+from qspinn_optuna.terminal import terminal_columns
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -25,7 +26,7 @@ def execute(arguments: argparse.Namespace) -> None:
     choice = _choose(study, selector, target, arguments.accuracy_drop)
     record_choice(study, choice)
     report = report_of(study, choice, choose_by_scheme(study, selector, target), mu_of(selector), target)
-    print(report, flush=True)
+    print(report.text(terminal_columns()), flush=True)
     outputs = Outputs()
     report.write(outputs, study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):

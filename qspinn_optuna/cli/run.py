@@ -36,6 +36,7 @@ from qspinn_optuna.study import (
     source_of,
 )
 from qspinn_optuna.targets import Target
+from qspinn_optuna.terminal import terminal_columns
 from qspinn_optuna.workloads import ConfirmableWorkload, Workload
 
 
@@ -77,7 +78,7 @@ def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workloa
     record_choice(study, choice)
     summary = report_of(study, choice, by_scheme, mu_of(selector), target, confirmed)
     html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
-    print(f"\n{summary}\n", flush=True)
+    print(f"\n{summary.text(terminal_columns())}\n", flush=True)
     outputs = Outputs()
     if summary.write(outputs, study, arguments.json, html):
         print(f"Figure: {html}")
