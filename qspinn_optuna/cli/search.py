@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.studies import check_ours, check_workload, in_options, open_database
+from qspinn_optuna.display import Display
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
@@ -62,8 +63,7 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
         raise UsageError(in_options(str(error), arguments)) from error
     if space.cardinality > 1:
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
-    training = "" if baseline_of(study) else "; training the float network ..."
-    print(f"{space.cardinality:,} configurations{training}", flush=True)
+    print(f"{space.cardinality:,} configurations", flush=True)
     _set_floor(arguments, study, workload)
     return study
 
@@ -77,7 +77,8 @@ def _existing_study(arguments: argparse.Namespace, storage: BaseStorage) -> optu
 
 
 def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Workload) -> None:
-    limit_accuracy_drop(study, workload, arguments.accuracy_drop)
+    with Display("float network"):
+        limit_accuracy_drop(study, workload, arguments.accuracy_drop)
     baseline, floor = baseline_of(study), accuracy_floor(study)
     assert baseline is not None
     assert floor is not None

@@ -15,6 +15,7 @@ import cloudpickle
 import optuna
 from optuna.trial import TrialState
 
+from qspinn_optuna.display import silence
 from qspinn_optuna.threads import limit_threads
 from qspinn_optuna.workers.progress import Progress
 from qspinn_optuna.workers.sharing import MakeSampler, Objective, Search, check_shared, search_of, unpickled
@@ -170,6 +171,7 @@ def _begun(data: bytes) -> Search:
     from distributed import get_worker  # noqa: PLC0415
 
     worker: Any = get_worker()
+    silence()
     search = unpickled(data)
     search.begin(zlib.crc32(worker.address.encode()))
     # Dask runs as many trials at a time as a worker has threads.
