@@ -6,6 +6,7 @@ display of its own: it tells how far it is in that of the whole.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -120,14 +121,14 @@ class Display:
         return self._lines and bool(_shown) and _shown[0] is self and not _silenced.is_set()
 
     def _show(self) -> None:
-        if sys.stderr.isatty():
-            counted = None if self.total else "{desc}: {elapsed}{postfix}"
+        if _has_room_for_a_bar():
+            # Shorter than tqdm's own: how the work stands has room in 60 columns, too.
+            counted = f"{{n_fmt}} of {{total_fmt}} {self._unit}s |{{bar}}| {{elapsed}}, {{remaining}} to go"
+            begin = f"{self._what}: " if self._what else ""
             self._bar = tqdm(
                 total=self.total,
-                desc=self._what or None,
-                unit=self._unit,
                 leave=self._stays,
-                bar_format=counted,
+                bar_format=begin + (counted if self.total else "{elapsed}") + "{postfix}",
                 dynamic_ncols=True,
             )
         elif not self._lines:
@@ -186,6 +187,16 @@ class Display:
 def part(what: str, total: int | None = None, unit: str = "", *, hidden: bool = False) -> Display:
     """What a function shows that may run by itself: a bar on a terminal, and no lines elsewhere."""
     return Display(what, total, unit, lines=False, hidden=hidden)
+
+
+def _has_room_for_a_bar() -> bool:
+    """Whether stderr is a terminal; one that does not know its size, as of some containers, shows no bars."""
+    if not sys.stderr.isatty():
+        return False
+    try:
+        return min(os.get_terminal_size(sys.stderr.fileno())) > 0
+    except OSError:
+        return True
 
 
 def _inside() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -26,7 +27,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Lets time pass, of which the display looks at every thousandth second; returns when it has looked."""
     now = [0.0]
     monkeypatch.setattr(display, "_PULSE", 0.001)
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def passing(more: float) -> None:
         now[0] += more
@@ -82,7 +83,7 @@ def test_a_terminal_has_one_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     bars = [re.split(r"[:|]", state)[0].strip() for state in terminal.getvalue().split("\r")]
     assert not capsys.readouterr().out
     first, second = bars[: bars.index("training")], bars[bars.index("training") :]
-    assert {bar for bar in first if bar} == {"0%", "25%"}  # Of trials alone.
+    assert {bar for bar in first if bar} == {"0 of 4 trials", "1 of 4 trials"}  # Of trials alone.
     assert {bar for bar in second if bar} == {"training"}
     assert "1 pruned" in terminal.getvalue()
 
@@ -93,7 +94,7 @@ def test_a_part_alone_and_a_worker_write_no_lines(
     with part("training", 2, "epoch") as alone:
         seconds(30)
         alone.advance()
-    monkeypatch.setattr(display, "_silenced", display.threading.Event())
+    monkeypatch.setattr(display, "_silenced", threading.Event())
     display.silence()
     with Display("", 2, "trial") as trials:
         seconds(30)

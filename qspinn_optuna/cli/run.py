@@ -17,7 +17,7 @@ from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.search import open_for_report, open_for_search, search
-from qspinn_optuna.cli.selectors import choose, make_selector
+from qspinn_optuna.cli.selectors import choose, make_selector, told_in_options
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import export_line
 from qspinn_optuna.cli.targets import target_of
@@ -71,8 +71,9 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
 def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
     """Choose, test what is chosen, print and write it."""
     selector, target = make_selector(arguments), target_of(arguments)
-    confirmed = _confirm(arguments, study, workload, selector, target)
-    choice = choose(study, selector, target) if confirmed is None else confirmed.choice
+    with told_in_options(study):
+        confirmed = _confirm(arguments, study, workload, selector, target)
+        choice = choose(study, selector, target) if confirmed is None else confirmed.choice
     by_scheme = choose_by_scheme(study, selector, target)
     with Display("test set"):
         _test(study, workload, [choice, *by_scheme.values()])

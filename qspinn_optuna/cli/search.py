@@ -30,21 +30,22 @@ from qspinn_optuna.workloads import Workload
 
 
 def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
-    """The study of a run that only reports; None if it searches, or has no study yet.
+    """The study of a run that only reports; None if it searches, or its space must be looked at.
 
     The space is not needed then: its ranges may be those of a trained network.
 
     Raises:
-        UsageError: If the storage cannot be opened, or the study of that name is of something else.
+        UsageError: If the storage cannot be opened, the study of that name is of something else, or it has no trials.
     """
-    searches = arguments.trials or arguments.measure_significance
-    narrows = arguments.bits or arguments.schemes or arguments.roundings
-    if searches or narrows:
+    if arguments.trials or arguments.measure_significance:
         return None
     study = _existing_study(arguments, open_database(arguments.storage))
-    if study is not None:
-        check_workload(study, workload, arguments)
-        _set_floor(arguments, study, workload)
+    if study is None or not study.get_trials(deepcopy=False):
+        raise UsageError(f"--trials must be at least 1 as long as study {arguments.study} has no trials, got 0")
+    if arguments.bits or arguments.schemes or arguments.roundings:
+        return None
+    check_workload(study, workload, arguments)
+    _set_floor(arguments, study, workload)
     return study
 
 
@@ -60,7 +61,7 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
     try:
         study = open_study(arguments.study, storage, space, workload=workload)
     except ValueError as error:
-        raise UsageError(in_options(str(error), arguments)) from error
+        raise UsageError(in_options(error, arguments)) from error
     if space.cardinality > 1:
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
     print(f"{space.cardinality:,} configurations", flush=True)

@@ -6,6 +6,7 @@ import argparse
 
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import facts_of, report_of
+from qspinn_optuna.cli.selectors import told_in_options
 from qspinn_optuna.cli.studies import command_of, export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import recorded_choice
@@ -21,7 +22,8 @@ def execute(arguments: argparse.Namespace) -> None:
     if command is not None:
         print(f"goes on with: {command}")
     choice = recorded_choice(study)
-    report = report_of(study, choice, target=target)
+    with told_in_options(study):
+        report = report_of(study, choice, target=target)
     print(f"\n{report.text(terminal_columns())}", flush=True)
     outputs = Outputs()
     report.write(outputs, study, arguments.json, arguments.html)

@@ -113,7 +113,7 @@ def _connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f'Dask is not installed: pip install "qspinn_optuna[dask]" ({error})') from error
+        raise ModuleNotFoundError(f"Dask is not installed: pip install distributed ({error})") from error
     try:
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
