@@ -69,10 +69,11 @@ def told_in_options(study: optuna.Study) -> Iterator[None]:
 def _drop_that_would_do(baseline: Baseline | None, accuracy: float) -> str:
     """The floor that the most accurate model reaches, if there is a float network to set it from."""
     if baseline is None or accuracy > baseline.accuracy:
-        return "."
+        return ""
     # Rounded up to a hundredth of a point, since it would miss the floor again otherwise.
-    drop = math.ceil(10_000 * (baseline.accuracy - accuracy) + 1e-6) / 10_000
-    return f", or accept it: qspinn choose --accuracy-drop {drop:g}."
+    hundredths = math.floor(10_000 * (baseline.accuracy - accuracy))
+    hundredths += baseline.accuracy - hundredths / 10_000 > accuracy
+    return f", or accept it: qspinn choose --accuracy-drop {hundredths / 10_000:g}"
 
 
 def choose(

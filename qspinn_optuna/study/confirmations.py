@@ -57,7 +57,7 @@ def record_confirmation(study: optuna.Study, trial_number: int | None, confirmat
 
 
 def confirmation_of(study: optuna.Study, trial_number: int | None, fresh: Fresh) -> Confirmation | None:
-    """What :func:`record_confirmation` stored; None if it is nothing, damaged, or on other samples than the baseline."""
+    """What :func:`record_confirmation` stored; None if nothing, damaged, or on other samples than the baseline."""
     attributes = study._storage.get_study_system_attrs(study._study_id)
     found, baseline = (_read(attributes.get(_name(fresh, number)), fresh) for number in (trial_number, None))
     is_known = found is not None and baseline is not None and found.fingerprint == baseline.fingerprint
