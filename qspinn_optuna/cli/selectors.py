@@ -72,7 +72,8 @@ def _drop_that_would_do(baseline: Baseline | None, accuracy: float) -> str:
         return ""
     # Rounded up to a hundredth of a point, since it would miss the floor again otherwise.
     hundredths = math.floor(10_000 * (baseline.accuracy - accuracy))
-    hundredths += baseline.accuracy - hundredths / 10_000 > accuracy
+    while baseline.accuracy - hundredths / 10_000 > accuracy:
+        hundredths += 1
     return f", or accept it: qspinn choose --accuracy-drop {hundredths / 10_000:g}"
 
 
