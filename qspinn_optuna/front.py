@@ -335,6 +335,10 @@ def _enough(kib: float) -> str:
 class InfeasibleError(ValueError):
     """No trial of a study is feasible.
 
+    Example:
+        >>> print(InfeasibleError("The most accurate trial is 1.00 points under the floor.", accuracy=0.9))
+        The most accurate trial is 1.00 points under the floor. Lower the floor, widen the widths or run more trials.
+
     Args:
         fact: How far the most accurate one is from that.
         accuracy: Its accuracy, a fraction.
