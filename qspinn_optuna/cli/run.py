@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -112,7 +113,7 @@ def _confirm(
     """The choice among models that are measured again, if the command line asks for that."""
     if arguments.confirm is None:
         return None
-    with Display("confirmation") as shown:
+    with Display("confirmation", write=partial(print, flush=True)) as shown:
         confirmed = confirm(
             study, cast(ConfirmableWorkload, workload), selector, arguments.confirm, target=target, tell=shown.tell
         )
