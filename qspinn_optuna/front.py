@@ -185,7 +185,7 @@ class ParetoFront:
             finished = [trial for trial in finished if where(_config(TrialRecord(trial)))]
         feasible = [TrialRecord(trial) for trial in finished if is_feasible(trial, floor)]
         if not feasible:
-            raise ValueError(_why_empty(study, finished, floor))
+            raise _why_empty(study, finished, floor)
         if target is not None:
             feasible = _fitting(study, feasible, target)
         ordered = nondominated(feasible, lambda record: (record.memory_kib, record.accuracy, record.number))
@@ -277,7 +277,7 @@ def _config(record: TrialRecord) -> QuantizationConfig:
     if record.config is None or record.footprint is None:
         raise ValueError(
             f"Trial {record.number} must have the configuration and the footprint that QuantizationObjective stores, "
-            "got a trial of another objective."
+            "got one that another program added: search in a study of another name."
         )
     return record.config
 
@@ -332,17 +332,41 @@ def _enough(kib: float) -> str:
     return format_kib(round_up_kib(kib)) if kib > 0 else "0"
 
 
-def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | None) -> str:
+class InfeasibleError(ValueError):
+    """No trial of a study is feasible.
+
+    Example:
+        >>> print(InfeasibleError("The most accurate trial is 1.00 points under the floor.", accuracy=0.9))
+        The most accurate trial is 1.00 points under the floor. Lower the floor, widen the widths or run more trials.
+
+    Args:
+        fact: How far the most accurate one is from that.
+        accuracy: Its accuracy, a fraction.
+    """
+
+    def __init__(self, fact: str, accuracy: float) -> None:
+        super().__init__(fact, accuracy)
+        self.fact = fact
+        self.accuracy = accuracy
+
+    def __str__(self) -> str:
+        return f"{self.fact} Lower the floor, widen the widths or run more trials."
+
+
+def _why_empty(study: optuna.Study, finished: list[FrozenTrial], floor: float | None) -> ValueError:
     name = study.study_name
     if not finished:
-        return _why_unfinished(study)
+        return ValueError(_why_unfinished(study))
     best = max(finished, key=accuracy_of)
     missing = max(best.constraints.values(), default=0.0) if floor is None else floor - accuracy_of(best)
     if floor is not None and missing <= 0:
-        return f"Study {name!r} has no feasible trial: every trial that reaches the floor violates another constraint."
-    return (
+        return ValueError(
+            f"Study {name!r} has no feasible trial: every trial that reaches the floor violates another constraint."
+        )
+    return InfeasibleError(
         f"Study {name!r} has no feasible trial: the most accurate, trial {best.number} with {accuracy_of(best):.2%}, "
-        f"is {100 * missing:.2f} points under the accuracy floor. Lower the floor, widen the widths or run more trials."
+        f"is {100 * missing:.2f} points under the accuracy floor.",
+        accuracy_of(best),
     )
 
 
@@ -363,5 +387,5 @@ def _why_unfinished(study: optuna.Study) -> str:
     if failed:
         parts.append(f"{failed} failed or were interrupted")
     if not parts:
-        return f"Study {study.study_name!r} has no finished trial to make a front of: run study.optimize first."
+        return f"Study {study.study_name!r} has no finished trial to make a front of: run some trials first."
     return f"Study {study.study_name!r} has no finished trial to make a front of: {'; '.join(parts)}"

@@ -47,8 +47,9 @@ class AnsweringWorkload(FakeWorkload):
 
     baseline_treatment = "adapted as the others"
 
-    def __init__(self, fresh: Fresh = Fresh.SAMPLES) -> None:
+    def __init__(self, fresh: Fresh = Fresh.SAMPLES, fresh_fingerprint: str = "samples") -> None:
         super().__init__()
+        self.fresh_fingerprint = fresh_fingerprint
         self.fresh = fresh
         self.measured_again: list[tuple[QuantizationConfig | None, int]] = []
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "qspinn_optuna"
 
 FLOORS = (
-    ("vocabulary", "import_guard", "partial_files", "tables", "termination", "threads"),
+    ("vocabulary", "display", "import_guard", "partial_files", "tables", "terminal", "termination", "threads"),
     ("fixed_point",),
     ("config", "parameters", "targets", "datasets"),
     ("integer",),
@@ -37,8 +37,10 @@ PROTOCOLS = {"workloads.protocol"}
 
 WITHOUT_OPTUNA = {
     "vocabulary",
+    "display",
     "partial_files",
     "tables",
+    "terminal",
     "fixed_point",
     "config",
     "parameters",

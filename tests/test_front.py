@@ -103,7 +103,7 @@ def test_failed_and_infinite_trials_are_left_out() -> None:
 
 
 def test_an_empty_study_says_so() -> None:
-    with pytest.raises(ValueError, match=r"no finished trial.*run study.optimize"):
+    with pytest.raises(ValueError, match=r"no finished trial.*run some trials"):
         ParetoFront.from_study(study_of([]))
 
 

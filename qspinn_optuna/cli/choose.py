@@ -9,12 +9,13 @@ import optuna
 from qspinn_optuna.cli.errors import CommandError
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
-from qspinn_optuna.cli.selectors import choose, make_selector
+from qspinn_optuna.cli.selectors import choose, make_selector, told_in_options
 from qspinn_optuna.cli.studies import export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
 from qspinn_optuna.targets import Target
+from qspinn_optuna.terminal import terminal_columns
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -22,10 +23,11 @@ def execute(arguments: argparse.Namespace) -> None:
     target = target_of(arguments)
     study = open_named_study(arguments)
     selector = make_selector(arguments)
-    choice = _choose(study, selector, target, arguments.accuracy_drop)
+    with told_in_options(study):
+        choice = _choose(study, selector, target, arguments.accuracy_drop)
     record_choice(study, choice)
     report = report_of(study, choice, choose_by_scheme(study, selector, target), mu_of(selector), target)
-    print(report, flush=True)
+    print(report.text(terminal_columns()), flush=True)
     outputs = Outputs()
     report.write(outputs, study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):

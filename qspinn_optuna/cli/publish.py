@@ -10,6 +10,7 @@ import optuna
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.studies import command_of, open_named_study
 from qspinn_optuna.dashboard import publish
+from qspinn_optuna.display import Display
 from qspinn_optuna.front import ParetoFront
 from qspinn_optuna.selection import Choice, recorded_or_smallest
 from qspinn_optuna.study import without_password
@@ -47,10 +48,12 @@ def publish_to_dashboard(
     """
     dashboard = f"optuna-dashboard {shlex.quote(without_password(arguments.storage))}"
     command = command_of(study)
-    if outputs.attempt(
-        f"publication to {dashboard}",
-        lambda: publish(study, choice, mu=mu, command=command, storage=arguments.storage),
-    ):
+    with Display("figures and notes for the dashboard"):
+        is_published = outputs.attempt(
+            f"publication to {dashboard}",
+            lambda: publish(study, choice, mu=mu, command=command, storage=arguments.storage),
+        )
+    if is_published:
         print(f"All of it: {dashboard}, then {_NOTE.format(study._study_id)}")
 
 

@@ -14,6 +14,7 @@ from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.loading import loaded
 from qspinn_optuna.cli.parser import make_run_parser, parse_run
 from qspinn_optuna.cli.spaces import space_of_run
+from qspinn_optuna.cli.studies import in_options
 from qspinn_optuna.study import Source, TrialRecord, check_identity, identity_of, source_of
 from qspinn_optuna.workloads import Workload
 
@@ -69,7 +70,7 @@ def workload_of(study: optuna.Study, source: Source) -> Iterator[Workload]:
         try:
             check_identity(study, identity_of(space_of_run(file, workload, options), workload.describe()))
         except ValueError as error:
-            raise UsageError(str(error)) from error
+            raise UsageError(in_options(error, options)) from error
         yield workload
 
 

@@ -42,8 +42,9 @@ from qspinn_optuna.study import (
     finished_trials,
     space_of,
 )
-from qspinn_optuna.tables import format_table
+from qspinn_optuna.tables import Below, fitted_table
 from qspinn_optuna.targets import Fit, Target
+from qspinn_optuna.terminal import unbroken, within
 from qspinn_optuna.visualization import plot_front
 
 _REASONS = 5
@@ -85,8 +86,20 @@ class Report:
     fits: Mapping[int, Fit] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, columns: int | None = None) -> str:
+        """The report as it is printed.
+
+        Args:
+            columns: Columns of the terminal that it must fit into; None if there is none.
+        """
         fits = None if self.target is None else self.fits
-        lines = [f"Pareto front of {self.finished} trials", front_table(self.front, self.columns, fits)]
+        table = front_table(self.front, self.columns, fits, columns)
+        return "\n".join([f"Pareto front of {self.finished} trials", table, within(self._below_the_front(), columns)])
+
+    def _below_the_front(self) -> str:
+        lines: list[str] = []
         if self.confirmed is not None:
             lines += ["", str(self.confirmed)]
         if self.choice is not None:
@@ -147,7 +160,7 @@ class Report:
         reward = "" if choice.reward == choice.compression else f"; reward {choice.reward:.4f}"
         lines = [
             f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, "
-            f"{self.columns.formats(choice.config)}",
+            f"{', '.join(map(unbroken, self.columns.formats(choice.config).split(', ')))}",
             f"  {choice.memory_kib:.2f} KiB, {choice.compression:.2f}x smaller than 32 bits{reward}",
             *self._fit_lines(choice),
         ]
@@ -283,22 +296,29 @@ def facts_of(study: optuna.Study) -> str:
     return "\n".join([*lines, *(f"  {number} {reason}" for reason, number in reasons.most_common(_REASONS))])
 
 
-def front_table(front: ParetoFront, columns: WidthColumns, fits: Mapping[int, Fit] | None = None) -> str:
-    """A line for each candidate of the front.
+def front_table(
+    front: ParetoFront, widths: WidthColumns, fits: Mapping[int, Fit] | None = None, columns: int | None = None
+) -> str:
+    """A line for each candidate of the front; where the terminal is narrow, with more lines below it.
 
     Args:
         front: The front.
-        columns: Columns of widths.
+        widths: Columns of widths.
         fits: How candidates fit a device, by trial number; they have a column if given.
+        columns: Columns of the terminal; None if there is none.
     """
     is_split = any(candidate.flash_and_ram for candidate in front)
     split = ["flash", "RAM"] if is_split else []
-    header = ["trial", "scheme", "rounding", *columns.names, "KiB", *split, "ratio", "accuracy"]
-    rows = [_row(candidate, columns, is_split) for candidate in front]
+    header = ["trial", "scheme", "rounding", *widths.names, "KiB", *split, "ratio", "accuracy"]
+    rows = [_row(candidate, widths, is_split) for candidate in front]
     if fits is not None:
         header = [*header, "fits"]
         rows = [[*row, _verdict(fits.get(candidate.trial_number))] for row, candidate in zip(rows, front, strict=True)]
-    return format_table(header, rows)
+    kib = 3 + len(widths.names)
+    below: list[Below] = [("bits: ", range(3, kib))]
+    if is_split:
+        below.append(("KiB: ", range(kib + 1, kib + 3)))
+    return fitted_table(header, rows, columns, [*below, ("", range(1, 3))])
 
 
 def _baseline_in_words(baseline: Baseline) -> str:

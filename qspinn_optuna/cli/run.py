@@ -18,11 +18,12 @@ from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
 from qspinn_optuna.cli.search import open_for_report, open_for_search, search
-from qspinn_optuna.cli.selectors import choose, make_selector
+from qspinn_optuna.cli.selectors import choose, make_selector, told_in_options
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import export_line
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.cli.user_file import UserFile
+from qspinn_optuna.display import Display
 from qspinn_optuna.selection import Choice, Confirmed, Selector, check_confirmable, confirm, record_choice
 from qspinn_optuna.study import (
     TrialRecord,
@@ -36,6 +37,7 @@ from qspinn_optuna.study import (
     source_of,
 )
 from qspinn_optuna.targets import Target
+from qspinn_optuna.terminal import terminal_columns
 from qspinn_optuna.workloads import ConfirmableWorkload, Workload
 
 
@@ -52,11 +54,13 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
         optuna.logging.set_verbosity(optuna.logging.ERROR)
     target_of(arguments)  # Refuses an unknown one before anything is trained.
     check_engine(arguments)
-    workload = file.workload(arguments)
+    with Display(f"workload of {file.path.name}"):
+        workload = file.workload(arguments)
     _check_confirm(arguments, workload)
     study = open_for_report(arguments, workload)
     if study is None:
-        space = space_of_run(file, workload, arguments)
+        with Display("float network"):  # Ranges may be those of the trained one.
+            space = space_of_run(file, workload, arguments)
         study = open_for_search(arguments, workload, space)
         record_source(study, str(file.path), options)
         search(arguments, study, workload, space, file.path, first_trials_in(file, space, arguments))
@@ -68,16 +72,18 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
 def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
     """Choose, test what is chosen, print and write it."""
     selector, target = make_selector(arguments), target_of(arguments)
-    confirmed = _confirm(arguments, study, workload, selector, target)
-    choice = choose(study, selector, target) if confirmed is None else confirmed.choice
+    with told_in_options(study):
+        confirmed = _confirm(arguments, study, workload, selector, target)
+        choice = choose(study, selector, target) if confirmed is None else confirmed.choice
     by_scheme = choose_by_scheme(study, selector, target)
-    _test(study, workload, [choice, *by_scheme.values()])
-    if not controls_of(study):
-        record_controls(study, file.controls(workload))
+    with Display("test set"):
+        _test(study, workload, [choice, *by_scheme.values()])
+        if not controls_of(study):
+            record_controls(study, file.controls(workload))
     record_choice(study, choice)
     summary = report_of(study, choice, by_scheme, mu_of(selector), target, confirmed)
     html = arguments.html or Path(f"{arguments.study.replace('/', '-')}.html")
-    print(f"\n{summary}\n", flush=True)
+    print(f"\n{summary.text(terminal_columns())}\n", flush=True)
     outputs = Outputs()
     if summary.write(outputs, study, arguments.json, html):
         print(f"Figure: {html}")
@@ -107,10 +113,10 @@ def _confirm(
     """The choice among models that are measured again, if the command line asks for that."""
     if arguments.confirm is None:
         return None
-    tell = partial(print, flush=True)
-    confirmed = confirm(
-        study, cast(ConfirmableWorkload, workload), selector, arguments.confirm, target=target, tell=tell
-    )
+    with Display("confirmation", write=partial(print, flush=True)) as shown:
+        confirmed = confirm(
+            study, cast(ConfirmableWorkload, workload), selector, arguments.confirm, target=target, tell=shown.tell
+        )
     if target is None:
         return confirmed
     choice = replace(confirmed.choice, rule=f"{confirmed.choice.rule}, of those that fit {target.name}")

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.studies import check_ours, check_workload, in_options, open_database
+from qspinn_optuna.display import Display
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
@@ -29,21 +30,22 @@ from qspinn_optuna.workloads import Workload
 
 
 def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
-    """The study of a run that only reports; None if it searches, or has no study yet.
+    """The study of a run that only reports; None if it searches, or its space must be looked at.
 
     The space is not needed then: its ranges may be those of a trained network.
 
     Raises:
-        UsageError: If the storage cannot be opened, or the study of that name is of something else.
+        UsageError: If the storage cannot be opened, the study of that name is of something else, or it has no trials.
     """
-    searches = arguments.trials or arguments.measure_significance
-    narrows = arguments.bits or arguments.schemes or arguments.roundings
-    if searches or narrows:
+    if arguments.trials or arguments.measure_significance:
         return None
     study = _existing_study(arguments, open_database(arguments.storage))
-    if study is not None:
-        check_workload(study, workload, arguments)
-        _set_floor(arguments, study, workload)
+    if study is None or not study.get_trials(deepcopy=False):
+        raise UsageError(f"--trials must be at least 1 as long as study {arguments.study} has no trials, got 0")
+    if arguments.bits or arguments.schemes or arguments.roundings:
+        return None
+    check_workload(study, workload, arguments)
+    _set_floor(arguments, study, workload)
     return study
 
 
@@ -59,11 +61,10 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
     try:
         study = open_study(arguments.study, storage, space, workload=workload)
     except ValueError as error:
-        raise UsageError(in_options(str(error), arguments)) from error
+        raise UsageError(in_options(error, arguments)) from error
     if space.cardinality > 1:
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
-    training = "" if baseline_of(study) else "; training the float network ..."
-    print(f"{space.cardinality:,} configurations{training}", flush=True)
+    print(f"{space.cardinality:,} configurations", flush=True)
     _set_floor(arguments, study, workload)
     return study
 
@@ -77,7 +78,8 @@ def _existing_study(arguments: argparse.Namespace, storage: BaseStorage) -> optu
 
 
 def _set_floor(arguments: argparse.Namespace, study: optuna.Study, workload: Workload) -> None:
-    limit_accuracy_drop(study, workload, arguments.accuracy_drop)
+    with Display("float network"):
+        limit_accuracy_drop(study, workload, arguments.accuracy_drop)
     baseline, floor = baseline_of(study), accuracy_floor(study)
     assert baseline is not None
     assert floor is not None

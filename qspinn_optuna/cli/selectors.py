@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import optuna
 
+from qspinn_optuna.cli.errors import CommandError, UsageError
 from qspinn_optuna.config import QuantizationConfig
-from qspinn_optuna.front import ParetoFront
+from qspinn_optuna.front import InfeasibleError, ParetoFront
 from qspinn_optuna.selection import (
     BudgetSelector,
     Choice,
@@ -20,7 +23,11 @@ from qspinn_optuna.selection import (
     ToleranceSelector,
     TradeOffSelector,
 )
+from qspinn_optuna.study import Baseline, baseline_of
 from qspinn_optuna.targets import Target
+
+_BUDGET = "memory_kib"
+"""What a selector calls the budget."""
 
 
 def make_selector(arguments: argparse.Namespace) -> Selector:
@@ -34,6 +41,40 @@ def make_selector(arguments: argparse.Namespace) -> Selector:
     if arguments.budget_kib is not None:
         return BudgetSelector(arguments.budget_kib)
     return KneeSelector() if arguments.knee else SmallestSelector()
+
+
+@contextmanager
+def told_in_options(study: optuna.Study) -> Iterator[None]:
+    """A context in which errors of a front and of a selection name options.
+
+    Args:
+        study: The study that is chosen of.
+
+    Raises:
+        CommandError: In place of such an error.
+    """
+    try:
+        yield
+    except InfeasibleError as error:
+        baseline = baseline_of(study)
+        raise CommandError(
+            f"{error.fact} Run more --trials or wider --bits{_drop_that_would_do(baseline, error.accuracy)}"
+        ) from error
+    except ValueError as error:
+        if not str(error).startswith(_BUDGET):
+            raise
+        raise UsageError(str(error).replace(_BUDGET, "--budget-kib", 1)) from error
+
+
+def _drop_that_would_do(baseline: Baseline | None, accuracy: float) -> str:
+    """The floor that the most accurate model reaches, if there is a float network to set it from."""
+    if baseline is None or accuracy > baseline.accuracy:
+        return ""
+    # Rounded up to a hundredth of a point, since it would miss the floor again otherwise.
+    hundredths = math.floor(10_000 * (baseline.accuracy - accuracy))
+    while baseline.accuracy - hundredths / 10_000 > accuracy:
+        hundredths += 1
+    return f", or accept it: qspinn choose --accuracy-drop {hundredths / 10_000:g}"
 
 
 def choose(

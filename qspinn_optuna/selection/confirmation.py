@@ -135,12 +135,14 @@ def confirm(
     The candidates are those that the rule chooses, chooses without the first, and so on. They and the float network are
     measured on samples that nothing was trained on or chosen by, if the workload has some; else on the same ones with
     fresh draws, which tells of the luck of the draws, and not of that of the samples. The study stores each
-    measurement when it is made, and none is made twice. The accuracy floor of the second measurement is as far below
-    the float network as that of the study. If no candidate reaches it, the most accurate one is chosen.
+    measurement when it is made, and none is made twice, unless it was on other samples. The accuracy floor of the
+    second measurement is as far below the float network as that of the study. If no candidate reaches it, the most
+    accurate one is chosen.
 
     Example:
         >>> class Drawn(type(workload)):
         ...     fresh = Fresh.SAMPLES
+        ...     fresh_fingerprint = "the samples"
         ...     fresh_baseline = (1_900, 2_000)
         ...     def evaluate_fresh(self, config, seed):
         ...         yield (1_680, 2_000) if config.scheme == "ptq" else (1_800, 2_000)
@@ -211,7 +213,7 @@ class _Bench:
         self.evaluations = 0
 
     def has(self, number: int | None) -> bool:
-        return confirmation_of(self._study, number, self._fresh) is not None
+        return self._known(number) is not None
 
     def baseline(self) -> Confirmation:
         return self._measured(None, "the float network", lambda: self._workload.fresh_baseline)
@@ -224,14 +226,19 @@ class _Bench:
             lambda: last_counts(self._workload.evaluate_fresh(candidate.config, record.seed or 0)),
         )
 
-    def _measured(self, number: int | None, name: str, measure: Callable[[], tuple[int, int]]) -> Confirmation:
+    def _known(self, number: int | None) -> Confirmation | None:
+        """What is stored, of the same samples."""
         known = confirmation_of(self._study, number, self._fresh)
+        return known if known is not None and known.fingerprint == self._workload.fresh_fingerprint else None
+
+    def _measured(self, number: int | None, name: str, measure: Callable[[], tuple[int, int]]) -> Confirmation:
+        known = self._known(number)
         if known is not None:
             return known
         self.evaluations += 1
         self._tell(f"  {name} ...")
         counts = measure()
-        made = Confirmation(self._fresh, Counts(*counts), right_of(counts))
+        made = Confirmation(self._fresh, Counts(*counts), right_of(counts), self._workload.fresh_fingerprint)
         record_confirmation(self._study, number, made)
         return made
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tqdm import tqdm
-
 from qspinn_optuna.config import InexactError, Scheme
+from qspinn_optuna.display import Display
 from qspinn_optuna.fixed_point import Rounding
 from qspinn_optuna.fixed_point.qformat import MAX_BITS
 from qspinn_optuna.pruning import cannot_reach, upper_bound
@@ -61,7 +60,7 @@ def measure_significance(
         seed: Seed of every evaluation. With the seed of a study's objective, its trials measure the same.
         stop_early: Whether to stop an evaluation that is decided, and to bisect; otherwise every width is evaluated on
             all samples.
-        show_progress: Whether to show a progress bar.
+        show_progress: Whether to show a bar, or without a terminal a line every few curves.
 
     Raises:
         TypeError: If ``space`` is not a space.
@@ -79,19 +78,18 @@ def measure_significance(
     refusals: list[str] = []
     guesses: dict[str, int] = {}
     combinations = [(scheme, rounding) for scheme in space.schemes for rounding in space.roundings]
-    with tqdm(
-        total=len(combinations) * len(widths), unit="curve", disable=None if show_progress else True, leave=False
-    ) as bar:
+    with Display("significance", len(combinations) * len(widths), "curve", hidden=not show_progress) as shown:
         for scheme, rounding in combinations:
             if probe.measure_widest(scheme, rounding) is None:
                 refusals.append(f"{scheme} with {rounding}: {probe.refusal}")
+                shown.advance(f"{probe.evaluations} evaluations", len(widths))
                 continue
             for name, (low, high) in widths.items():
                 curve = probe.curve(scheme, rounding, name, range(low, high + 1), guesses.get(name))
                 if curve.narrowest is not None:
                     guesses[name] = curve.narrowest
                 curves.append(curve)
-                bar.update()
+                shown.advance(f"{probe.evaluations} evaluations")
     if not curves:
         raise ValueError(f"space must have widest widths that the workload accepts, got {'; '.join(refusals)}")
     return SignificanceReport(tuple(curves), workload.baseline, tolerance, confidence, probe.evaluations, probe.samples)

@@ -22,6 +22,7 @@ from qspinn_optuna.study.confirmations import (
 )
 from qspinn_optuna.study.flash_and_ram import fit_of, footprint_of
 from qspinn_optuna.study.identity import (
+    DifferentStudyError,
     check_identity,
     check_settings,
     check_space,
@@ -79,6 +80,7 @@ __all__ = [
     "Baseline",
     "Confirmation",
     "Counts",
+    "DifferentStudyError",
     "DurableStorage",
     "FootprintRecord",
     "Measurement",

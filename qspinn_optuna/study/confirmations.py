@@ -26,15 +26,19 @@ class Confirmation:
         fresh: What was fresh.
         counts: Its counts.
         right: Which samples are right; None if only counts are known.
+        fingerprint: Of the samples, see :class:`~qspinn_optuna.workloads.ConfirmableWorkload`.
     """
 
     fresh: Fresh
     counts: Counts
     right: Right | None = None
+    fingerprint: str = ""
 
 
 def record_confirmation(study: optuna.Study, trial_number: int | None, confirmation: Confirmation) -> None:
     """Store the second measurement of a trial's model, or of the baseline, in place of an earlier one.
+
+    The samples of a study are those of its baseline: measurements of models on others are none any more.
 
     Args:
         study: The study.
@@ -42,15 +46,25 @@ def record_confirmation(study: optuna.Study, trial_number: int | None, confirmat
         confirmation: The measurement.
     """
     counts = confirmation.counts
-    value: dict[str, Any] = {"correct": counts.correct, "seen": counts.seen}
+    value: dict[str, Any] = {
+        "correct": counts.correct,
+        "seen": counts.seen,
+        "fingerprint": confirmation.fingerprint,
+    }
     if confirmation.right is not None:
         value["answers"] = packed(confirmation.right)
     study._storage.set_study_system_attr(study._study_id, _name(confirmation.fresh, trial_number), value)
 
 
 def confirmation_of(study: optuna.Study, trial_number: int | None, fresh: Fresh) -> Confirmation | None:
-    """What :func:`record_confirmation` stored; None if that is nothing, or damaged."""
-    kept: Any = study._storage.get_study_system_attrs(study._study_id).get(_name(fresh, trial_number))
+    """What :func:`record_confirmation` stored; None if nothing, damaged, or on other samples than the baseline."""
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    found, baseline = (_read(attributes.get(_name(fresh, number)), fresh) for number in (trial_number, None))
+    is_known = found is not None and baseline is not None and found.fingerprint == baseline.fingerprint
+    return found if is_known else None
+
+
+def _read(kept: Any, fresh: Fresh) -> Confirmation | None:
     try:
         counts = Counts(int(kept["correct"]), int(kept["seen"]))
         right = unpacked(kept.get("answers"))
@@ -58,7 +72,8 @@ def confirmation_of(study: optuna.Study, trial_number: int | None, fresh: Fresh)
         return None
     if right is not None and (int(right.sum()), len(right)) != (counts.correct, counts.seen):
         return None
-    return Confirmation(fresh, counts, right) if 0 <= counts.correct <= counts.seen > 0 else None
+    fingerprint = str(kept.get("fingerprint", ""))
+    return Confirmation(fresh, counts, right, fingerprint) if 0 <= counts.correct <= counts.seen > 0 else None
 
 
 def confirmations_of(study: optuna.Study, fresh: Fresh) -> dict[int, Confirmation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -19,6 +19,45 @@ from qspinn_optuna.workloads.protocol import STOCHASTIC_ROUNDING
 
 _SHOWN, _SHOWN_LENGTH = 5, 80
 """Differences between studies that an error shows, and characters of each value."""
+
+
+Difference = tuple[str, Any, Any]
+"""What differs, such as "workload.network.neurons", as it was and as it is now."""
+
+
+class DifferentStudyError(ValueError):
+    """A study began with another space or another workload.
+
+    Args:
+        name: Of the study.
+        differences: What differs.
+    """
+
+    def __init__(self, name: str, differences: Sequence[Difference]) -> None:
+        super().__init__(name, differences)
+        self.name = name
+        self.differences = tuple(differences)
+
+    def __str__(self) -> str:
+        return self.told(lambda what: what)
+
+    def told(self, name_of: Callable[[str], str], where: str = "another study name") -> str:
+        """The message.
+
+        Args:
+            name_of: What to call that which differs.
+            where: What else to go on with.
+        """
+        shown = [
+            f"{name_of(what)} was {_shortened(old)}, now {_shortened(new)}"
+            for what, old, new in self.differences[:_SHOWN]
+        ]
+        more = len(self.differences) - _SHOWN
+        return (
+            f"Study {self.name!r} began differently: {'; '.join(shown)}"
+            f"{f'; and {more} more that differ' if more > 0 else ''}. "
+            f"Go on with what it began with, or give {where}."
+        )
 
 
 def identity_of(space: QuantizationSpace, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,24 +125,20 @@ def check_identity(study: optuna.Study, identity: Mapping[str, Any]) -> None:
     """Refuse a study of another identity.
 
     Raises:
-        ValueError: If its directions, space or settings differ, or another program created it.
+        DifferentStudyError: If its space or settings differ.
+        ValueError: If its directions differ, or another program created it.
     """
     check_directions(study)
     known = read(study, StudyAttribute.IDENTITY)
     if known is None:
         raise ValueError(f"Study {study.study_name!r} was made by another program: give another study name.")
     differences = [
-        f"{name}.{key} was {_shortened(old)}, now {_shortened(new)}"
+        (f"{name}.{key}", old, new)
         for part, name in (("settings", "workload"), ("space", "space"))
         for key, old, new in _differences(known.get(part, {}), identity[part])
     ]
     if differences:
-        more = len(differences) - _SHOWN
-        shown = "; ".join(differences[:_SHOWN]) + (f"; and {more} more that differ" if more > 0 else "")
-        raise ValueError(
-            f"Study {study.study_name!r} began differently: {shown}. "
-            "Go on with what it began with, or give another study name."
-        )
+        raise DifferentStudyError(study.study_name, _telling(differences))
 
 
 def check_settings(study: optuna.Study, settings: Mapping[str, Any]) -> None:
@@ -137,9 +172,15 @@ def check_space(study: optuna.Study, description: Mapping[str, Any]) -> None:
         )
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def _telling(differences: list[Difference]) -> list[Difference]:
+    """Without what follows from other widths: formats of parameters."""
+    is_narrowed = any(what.startswith("space.dimensions.") for what, _, _ in differences)
+    return [one for one in differences if not (is_narrowed and one[0].startswith("space.parameters."))]
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[Difference]:
     """(key, old value, new value) of every difference; nested dicts have dotted keys."""
-    found: list[tuple[str, Any, Any]] = []
+    found: list[Difference] = []
     for key in sorted(old.keys() | new.keys()):
         was, now = old.get(key), new.get(key)
         if isinstance(was, dict) and isinstance(now, dict):

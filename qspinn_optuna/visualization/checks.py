@@ -20,7 +20,7 @@ def finished_records(study: optuna.Study) -> list[TrialRecord]:
     check_directions(study)
     records = [TrialRecord(trial) for trial in finished_trials(study)]
     if not records:
-        raise ValueError(f"Study {study.study_name!r} has no finished trial to show: run study.optimize first.")
+        raise ValueError(f"Study {study.study_name!r} has no finished trial to show: run some trials first.")
     for record in records:
         if not record.is_complete or record.memory_kib <= 0:
             raise ValueError(

@@ -15,6 +15,7 @@ import cloudpickle
 import optuna
 from optuna.trial import TrialState
 
+from qspinn_optuna.display import silence
 from qspinn_optuna.threads import limit_threads
 from qspinn_optuna.workers.progress import Progress
 from qspinn_optuna.workers.sharing import MakeSampler, Objective, Search, check_shared, search_of, unpickled
@@ -112,7 +113,7 @@ def _connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f'Dask is not installed: pip install "qspinn_optuna[dask]" ({error})') from error
+        raise ModuleNotFoundError(f"Dask is not installed: pip install distributed ({error})") from error
     try:
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -170,6 +171,7 @@ def _begun(data: bytes) -> Search:
     from distributed import get_worker  # noqa: PLC0415
 
     worker: Any = get_worker()
+    silence()
     search = unpickled(data)
     search.begin(zlib.crc32(worker.address.encode()))
     # Dask runs as many trials at a time as a worker has threads.

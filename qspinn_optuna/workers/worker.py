@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 import cloudpickle
 from optuna.trial import TrialState
 
+from qspinn_optuna.display import silence
 from qspinn_optuna.termination import sigterm_interrupts
 from qspinn_optuna.threads import announce_limit, limit_threads
 from qspinn_optuna.workers.sharing import unpickled
@@ -81,6 +82,7 @@ def work(channel: Connection, number: int, search: bytes, environment: Environme
     with sigterm_interrupts():
         try:
             _end_with_the_coordinator()
+            silence()
             announce_limit(threads)
             with environment():
                 _run(channel, number, search, threads)

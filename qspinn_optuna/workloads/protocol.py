@@ -93,12 +93,17 @@ class ConfirmableWorkload(Workload, Protocol):
 
     Example:
         >>> missing_members(workload, ConfirmableWorkload)
-        ('fresh', 'fresh_baseline', 'evaluate_fresh')
+        ('fresh', 'fresh_fingerprint', 'fresh_baseline', 'evaluate_fresh')
     """
 
     @property
     def fresh(self) -> Fresh:
         """What is fresh."""
+        ...
+
+    @property
+    def fresh_fingerprint(self) -> str:
+        """A digest of the samples of :meth:`evaluate_fresh`, equal for equal ones: counts of others are not reused."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -198,7 +199,7 @@ def test_a_study_of_another_program(capsys: pytest.CaptureFixture[str]) -> None:
     optuna.create_study(study_name="one", storage=storage)
     optuna.create_study(study_name="two", storage=storage, directions=["minimize", "maximize"]).ask()
     for command in (["show"], ["choose"], ["publish"], ["evaluate", "--trial", "0"], RUN):
-        assert "must minimize memory" in error_of(capsys, *command, "--study", "one", code=2)
+        assert "another program" in error_of(capsys, *command, "--study", "one", code=2)
         assert "another program" in error_of(capsys, *command, "--study", "two", code=2)
     assert "--study must be one of formula, one, two: there are several" in error_of(capsys, "show", code=2)
 
@@ -328,3 +329,39 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_a_new_study_is_not_trained_for_a_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--trials must be at least 1" in error_of(
+        capsys, "run", "formula.py", "--trials", "0", "--study", "new", code=2
+    )
+    assert not (folder / "asked.txt").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_space_that_differs_is_told_by_options(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, *RUN, "--best", "0.9", "--bits", "3-4", "--schemes", "ptq", code=2)
+    assert "--bits membrane was 2 to 8, now 3 to 4; --bits weight was 2 to 8, now 3 to 4; --schemes was" in line
+    assert "formats" not in line
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_budget_that_nothing_meets_is_told_by_its_option(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, "choose", "--budget-kib", "0.001", code=2)
+    least = re.search(r"--budget-kib must be at least the ([\d.]+) KiB", line)
+    assert least
+    assert main(["choose", "--budget-kib", least[1]]) == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_drop_that_is_named_takes_the_most_accurate_model(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, "choose", "--accuracy-drop", "0", code=1)
+    named = re.search(r"under the accuracy floor\. Run more --trials .* qspinn choose --accuracy-drop ([\d.]+)$", line)
+    assert named
+    assert main(["choose", "--accuracy-drop", named[1]]) == 0
+    assert main(["choose", "--accuracy-drop", f"{float(named[1]) - 0.0002:g}"]) == 1
+
+
+def test_trials_of_another_program_are_told_with_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study_in(folder).add_trial(optuna.trial.create_trial(values=[0.01, 0.95]))
+    assert re.search(r"Trial 8 must have .*: search in a study of another name", error_of(capsys, "show", code=1))

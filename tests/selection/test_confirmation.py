@@ -95,6 +95,18 @@ def test_what_is_known_is_not_measured_again_also_after_an_interruption(tmp_path
     assert confirm(again, workload, SmallestSelector(), 4).evaluations == 1
 
 
+def test_what_was_measured_on_other_samples_is_measured_again() -> None:
+    first, other = AnsweringWorkload(), AnsweringWorkload(fresh_fingerprint="others")
+    study = searched(first, widths=FEW)
+    confirmed = confirm(study, first, SmallestSelector(), 2)
+    known = [confirmation_of(study, number, Fresh.SAMPLES) for number in confirmed.counts]
+    assert None not in known
+    assert confirm(study, other, SmallestSelector(), 1).evaluations == 2
+    # One model and the float network by now; the second model was measured on what the float network was not.
+    assert len(confirmations_of(study, Fresh.SAMPLES)) == 1
+    assert confirm(study, other, SmallestSelector(), 2).evaluations == 1
+
+
 def test_the_choice_is_the_smallest_that_reaches_the_floor_again() -> None:
     workload = Lucky()
     study = searched(workload)
@@ -158,7 +170,7 @@ def test_fresh_draws_of_networks_that_draw_nothing_confirm_nothing() -> None:
 def test_what_cannot_be_confirmed_is_refused() -> None:
     workload = AnsweringWorkload()
     study = searched(workload)
-    with pytest.raises(TypeError, match="has no fresh, fresh_baseline, evaluate_fresh"):
+    with pytest.raises(TypeError, match="has no fresh, fresh_fingerprint, fresh_baseline"):
         confirm(study, FakeWorkload(), SmallestSelector(), 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="count must be at least 1"):
         confirm(study, workload, SmallestSelector(), 0)

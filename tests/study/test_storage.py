@@ -112,11 +112,11 @@ def test_a_database_that_another_worker_is_creating_is_opened(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("kind", "package"),
     [
-        ("postgresql+psycopg", "qspinn_optuna[postgresql]"),
+        ("postgresql+psycopg", "psycopg[binary]"),
         ("postgresql+psycopg2", "psycopg2-binary"),
         ("postgresql+pg8000", "pg8000"),
         ("mysql", "mysqlclient"),
-        ("mysql+pymysql", "qspinn_optuna[mysql]"),
+        ("mysql+pymysql", "pymysql[rsa]"),
     ],
 )
 def test_a_missing_driver_is_named(kind: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def _nir() -> Any:
         import nir  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'Files of NIR need the package nir, which is not installed: pip install "qspinn_optuna[nir]".'
+            "Files of NIR need the package nir, which is not installed: pip install nir."
         ) from error
     return nir
 

@@ -9,8 +9,8 @@ one graph (:mod:`~.matching`, :mod:`~.assembly`).
 
 from __future__ import annotations
 
-from qspinn_optuna.networks.capture.capture import capture, input_codes
+from qspinn_optuna.networks.capture.capture import SampleCoder, capture, input_codes
 from qspinn_optuna.networks.capture.entry import input_format_of
 from qspinn_optuna.networks.capture.errors import CaptureError
 
-__all__ = ["CaptureError", "capture", "input_codes", "input_format_of"]
+__all__ = ["CaptureError", "SampleCoder", "capture", "input_codes", "input_format_of"]

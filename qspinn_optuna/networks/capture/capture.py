@@ -26,7 +26,7 @@ from qspinn_optuna.networks.capture.movements import MOVEMENTS
 from qspinn_optuna.networks.capture.recorder import Recorder
 from qspinn_optuna.networks.capture.scores import ScoreTerms, Terms
 from qspinn_optuna.networks.capture.sources import Result, Source
-from qspinn_optuna.networks.capture.symbols import Entered
+from qspinn_optuna.networks.capture.symbols import Entered, Symbol
 from qspinn_optuna.networks.capture.unrolling import Unrolling
 from qspinn_optuna.networks.capture.verification import Observed, verify
 from qspinn_optuna.networks.discovery.discovery import synaptic_parameters
@@ -129,16 +129,99 @@ def input_codes(
     Returns:
         Codes, [1, steps, ...], or [1, ...] if every step takes the same.
     """
-    frozen = freeze_network(network).eval().cpu()
-    return _captured(frozen, config, as_inputs(sample, "sample"), scores, input_format, number).observed.codes
+    return SampleCoder(network, config, scores=scores, input_format=input_format).codes(sample, number)
+
+
+class SampleCoder:
+    """What the model of :func:`capture` takes of many samples, as :func:`input_codes` gives it of one.
+
+    The first sample is captured. Of the others the network's run is recorded, and what enters is read where it entered
+    in the first run. A sample whose run has something else there is captured, too.
+
+    Args:
+        network: As in :func:`capture`.
+        config: As in :func:`capture`.
+        scores: As in :func:`capture`.
+        input_format: As in :func:`input_codes`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: QuantizationConfig,
+        *,
+        scores: Scores | None = None,
+        input_format: QFormat | None = None,
+    ) -> None:
+        self._frozen = freeze_network(network).eval().cpu()
+        self._config = config
+        self._scores = scores
+        self._input_format = input_format
+        self._first: _Captured | None = None
+
+    def codes(self, sample: Inputs, number: int = 0) -> NDArray[np.int64]:
+        """Codes of a sample; arguments, result and errors are those of :func:`input_codes`."""
+        sample = as_inputs(sample, "sample")
+        known = None if self._first is None else self._read(self._first, sample, number)
+        if known is not None:
+            return known
+        captured = _captured(self._frozen, self._config, sample, self._scores, self._input_format, number)
+        self._first = self._first or captured
+        return captured.observed.codes
+
+    @torch.no_grad()
+    def _read(self, first: _Captured, sample: Inputs, number: int) -> NDArray[np.int64] | None:
+        """Codes of what enters where it did in the first run; None if something else is there."""
+        run = _recorded(self._frozen, sample, self._scores, number)
+        arrivals = first.arrivals
+        symbols = [run.recorder.symbols.at(position) for position in first.positions]
+        if not all(map(_is_alike, symbols, [one.symbol for one in arrivals.of_steps])):
+            return None
+        entering = arrivals.of([symbol for symbol in symbols if symbol is not None])
+        return codes(entering, coding_of(entering, len(entering.of_steps), self._input_format))
+
+
+def _is_alike(symbol: Symbol | None, other: Symbol) -> bool:
+    """Whether the same enters, but for its values."""
+    if symbol is None or type(symbol) is not type(other) or (symbol.shape, symbol.where) != (other.shape, other.where):
+        return False
+    return not isinstance(symbol, Entered) or symbol.quantization == other.quantization  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, eq=False)
 class _Captured:
-    """A model, and what the run showed of which it was made."""
+    """A model, and what the run showed of which it was made.
+
+    Args:
+        model: The model.
+        observed: Spikes, membranes and codes of the run.
+        arrivals: What entered.
+        positions: Of its symbols at each step, among those of the run.
+    """
 
     model: IntegerModel
     observed: Observed
+    arrivals: Arrivals
+    positions: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Recorded:
+    """A run of a network.
+
+    Args:
+        network: The copy that ran.
+        reciprocals: Stored factors of its averages.
+        recorder: What was recorded.
+        neurons: The calls of its neurons.
+        output: Its class scores.
+    """
+
+    network: nn.Module
+    reciprocals: dict[int, float]
+    recorder: Recorder
+    neurons: dict[str, NeuronRecord]
+    output: Tensor
 
 
 @torch.no_grad()
@@ -150,15 +233,8 @@ def _captured(
     input_format: QFormat | None,
     number: int = 0,
 ) -> _Captured:
-    network = fresh_copy(frozen)
-    reciprocals: dict[int, float] = network.__dict__.get("_reciprocals", {})
-    # They are looked up where averages are recorded.
-    network.__dict__["_reciprocals"] = {}
-    recorder = Recorder(MOVEMENTS, ARITHMETIC, reciprocals)
-    for name, parameter in synaptic_parameters(network).items():
-        recorder.know(parameter, name)
-    neurons = prepare(network, recorder)
-    output = _recorded_run(network, recorder, sample, scores, number)
+    run = _recorded(frozen, sample, scores, number)
+    recorder, neurons, reciprocals, output = run.recorder, run.neurons, run.reciprocals, run.output
     steps = _steps(neurons)
     terms_of = ScoreTerms(recorder)
     terms = terms_of.of(recorder.origins(output))
@@ -178,7 +254,21 @@ def _captured(
         output.detach().double().numpy().reshape(-1, output.shape[-1]).mean(0),
         terms.factor,
     )
-    return _Captured(model, observed)
+    return _Captured(model, observed, arrivals, [recorder.symbols.position(one.symbol) for one in arrivals.of_steps])
+
+
+def _recorded(frozen: nn.Module, sample: Inputs, scores: Scores | None, number: int) -> _Recorded:
+    """A run of a copy of a network."""
+    network = fresh_copy(frozen)
+    reciprocals: dict[int, float] = network.__dict__.get("_reciprocals", {})
+    # They are looked up where averages are recorded.
+    network.__dict__["_reciprocals"] = {}
+    recorder = Recorder(MOVEMENTS, ARITHMETIC, reciprocals)
+    for name, parameter in synaptic_parameters(network).items():
+        recorder.know(parameter, name)
+    neurons = prepare(network, recorder)
+    output = _recorded_run(network, recorder, sample, scores, number)
+    return _Recorded(network, reciprocals, recorder, neurons, output)
 
 
 def _recorded_run(network: nn.Module, recorder: Recorder, sample: Inputs, scores: Scores | None, number: int) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 from qspinn_optuna.integer import operations
 from qspinn_optuna.networks.capture.errors import CaptureError
 from qspinn_optuna.networks.capture.sources import Arrival, Emitted, Result, Source, Zeros
+from qspinn_optuna.networks.capture.symbols import Symbol
 from qspinn_optuna.networks.capture.unrolling import is_linear
 
 
@@ -41,6 +43,12 @@ class Arrivals:
         shapes = {arrival.shape for arrival in self.of_steps}
         if len(shapes) > 1:
             raise CaptureError(f"The network takes inputs of different shapes at different steps, {sorted(shapes)}.")
+
+    def of(self, symbols: Sequence[Symbol]) -> Arrivals:
+        """The same of another run, in which these symbols enter at the steps."""
+        other = copy(self)
+        other.of_steps = [replace(one, symbol=symbol) for one, symbol in zip(self.of_steps, symbols, strict=True)]
+        return other
 
     def lag(self, arrival: Arrival, step: int) -> int:
         """How many steps ago it entered, seen from a step."""

@@ -34,9 +34,9 @@ _PASSING = re.compile(
 """What databases say that will be ready soon: other workers create the tables, or take the last connections."""
 
 _DRIVERS = {
-    "psycopg": "qspinn_optuna[postgresql]",
+    "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2-binary",
-    "pymysql": "qspinn_optuna[mysql]",
+    "pymysql": "pymysql[rsa]",
     "MySQLdb": "mysqlclient",
 }
 """What has to be installed for the module of a driver, where it is not the module's name."""

@@ -90,6 +90,11 @@ class FloatNetworks:
         """What a confirmation has that evaluations have not: training images that were left out, if there are any."""
         return Fresh.DRAWS if self.data.reserve is None else Fresh.SAMPLES
 
+    @property
+    def fresh_fingerprint(self) -> str:
+        """A digest of the images of a confirmation."""
+        return self._fresh_images.fingerprint
+
     @cached_property
     def fresh_baseline(self) -> Answers:
         """Answers of the baseline to what :meth:`evaluate_fresh` measures with."""

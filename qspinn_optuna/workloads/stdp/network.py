@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qspinn_optuna.display import part
 from qspinn_optuna.fixed_point.simulated_rounding import UNQUANTIZED, Grid
 from qspinn_optuna.workloads.stdp.currents import to_blocks
 from qspinn_optuna.workloads.stdp.forward_weights import ForwardWeights
@@ -239,12 +240,12 @@ def adapt_thresholds(
     )
     theta = network.theta.copy()
     forward = ForwardWeights.of(network.weights, weight_grid)
-    for part in trains:
-        part.check_inputs(len(network.weights))
+    for batch in trains:
+        batch.check_inputs(len(network.weights))
         present(
-            part.inputs, part.starts, _NO_WEIGHTS, forward.blocks, forward.unit, network.scale, theta, network.neuron,
-            rule, False, True, seed, part.first_image, forward.currents(len(theta)),
-            np.empty((len(part), len(theta)), np.int32), _NOT_RECORDED,
+            batch.inputs, batch.starts, _NO_WEIGHTS, forward.blocks, forward.unit, network.scale, theta, network.neuron,
+            rule, False, True, seed, batch.first_image, forward.currents(len(theta)),
+            np.empty((len(batch), len(theta)), np.int32), _NOT_RECORDED,
         )  # fmt: skip
     return replace(network, theta=theta)
 
@@ -259,9 +260,12 @@ def initial_weights(inputs: int, settings: STDPSettings, weight_sum: float, seed
 
 def _chunks(images: NDArray[np.uint8], epochs: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Parts of the images of all epochs, each with the number of its first presentation."""
-    for epoch in range(epochs):
-        for first in range(0, len(images), _CHUNK):
-            yield epoch * len(images) + first, images[first : first + _CHUNK]
+    with part("training", epochs * len(images), "image") as shown:
+        for epoch in range(epochs):
+            for first in range(0, len(images), _CHUNK):
+                chunk = images[first : first + _CHUNK]
+                yield epoch * len(images) + first, chunk
+                shown.advance(count=len(chunk))
 
 
 _NO_WEIGHTS = np.empty((0, 0, 0), np.float32)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.fixed_point import QFormat
 from qspinn_optuna.integer import IntegerModel
-from qspinn_optuna.networks import capture, input_codes
-from qspinn_optuna.networks.capture import input_format_of
+from qspinn_optuna.networks import capture
+from qspinn_optuna.networks.capture import SampleCoder, input_format_of
 from qspinn_optuna.networks.running.batches import Inputs, inputs_of, labeled_inputs_of, tensors
 from qspinn_optuna.networks.running.state_sizes import StateSizes, state_sizes
 from qspinn_optuna.workloads.samples import IntegerSamples, Split
@@ -56,19 +56,12 @@ class Captures:
         """
         inputs, labels, is_whole = [], [], True
         with seeded(self._seed):
+            coder = SampleCoder(network, config, scores=self._scores, input_format=self._input_format)
             for number, (sample, label) in enumerate(self._single(batches)):
                 if number == count:
                     is_whole = False
                     break
-                codes = input_codes(
-                    network,
-                    config,
-                    sample,
-                    scores=self._scores,
-                    input_format=self._input_format,
-                    number=number,
-                )
-                inputs.append(codes)
+                inputs.append(coder.codes(sample, number))
                 labels.append(label)
         return IntegerSamples(np.concatenate(inputs), np.array(labels), split, is_whole)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.workloads.answers import Answers, Fresh, last_counts
+from qspinn_optuna.workloads.supervised.fingerprints import fingerprint_of_batches
 from qspinn_optuna.workloads.supervised.training import Batches
 from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 
@@ -71,6 +72,11 @@ class ComparedWorkload:
     def fresh(self) -> Fresh:
         """What a confirmation has that evaluations have not."""
         return Fresh.DRAWS if self._confirmation is None else Fresh.SAMPLES
+
+    @made_once
+    def fresh_fingerprint(self) -> str:
+        """A digest of the confirmation batches; empty without some, since a study is of its validation batches."""
+        return "" if self._confirmation is None else fingerprint_of_batches(self._confirmation)
 
     @made_once
     def fresh_baseline(self) -> tuple[int, int]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from qspinn_optuna.display import part
 from qspinn_optuna.networks.quantization import is_quantized
 from qspinn_optuna.networks.running.batches import Inputs, as_inputs, call, split
 from qspinn_optuna.networks.running.watching import fresh_copy
@@ -141,8 +141,8 @@ def fit_by_epochs(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     draws = Draws(seed)
     network.train()
-    with tqdm(range(epochs), desc="training", unit="epoch", leave=False, disable=None if progress else True) as bar:
-        for epoch in bar:
+    with part("training", epochs, "epoch", hidden=not progress) as shown:
+        for epoch in range(epochs):
             loss_sum, seen = 0.0, 0
             with draws.resumed(), recipe.epoch(network, epoch / epochs):
                 for batch in batches:
@@ -156,7 +156,7 @@ def fit_by_epochs(
             if seen == 0:
                 raise ValueError("batches must have at least one batch in every epoch: give a list or a DataLoader.")
             schedule.step()
-            bar.set_postfix(loss=f"{loss_sum / seen:.3f}")
+            shown.advance(f"loss {loss_sum / seen:.3f}")
             yield (epoch + 1) / epochs
     functional.reset_net(network)
 

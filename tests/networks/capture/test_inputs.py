@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 from qspinn_optuna.fixed_point import QFormat, Rounding
 from qspinn_optuna.integer import GraphResponses, encode, respond
 from qspinn_optuna.networks import CaptureError, capture, input_codes
-from qspinn_optuna.networks.capture import input_format_of
+from qspinn_optuna.networks.capture import SampleCoder, input_format_of
 from tests.networks.capture import networks
 from tests.networks.capture.comparison import (
     captured,
@@ -133,3 +136,22 @@ def test_codes_of_a_sample() -> None:
 )
 def test_format_of_inputs_on_a_grid(values: list[list[float]], expected: QFormat | None) -> None:
     assert input_format_of(torch.tensor(each) for each in values) == expected
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST, Rounding.STOCHASTIC])
+def test_of_many_samples_one_is_captured_and_all_have_their_own_codes(
+    rounding: Rounding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = scaled(Standardized(), 0)
+    config = configured(network, rounding, extra=LAYER_INPUT)
+    frozen = frozen_copy(network, config, 0)
+    samples = [gaussian(STEPS, 1, 6, seed=number) for number in range(3)]
+    expected = [input_codes(frozen, config, sample, number=number) for number, sample in enumerate(samples)]
+    assert not np.array_equal(expected[1], expected[2])
+    module = sys.modules[capture.__module__]
+    captured_once = Mock(wraps=module._captured)
+    monkeypatch.setattr(module, "_captured", captured_once)
+    coder = SampleCoder(frozen, config)
+    found = [coder.codes(sample, number) for number, sample in enumerate(samples)]
+    np.testing.assert_array_equal(found, expected)
+    assert captured_once.call_count == 1

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from qspinn_optuna.datasets import (
     GESTURES,
@@ -22,6 +21,7 @@ from qspinn_optuna.datasets import (
     reverse_half,
     split_by_user,
 )
+from qspinn_optuna.display import part
 from qspinn_optuna.workloads.supervised.events.recipes import EventRecipe
 
 _VALIDATION_USERS = 0.2
@@ -36,11 +36,11 @@ _POOLED_PARTS = (0.72, 0.08)
 
 def generate_gestures(root: Path, train_users: int, test_users: int, seed: int) -> None:
     """Make an archive of gestures, unless it is there, with a progress bar."""
-    with tqdm(desc="generating gestures", unit="recording", leave=False, disable=None) as bar:
+    with part("generating gestures", unit="recording") as shown:
 
         def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            shown.total = total
+            shown.advance(count=done - shown.done)
 
         generate_gesture_archive(root, train_users=train_users, test_users=test_users, seed=seed, progress=show)
 
@@ -93,23 +93,19 @@ def _load(recipe: EventRecipe, root: Path, *, train: bool) -> tuple[LabeledFrame
     users: list[str] = []
 
     def noted() -> Iterator[EventRecording]:
-        for recording in tqdm(
-            iterate_recordings(recipe.dataset, root, train=train),
-            desc="reading",
-            unit="sample",
-            leave=False,
-            disable=None,
-        ):
+        for recording in iterate_recordings(recipe.dataset, root, train=train):
             users.append(recording.user)
             yield recording
+            shown.advance()
 
-    frames = frames_of(
-        noted(),
-        steps=recipe.steps,
-        height=height,
-        width=width,
-        block=recipe.block,
-        merge_polarities=recipe.merge_polarities,
-        minimum_count=recipe.minimum_count,
-    )
+    with part("reading", unit="recording") as shown:
+        frames = frames_of(
+            noted(),
+            steps=recipe.steps,
+            height=height,
+            width=width,
+            block=recipe.block,
+            merge_polarities=recipe.merge_polarities,
+            minimum_count=recipe.minimum_count,
+        )
     return frames, users
