@@ -172,4 +172,4 @@ def _accuracy_range(accuracies: Sequence[float]) -> tuple[float, float]:
 
 def _outside(accuracies: Sequence[float], low: float) -> str:
     lower = [accuracy for accuracy in accuracies if accuracy < low]
-    return f"; {len(lower)} lower than the axes, down to {min(lower):.1f}%" if lower else ""
+    return f"<br>{len(lower)} lower than the axes, down to {min(lower):.1f}%" if lower else ""

@@ -17,7 +17,7 @@ from tests.dashboard.published import NUMBER, finished_study, served
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
-WIDTH, HEIGHT = 1_400, 4_600
+HEIGHT = 4_900
 """Pixels of a window that shows all figures at once."""
 
 TITLES = (
@@ -36,7 +36,8 @@ LEGIBLE = 4.5
 
 FIGURES = """
 [...document.querySelectorAll('.js-plotly-plot')].filter(figure =>
-  /^[0-9]+[.] /.test(figure.querySelector('.gtitle')?.textContent ?? '') && figure.querySelector('.plot path, .plot image'))
+  /^[0-9]+[.] /.test(figure.querySelector('.gtitle')?.textContent ?? '') &&
+  figure.querySelector('.scatterlayer path, .barlayer path, .heatmaplayer image'))
 """
 """Published figures whose data are drawn; others on the page are the dashboard's own."""
 
@@ -82,9 +83,10 @@ def open_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @needs_chromium
 @pytest.mark.usefixtures("choice")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_figures_are_drawn_and_legible(page: Page, url: str, dark: bool) -> None:
-    page.open(url, dark=dark, width=WIDTH, height=HEIGHT)
+@pytest.mark.parametrize(("dark", "width"), [(False, 1_000), (True, 1_600)], ids=["light", "dark"])
+def test_the_figures_are_drawn_and_legible(page: Page, url: str, dark: bool, width: int) -> None:
+    """Two figures are beside each other: the narrow ones have 420 pixels, the wide ones 720."""
+    page.open(url, dark=dark, width=width, height=HEIGHT)
     page.wait_for(f"{FIGURES}.length === {len(TITLES)}")
     picture = page.picture()
     assert (luminance(picture.getpixel((2, HEIGHT - 2))) < 0.1) is dark  # the page at its left edge

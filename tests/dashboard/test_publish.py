@@ -76,7 +76,7 @@ def test_the_dashboard_serves_figures_and_notes(study: optuna.Study, url: str) -
     assert "python study.py --trials 20" in note
     assert f"qspinn export --study {study.study_name} " in note
     assert f"{choice.compression:.1f}x smaller" in note
-    assert f"Of it {choice.candidate.flash_and_ram}." in note
+    assert f": {choice.candidate.flash_and_ram}." in note
     # The whole feasible front, which differs from the dashboard's own list.
     listed = [line.split("|")[1].strip(" *") for line in note.splitlines() if line.startswith("| ")]
     assert [int(cell) for cell in listed if cell.isdigit()] == [candidate.trial_number for candidate in front]
