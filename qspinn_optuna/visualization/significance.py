@@ -68,7 +68,7 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
     figure.add_hline(y=100 * floor, line={"color": INK, "width": 1.5, "dash": "dash"})
     apply_style(
         figure,
-        "Significance: accuracy with one parameter narrowed",
+        "Significance: one parameter narrowed",
         f"most significant first{'; same number: not told apart' if several else ''}<br>"
         f"dashed: accurate enough, {floor:.2%} (reference {report.baseline_accuracy:.2%})<br>"
         f"frame: the narrowest such width; bars: {report.confidence:.0%} confidence",

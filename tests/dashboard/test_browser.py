@@ -28,7 +28,7 @@ TITLES = (
     "5. What is chosen for which mu",
     "6. published: accuracy by scheme",
     "7. published: hypervolume",
-    "8. Significance: accuracy with",
+    "8. Significance: one parameter narrowed",
 )
 
 LEGIBLE = 4.5
@@ -49,6 +49,7 @@ TEXTS = f"""
     const {{fill, fillOpacity}} = getComputedStyle(text);
     return {{
       figure: number, text: text.textContent, fill, fillOpacity,
+      turned: /rotate[(](?!0)/.test(text.getAttribute('transform')),
       box: [box.left, box.top, box.right, box.bottom],
       inside: frame.left <= box.left && frame.top <= box.top && box.right <= frame.right && box.bottom <= frame.bottom,
     }};
@@ -122,10 +123,12 @@ def test_the_note_of_the_chosen_trial_says_so_first(page: Page, url: str, choice
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two texts of a figure have boxes that overlap by more than the space around their letters."""
+    """Whether two level texts of a figure have boxes that overlap by more than the space around their letters."""
+    if one["figure"] != other["figure"] or one["turned"] or other["turned"]:
+        return False
     (left, top, right, bottom), box = one["box"], other["box"]
     across, down = min(right, box[2]) - max(left, box[0]), min(bottom, box[3]) - max(top, box[1])
-    return one["figure"] == other["figure"] and across > 2 and down > 3
+    return across > 2 and down > 3
 
 
 def contrast_of(text: dict[str, Any], picture: Image.Image) -> float:
