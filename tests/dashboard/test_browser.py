@@ -45,13 +45,14 @@ TEXTS = f"""
 {FIGURES}.flatMap((figure, number) => [...figure.querySelectorAll('.main-svg text')]
   .filter(text => text.textContent.trim() && getComputedStyle(text).visibility === 'visible')
   .map(text => {{
-    const frame = figure.getBoundingClientRect(), box = text.getBoundingClientRect();
+    const frame = figure.getBoundingClientRect(), buttons = figure.querySelector('.modebar').getBoundingClientRect();
+    const box = text.getBoundingClientRect();
     const {{fill, fillOpacity}} = getComputedStyle(text);
     return {{
       figure: number, text: text.textContent, fill, fillOpacity,
       turned: /rotate[(](?!0)/.test(text.getAttribute('transform')),
       box: [box.left, box.top, box.right, box.bottom],
-      inside: frame.left <= box.left && frame.top <= box.top && box.right <= frame.right && box.bottom <= frame.bottom,
+      inside: frame.left <= box.left && frame.top <= box.top && box.right <= buttons.left && box.bottom <= frame.bottom,
     }};
   }}))
 """
