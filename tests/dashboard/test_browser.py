@@ -129,7 +129,7 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return False
     (left, top, right, bottom), box = one["box"], other["box"]
     across, down = min(right, box[2]) - max(left, box[0]), min(bottom, box[3]) - max(top, box[1])
-    return across > 2 and down > 3
+    return bool(across > 2 and down > 3)
 
 
 def contrast_of(text: dict[str, Any], picture: Image.Image) -> float:
@@ -137,7 +137,7 @@ def contrast_of(text: dict[str, Any], picture: Image.Image) -> float:
     left, top, right, bottom = (round(edge) for edge in text["box"])
     pixels = picture.crop((left, top, right, bottom)).getcolors(2**20)
     assert pixels, text
-    _, behind = max(pixels)
+    behind: Any = max(pixels)[1]
     ink = [int(part) for part in text["fill"].removeprefix("rgb(").removesuffix(")").split(",")]
     opacity = float(text["fillOpacity"])
     seen = [opacity * part + (1 - opacity) * paper for part, paper in zip(ink, behind, strict=True)]
