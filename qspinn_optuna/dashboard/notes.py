@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import optuna
@@ -18,6 +19,8 @@ BEGIN, END = "[//]: # (qspinn: written by publish)", "[//]: # (qspinn: end)"
 """Marks around the section that publishing replaces. Viewers hide them, while the dashboard shows HTML comments."""
 
 _MEMORIES = {Memory.FLASH.value: "flash", Memory.RAM.value: "RAM"}
+
+_SPACE = 3 * "\N{NO-BREAK SPACE}"
 
 _WHEN = {Scheme.PTQ: "after training", Scheme.ITQ: "in training"}
 
@@ -48,19 +51,12 @@ def choice_note(
         command: The command that runs the study.
         storage: The URL of the study's storage.
     """
-    title = f"{choice.compression:.1f}x smaller with {choice.accuracy:.2%}"
     baseline = baseline_of(study)
-    against = f" (float{_treated(baseline)}: {baseline.accuracy:.2%})" if baseline is not None else ""
-    tested = accuracies_on_test(study).get(choice.trial_number)
-    risk = StudyRisk(study).of_trial(choice.trial_number)
+    against = "" if baseline is None else f" (float: {baseline.accuracy:.2%})"
     lines = [
-        f"# {title}{against}",
-        f"Chosen: **trial {choice.trial_number}**, {choice.memory_kib:.2f} KiB instead of {front.baseline_kib:.1f}, "
-        f"{choice.config.scheme.value.upper()}. Rule: {choice.rule or 'not given'}.",
+        f"# {choice.compression:.1f}x smaller, accuracy {choice.accuracy:.2%}{against}",
+        *(f"- {fact}" for fact in _about_choice(study, front, choice, baseline)),
         "",
-        *([f"Of it {choice.candidate.flash_and_ram}.", ""] if choice.candidate.flash_and_ram else []),
-        *([f"On the test set: {tested:.2%}.", ""] if tested is not None else []),
-        *([f"{_sentence(risk)}", ""] if risk is not None else []),
         _config_table(choice.config),
         "",
     ]
@@ -75,7 +71,7 @@ def choice_note(
         "",
         "The feasible Pareto front. The dashboard's own list of best trials ignores constraints.",
         "",
-        markdown_table(
+        _table(
             ["trial", "scheme", "KiB", "times smaller", "accuracy"],
             [
                 [
@@ -92,12 +88,27 @@ def choice_note(
     return "\n".join(lines)
 
 
+def _about_choice(study: optuna.Study, front: ParetoFront, choice: Choice, baseline: Baseline | None) -> list[str]:
+    """What the choice is, in lines that fit into a narrow window."""
+    split = f": {choice.candidate.flash_and_ram}" if choice.candidate.flash_and_ram else ""
+    tested = accuracies_on_test(study).get(choice.trial_number)
+    risk = StudyRisk(study).of_trial(choice.trial_number)
+    return [
+        f"Chosen: **trial {choice.trial_number}**, {choice.config.scheme.value.upper()}. "
+        f"Rule: {choice.rule or 'not given'}.",
+        f"{choice.memory_kib:.2f} KiB instead of {front.baseline_kib:,.1f}{split}.",
+        *([f"On the test set: {tested:.2%}."] if tested is not None else []),
+        *([_sentence(risk)] if risk is not None else []),
+        *([f"The float network: {baseline.treatment}."] if baseline is not None and baseline.treatment else []),
+    ]
+
+
 def _use(name: str, command: str | None, storage: str | None) -> list[str]:
     """Commands from the study to the model on a device, to be copied."""
     where = "URL" if storage is None else shlex.quote(storage)
     commands = [
         *([f"{command}  # goes on with the study"] if command else []),
-        f"qspinn export --study {shlex.quote(name)} --storage {where} --out DIR  # the chosen model as C",
+        f"qspinn export --study {shlex.quote(name)} --storage {where} --out net  # the chosen model as C",
     ]
     code = [
         "import optuna",
@@ -137,17 +148,18 @@ CHOSEN = "**Chosen**"
 def chosen_line(choice: Choice, tested: float | None, risk: Risk | None) -> str:
     """What the note of the chosen trial says first."""
     on_test = "" if tested is None else f", {tested:.2%} on the test set"
-    end = "." if risk is None else f". {_sentence(risk)}"
-    return f"{CHOSEN}: {choice.rule or 'by hand'}. {choice.accuracy:.2%} on held-out samples{on_test}{end}"
+    lines = [
+        f"{CHOSEN}: {choice.rule or 'by hand'}.",
+        f"{choice.accuracy:.2%} on held-out samples{on_test}.",
+        *([] if risk is None else [_sentence(risk)]),
+    ]
+    # The page of a trial does not break lines by itself. Two spaces do.
+    return "  \n".join(lines)
 
 
 def _sentence(risk: Risk) -> str:
     text = str(risk)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _treated(baseline: Baseline) -> str:
-    return f", {baseline.treatment}" if baseline.treatment else ""
 
 
 def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:
@@ -179,7 +191,7 @@ def trial_note(record: TrialRecord, footprint: FootprintRecord) -> str:
             f"**{footprint.kib:.2f} KiB**, {footprint.compression:.2f}x smaller than "
             f"{footprint.baseline_kib:.1f} KiB in 32 bits. Quantized {_WHEN[config.scheme]}.{_split(footprint)}",
             "",
-            markdown_table(["parameter", "format", "rounding", *memory, "KiB", "share"], rows),
+            _table(["parameter", "format", "rounding", *memory, "KiB", "share"], rows),
         ]
     )
 
@@ -191,10 +203,16 @@ def _split(footprint: FootprintRecord) -> str:
 
 
 def _config_table(config: QuantizationConfig) -> str:
-    return markdown_table(
+    return _table(
         ["parameter", "bits", "format", "rounding"],
         [
             [f"`{name}`", str(quantization.format.bits), str(quantization.format), quantization.rounding.value]
             for name, quantization in config.parameters.items()
         ],
     )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with space between its columns, of which the dashboard has none."""
+    spaced = [[first, *(_SPACE + cell for cell in rest)] for first, *rest in (header, *rows)]
+    return markdown_table(spaced[0], spaced[1:])

@@ -91,7 +91,7 @@ def plot_front(
     add_staircase(figure, front, ends[1])
     elsewhere = [candidate for candidate in front if close_up is None or not close_up.has(candidate.memory_kib)]
     if any(candidate.trial_number in rules for candidate in elsewhere):
-        figure.add_trace(other_rules_trace(elsewhere, rules))
+        figure.add_trace(other_rules_trace(elsewhere, rules, math.sqrt(math.prod(ends)), high - low))
     if choice is not None:
         add_choice(figure, choice)
     add_level(figure, ends, baseline_accuracy, "float network", "dash")
@@ -132,7 +132,7 @@ def _add_close_up(
     chosen = None if choice is None else choice.trial_number
     part.add_trace(numbers([member for member in close_up.members if member.trial_number != chosen]))
     if any(member.trial_number in rules for member in close_up.members):
-        part.add_trace(other_rules_trace(close_up.members, rules))
+        part.add_trace(other_rules_trace(close_up.members, rules, (first + last) / 2, high - low))
     if choice is not None and close_up.has(choice.memory_kib):
         add_choice(part, choice)
     add_level(part, (first, last), baseline_accuracy, "float network", "dash")

@@ -149,7 +149,8 @@ def add_level(figure: go.Figure, ends: tuple[float, float], accuracy: float | No
                 # Text keeps away from markers, but not from lines.
                 marker={"size": 8, "opacity": 0},
                 text=["", f"{text} {accuracy:.2%}"],
-                textposition="bottom left",
+                # Away from each other, since points with names are between the lines.
+                textposition="bottom left" if dash == "dot" else "top left",
                 textfont={"size": 11, "color": color},
                 name=f"{text} {accuracy:.2%}",
                 showlegend=False,

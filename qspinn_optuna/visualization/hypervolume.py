@@ -107,7 +107,7 @@ def plot_hypervolume(
     apply_style(
         figure,
         what,
-        f"what feasible trials dominate of 0-{baseline_kib:,.4g} KiB x {reference_accuracy:.0%}-100% accuracy",
+        f"what feasible trials dominate<br>of 0-{baseline_kib:,.4g} KiB x {reference_accuracy:.0%}-100% accuracy",
         height=460,
     )
     titles = {"trials": "trial number", "seconds": "seconds of all trials, summed up (s)"}

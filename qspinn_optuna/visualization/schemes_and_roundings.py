@@ -19,7 +19,10 @@ from qspinn_optuna.visualization.style import CROWD, ROUNDINGS, SCHEMES, apply_s
 
 _PANEL_HEIGHT = 250
 _GAP = 0.34
-"""Space between two panels, as a share of their height: three lines and a title fit into 450 pixels, too."""
+"""Space between two panels, as a share of their height: four lines and a title fit into 450 pixels, too."""
+
+_SMALL = 10
+"""Size of the letters of pairs: six stand side by side in 420 pixels."""
 
 _FEWEST = 5
 """Fewest trials of a box: quartiles of fewer say nothing that their points do not."""
@@ -85,7 +88,7 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
     )
     figure.update_yaxes(title={"text": "accuracy (%)"}, range=[low, high])
     for row in range(1, rows, 2):
-        figure.update_xaxes(showgrid=False, row=row)
+        figure.update_xaxes(showgrid=False, tickangle=0, tickfont={"size": _SMALL}, row=row)
         figure.update_xaxes(memory_axis(memories), row=row + 1)
     return figure
 
@@ -117,7 +120,7 @@ def _pairs(records: Sequence[TrialRecord], dimension: str) -> Iterator[tuple[Sch
 
 def _box(scheme: Scheme, rounding: Rounding, members: Sequence[TrialRecord], low: float, crowded: bool) -> go.Box:
     outside = sum(100 * record.accuracy < low for record in members)
-    label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}{f', {outside} lower' if outside else ''}"
+    label = f"{scheme.upper()}<br>{rounding}<br>n = {len(members)}{f'<br>{outside} lower' if outside else ''}"
     color = ROUNDINGS[rounding].color
     points = {"size": 3, "opacity": 0.25} if crowded else {"size": 5, "opacity": 0.6}
     has_box = len(members) >= _FEWEST
@@ -172,4 +175,4 @@ def _accuracy_range(accuracies: Sequence[float]) -> tuple[float, float]:
 
 def _outside(accuracies: Sequence[float], low: float) -> str:
     lower = [accuracy for accuracy in accuracies if accuracy < low]
-    return f"; {len(lower)} lower than the axes, down to {min(lower):.1f}%" if lower else ""
+    return f"<br>{len(lower)} lower than the axes, down to {min(lower):.1f}%" if lower else ""

@@ -16,7 +16,7 @@ from qspinn_optuna.visualization.style import INK, ROUNDINGS, apply_style
 _COLUMNS = 3
 _COLUMNS_OF_PAIRS = 4
 _PANEL_HEIGHT = 200
-_GAP = 44
+_GAP = 48
 """Pixels between panels."""
 
 _APART = 0.015
@@ -68,7 +68,7 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
     figure.add_hline(y=100 * floor, line={"color": INK, "width": 1.5, "dash": "dash"})
     apply_style(
         figure,
-        "Significance: accuracy with one parameter narrowed",
+        "Significance: one parameter narrowed",
         f"most significant first{'; same number: not told apart' if several else ''}<br>"
         f"dashed: accurate enough, {floor:.2%} (reference {report.baseline_accuracy:.2%})<br>"
         f"frame: the narrowest such width; bars: {report.confidence:.0%} confidence",
@@ -90,7 +90,7 @@ def _titles(tiers: Sequence[Sequence[str]], schemes: Sequence[Scheme]) -> list[s
     for tier in tiers:
         place = len(numbered) + 1
         numbered += [f"{place}. {name}" for name in tier]
-    return numbered if len(schemes) == 1 else [f"{name}, {scheme.upper()}" for name in numbered for scheme in schemes]
+    return numbered if len(schemes) == 1 else [f"{name}<br>{scheme.upper()}" for name in numbered for scheme in schemes]
 
 
 def _name_once(figure: go.Figure) -> None:

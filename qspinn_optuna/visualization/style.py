@@ -27,7 +27,7 @@ _GRID = "rgba(128, 128, 128, 0.25)"
 _CLEAR = "rgba(0, 0, 0, 0)"
 
 _PANEL_TITLE = 16
-"""Pixels above the uppermost panels."""
+"""Pixels above the uppermost panels, for each line of their titles."""
 
 CROWD = 1_000
 """Most points of normal size; more points are smaller and fainter."""
@@ -67,7 +67,8 @@ _TEMPLATE = go.layout.Template(
         "plot_bgcolor": PAPER,
         "font": {"color": INK, "size": 12},
         "colorway": PALETTE,
-        "title": {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 23}},
+        # From the left edge on, also where names of rows take much room.
+        "title": {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 23, "l": 12}},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "bgcolor": _CLEAR},
@@ -89,7 +90,8 @@ def apply_style(figure: go.Figure, title: str, subtitle: str, *, height: int) ->
     """
     text = f"{title}<br><span style='font-size:12px'>{subtitle}</span>"
     # NOTE: the mode bar is in the right margin, where it covers neither titles nor data.
-    above = 62 + 16 * subtitle.count("<br>") + (_PANEL_TITLE if figure.layout.annotations else 0)
+    lines = max((1 + panel.text.count("<br>") for panel in figure.layout.annotations if panel.text), default=0)
+    above = 62 + 16 * subtitle.count("<br>") + _PANEL_TITLE * lines
     margin = {"l": 64, "r": 44, "t": above, "b": 56}
     figure.update_layout(template=_TEMPLATE, title={"text": text, "font": {"size": 16}}, height=height, margin=margin)
     figure.update_annotations(font={"color": INK, "size": 12})

@@ -99,7 +99,7 @@ def test_several_schemes_have_panels_beside_each_other() -> None:
     figure = plot_significance(make_report(tuple(Scheme)))
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:6] == [
-        f"{name}, {scheme}" for name in ("1. much", "2. some", "3. little") for scheme in ("PTQ", "ITQ")
+        f"{name}<br>{scheme}" for name in ("1. much", "2. some", "3. little") for scheme in ("PTQ", "ITQ")
     ]
     for panel, title in enumerate(titles[:6]):
         lines = lines_of(figure, panel)
