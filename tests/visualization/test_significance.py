@@ -104,7 +104,7 @@ def test_several_schemes_have_panels_beside_each_other() -> None:
     for panel, title in enumerate(titles[:6]):
         lines = lines_of(figure, panel)
         assert [line.name for line in lines] == ["truncation", "nearest"]
-        _, name, scheme = title.replace(",", "").split()
+        _, name, scheme = title.replace("<br>", " ").split()
         assert all(f"<b>{name}</b><br>{scheme}, " in line.text[0] for line in lines)
 
 
