@@ -190,14 +190,14 @@ def test_weights_with_scales_are_searched_from_one_bit_on_and_begin_there() -> N
     assert {ends[name] for name in ends if name.endswith(".weight")} == {(1, 4)}
     assert {ends[name] for name in ends if name.endswith(".scale")} == {(4, 8)}
     assert space.schemes == (Scheme.ITQ,)
-    _, narrowest, _, _ = (space.config(params) for params in first_trials(space))
+    _, narrowest, *_ = (space.config(params) for params in first_trials(space))
     assert {narrowest.bits[name] for name in narrowest.bits if name.endswith((".weight", ".v"))} == {1}
     assert {narrowest.bits[name] for name in narrowest.bits if name.endswith(".scale")} == {8}
     assert str(narrowest["readout.weight"].format) == "MQ0.1"
 
 
 def test_weights_and_states_that_are_few_of_all_values_begin_wide() -> None:
-    counts = {"large.weight": 9_700, "small.weight": 150, "small.v": 40, "large.v": 200}
+    counts = {"large.weight": 9_700, "middle.weight": 1_000, "small.weight": 150, "small.v": 40, "large.v": 200}
     specs = [
         ParameterSpec(name, Family.MEMBRANE, count, 0.0, 1.0)
         if name.endswith(".v")
@@ -205,13 +205,14 @@ def test_weights_and_states_that_are_few_of_all_values_begin_wide() -> None:
         for name, count in counts.items()
     ]
     space = QuantizationSpace(specs, (1, 4))
-    small_wide, narrowest, wider_states, two_bits = (space.config(params) for params in first_trials(space))
+    small_wide, narrowest, wider_states, two_bits, largest_narrow = map(space.config, first_trials(space))
     assert set(narrowest.bits.values()) == {1}
-    # The third smallest would bring them from 190 over 201.8, two in a hundred.
+    # The third smallest would bring them from 190 over 221.8, two in a hundred.
     assert {name for name, bits in small_wide.bits.items() if bits == 4} == {"small.v", "small.weight"}
-    assert {small_wide.bits[name] for name in ("large.v", "large.weight")} == {1}
+    assert {small_wide.bits[name] for name in ("large.v", "large.weight", "middle.weight")} == {1}
     assert wider_states.bits == small_wide.bits | {"large.v": 2}
-    assert two_bits.bits == small_wide.bits | {"large.v": 2, "large.weight": 2}
+    assert two_bits.bits == wider_states.bits | {"large.weight": 2, "middle.weight": 2}
+    assert largest_narrow.bits == wider_states.bits | {"middle.weight": 2}
 
 
 def test_uniform_widths_end_where_the_space_does(space: QuantizationSpace) -> None:

@@ -77,7 +77,8 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     """Parameters of the trials that a study begins with.
 
     They are uniform widths, which show what each scheme can bear. Where one bit is searched they are models of weights
-    of one bit, and of states of one and two, with small parameters left wide, and without, and one of two bits.
+    of one bit, and of states of one and two, with small parameters left wide, and without, and two models of two bits,
+    one of them with one bit in the largest layer.
     """
     if have_one_bit_weights(space.searched):
         return [
@@ -85,6 +86,7 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
             narrow_params(space, 1, 1),
             narrow_params(space, 1, 2, wide=_SMALL),
             narrow_params(space, 2, 2, wide=_SMALL),
+            narrow_params(space, 2, 2, wide=_SMALL, largest_bits=1),
         ]
     return [
         uniform_params(space, weight_bits, state_bits, scheme)
@@ -93,7 +95,9 @@ def first_trials(space: QuantizationSpace) -> list[dict[str, Any]]:
     ]
 
 
-def narrow_params(space: QuantizationSpace, weight_bits: int, state_bits: int, *, wide: float = 0.0) -> dict[str, Any]:
+def narrow_params(
+    space: QuantizationSpace, weight_bits: int, state_bits: int, *, wide: float = 0.0, largest_bits: int | None = None
+) -> dict[str, Any]:
     """Parameters of a trial of in-training quantization with narrow weights.
 
     Args:
@@ -101,8 +105,12 @@ def narrow_params(space: QuantizationSpace, weight_bits: int, state_bits: int, *
         weight_bits: Width of the weights.
         state_bits: Width of the states.
         wide: Part of all values up to which the smallest weights and states are as wide as the space has them.
+        largest_bits: Width of the weights of the layer that has most; that of the others if not given.
     """
     params = uniform_params(space, weight_bits, state_bits, Scheme.ITQ)
+    if largest_bits is not None:
+        weights = [parameter for parameter in space.searched if parameter.family is Family.WEIGHT]
+        params[width_name(max(weights, key=lambda one: one.count).name)] = largest_bits
     left = wide * sum(parameter.count for parameter in space.searched)
     for parameter in sorted(space.searched, key=lambda one: one.count):
         left -= parameter.count
