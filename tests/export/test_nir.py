@@ -158,10 +158,10 @@ def test_an_interrupted_export_leaves_what_was_there(
     assert [each.name for each in path.parent.iterdir()] == ["model.nir"]
 
 
-def test_without_the_package_the_error_names_the_extra(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_what_to_install(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nir", None)
     for use in (lambda: read_nir(path), lambda: export_nir(example_model(), path)):
-        with pytest.raises(ModuleNotFoundError, match=r"qspinn_optuna\[nir\]"):
+        with pytest.raises(ModuleNotFoundError, match=r"pip install nir"):
             use()
 
 
