@@ -9,8 +9,8 @@ import optuna
 from qspinn_optuna.cli.errors import CommandError
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
-from qspinn_optuna.cli.selectors import choose, make_selector, told_in_options
-from qspinn_optuna.cli.studies import export_line, open_named_study
+from qspinn_optuna.cli.selectors import RULES, choose, make_selector, rule_options, told_in_options
+from qspinn_optuna.cli.studies import command_of, export_line, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.selection import Choice, Selector, record_choice
 from qspinn_optuna.study import accuracies_on_test, accuracy_floor, baseline_of, set_accuracy_floor
@@ -31,9 +31,17 @@ def execute(arguments: argparse.Namespace) -> None:
     outputs = Outputs()
     report.write(outputs, study, arguments.json, arguments.html)
     if choice.trial_number not in accuracies_on_test(study):
-        print("It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule.")
+        print(_how_to_test(study, arguments))
     print(f"\n{export_line(study, arguments.storage)}")
     outputs.check()
+
+
+def _how_to_test(study: optuna.Study, arguments: argparse.Namespace) -> str:
+    more = ["--trials", "0", *rule_options(arguments)]
+    command = command_of(study, arguments.storage, instead=("--trials", *RULES), more=more)
+    if command is None:
+        return "It is not tested yet: qspinn run FILE.py tests what it chooses, with --trials 0 and the same rule."
+    return f"It is not tested yet, which this does: {command}"
 
 
 def _choose(study: optuna.Study, selector: Selector, target: Target | None, accuracy_drop: float | None) -> Choice:

@@ -15,6 +15,9 @@ from qspinn_optuna.cli.parser import make_parser, make_run_parser, parse_run, sp
 
 PROGRAM = "qspinn"
 
+_KEPT = "what is finished is kept, and the same command goes on"
+"""By a run that is interrupted."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``qspinn``.
@@ -35,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: At the end of ``--help`` and ``--version``, and if the command line cannot be parsed.
     """
     given = _given(arguments)
-    return exit_code_of(partial(_execute, given), PROGRAM, verbose="--verbose" in given)
+    kept = "" if split_run(given) is None else _KEPT
+    return exit_code_of(partial(_execute, given), PROGRAM, verbose="--verbose" in given, kept=kept)
 
 
 def main_of_file(path: str | Path, arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +59,8 @@ def main_of_file(path: str | Path, arguments: Sequence[str] | None = None) -> in
         SystemExit: As by :func:`main`.
     """
     path, given = Path(path), _given(arguments)
-    return exit_code_of(partial(_execute_run, path, given, path.name), path.name, verbose="--verbose" in given)
+    run = partial(_execute_run, path, given, path.name)
+    return exit_code_of(run, path.name, verbose="--verbose" in given, kept=_KEPT)
 
 
 def _given(arguments: Sequence[str] | None) -> list[str]:

@@ -43,26 +43,27 @@ class OutputError(CommandError):
         self.lines = tuple(lines)
 
 
-def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) -> int:
+def exit_code_of(command: Callable[[], None], program: str, *, verbose: bool, kept: str = "") -> int:
     """Run a command, and print the error it ends with.
 
     Args:
         command: What to run.
         program: Name of the program, which the line begins with.
         verbose: Whether to print the traceback of an error, too.
+        kept: What is kept if it is interrupted, in words; empty if nothing is.
 
     Returns:
         0, or the exit code of the error.
     """
     with sigterm_interrupts():
-        return _exit_code_of(command, program, verbose=verbose)
+        return _exit_code_of(command, program, verbose=verbose, kept=kept)
 
 
-def _exit_code_of(command: Callable[[], None], program: str, *, verbose: bool) -> int:
+def _exit_code_of(command: Callable[[], None], program: str, *, verbose: bool, kept: str) -> int:
     try:
         command()
     except KeyboardInterrupt as interrupt:
-        _tell(program, "stopped: finished trials are kept, and the same command goes on")
+        _tell(program, f"stopped: {kept}" if kept else "stopped")
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has: what is left must go somewhere when Python ends.

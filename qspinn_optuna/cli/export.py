@@ -12,7 +12,7 @@ import optuna
 from qspinn_optuna.cli.errors import CommandError, UsageError
 from qspinn_optuna.cli.exported import accuracies_of, check_compiled, compare, sizes_in_words
 from qspinn_optuna.cli.remaking import finished_trial, source_to_load, workload_of
-from qspinn_optuna.cli.studies import open_named_study
+from qspinn_optuna.cli.studies import choose_command, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.export import Export, check_folder, check_prefix, export_c, is_export
@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace) -> None:
     config = record.config
     if config is None:
         raise UsageError(f"--trial must be one that keeps its configuration, got {record.number}, which keeps none")
-    _check_fit(study, record, target)
+    _check_fit(study, record, target, arguments)
     with workload_of(study, source_to_load(study, arguments)) as workload:
         deployable = _deployable(workload)
         print(f"Trial {record.number} of study {study.study_name}: making its integers ...", flush=True)
@@ -99,13 +99,13 @@ def _number(study: optuna.Study, arguments: argparse.Namespace) -> int:
     return choice.trial_number
 
 
-def _check_fit(study: optuna.Study, record: TrialRecord, target: Target | None) -> None:
+def _check_fit(study: optuna.Study, record: TrialRecord, target: Target | None, arguments: argparse.Namespace) -> None:
     """Refuse a model whose constants and state alone are too large, before anything is written."""
     fit = None if target is None else fit_of(study, record, target)
     if fit is not None and not fit.fits:
+        command = choose_command(study, arguments.storage, ["--target", arguments.target])
         raise CommandError(
-            f"trial {record.number} {fit}; nothing is written: qspinn choose --target {fit.target.name} chooses one "
-            "that fits, if there is one"
+            f"trial {record.number} {fit}; nothing is written: {command} chooses one that fits, if there is one"
         )
 
 

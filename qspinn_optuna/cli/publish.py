@@ -47,7 +47,7 @@ def publish_to_dashboard(
         mu: What memory costs by the rule.
     """
     dashboard = f"optuna-dashboard {shlex.quote(without_password(arguments.storage))}"
-    command = command_of(study)
+    command = command_of(study, arguments.storage)
     with Display("figures and notes for the dashboard"):
         is_published = outputs.attempt(
             f"publication to {dashboard}",

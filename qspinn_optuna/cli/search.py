@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
@@ -64,7 +65,10 @@ def open_for_search(arguments: argparse.Namespace, workload: Workload, space: Qu
         raise UsageError(in_options(error, arguments)) from error
     if space.cardinality > 1:
         study.sampler = make_sampler(arguments.sampler, space, arguments.seed)
-    print(f"{space.cardinality:,} configurations", flush=True)
+    print(f"{space.cardinality:,} configurations to search", flush=True)
+    kept = len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED]))
+    if kept:
+        print(f"{kept} finished trials are kept; new ones come on top", flush=True)
     _set_floor(arguments, study, workload)
     return study
 

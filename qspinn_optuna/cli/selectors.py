@@ -26,6 +26,12 @@ from qspinn_optuna.selection import (
 from qspinn_optuna.study import Baseline, baseline_of
 from qspinn_optuna.targets import Target
 
+RULES = (
+    *("--mu", "--within", "--within-standard-error", "--budget-kib", "--knee"),
+    *("--target", "--accuracy-drop"),
+)
+"""Options that say what is chosen, and of what."""
+
 _BUDGET = "memory_kib"
 """What a selector calls the budget."""
 
@@ -41,6 +47,19 @@ def make_selector(arguments: argparse.Namespace) -> Selector:
     if arguments.budget_kib is not None:
         return BudgetSelector(arguments.budget_kib)
     return KneeSelector() if arguments.knee else SmallestSelector()
+
+
+def rule_options(arguments: argparse.Namespace) -> list[str]:
+    """The options of a command line that say what is chosen."""
+    given = ((option, getattr(arguments, option.removeprefix("--").replace("-", "_"))) for option in RULES)
+    return [text for option, value in given for text in _written(option, value)]
+
+
+def _written(option: str, value: object) -> list[str]:
+    """As on a command line; nothing for what is not given."""
+    if value is None or value is False:
+        return []
+    return [option] if value is True else [option, f"{value}"]
 
 
 @contextmanager

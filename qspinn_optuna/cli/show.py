@@ -17,7 +17,7 @@ def execute(arguments: argparse.Namespace) -> None:
     """Print what the study keeps; nothing is trained or tested."""
     target = target_of(arguments)
     study = open_named_study(arguments)
-    command = command_of(study)
+    command = command_of(study, arguments.storage)
     print(within(facts_of(study), terminal_columns()))
     if command is not None:
         print(f"goes on with: {command}")

@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import optuna
@@ -98,16 +99,48 @@ def in_options(error: ValueError, arguments: argparse.Namespace | None = None) -
     return error.told(option, "another --study")
 
 
-def command_of(study: optuna.Study) -> str | None:
-    """The command that makes a study and goes on with it; None if the study does not know its file."""
+def command_of(
+    study: optuna.Study, storage: str, instead: Collection[str] = (), more: Sequence[str] = ()
+) -> str | None:
+    """The command that makes a study and goes on with it; None if the study does not know its file.
+
+    Args:
+        study: The study.
+        storage: Where it is; a copy of a database may be elsewhere than the command had it.
+        instead: Names of options of the command that are left out.
+        more: Options that it has besides.
+    """
     source = source_of(study)
-    return None if source is None else shlex.join(["qspinn", "run", source.file, *source.options])
+    if source is None:
+        return None
+    options = _without(source.options, {"--storage", *instead})
+    return shlex.join(["qspinn", "run", source.file, *options, *_where(storage), *more])
+
+
+def choose_command(study: optuna.Study, storage: str, options: Sequence[str]) -> str:
+    """The command that chooses another model of a study."""
+    return shlex.join(["qspinn", "choose", "--study", study.study_name, *_where(storage), *options])
+
+
+def _without(options: Sequence[str], names: Collection[str]) -> list[str]:
+    """Options of a command line without some, and without the values of these."""
+    kept, dropped = [], False
+    for option in options:
+        if option.startswith("--"):
+            dropped = option.partition("=")[0] in names
+        if not dropped:
+            kept.append(option)
+    return kept
 
 
 def export_line(study: optuna.Study, storage: str) -> str:
     """How the chosen model of a study becomes C."""
-    where = [] if storage == STORAGE else ["--storage", without_password(storage)]
-    return "Export: " + shlex.join(["qspinn", "export", "--study", study.study_name, *where, "--out", "DIR"])
+    return "Export: " + shlex.join(["qspinn", "export", "--study", study.study_name, *_where(storage), "--out", "DIR"])
+
+
+def _where(storage: str) -> list[str]:
+    """The option that names a storage, unless it is the usual one."""
+    return [] if storage == STORAGE else ["--storage", without_password(storage)]
 
 
 def open_database(url: str) -> BaseStorage:

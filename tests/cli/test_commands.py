@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from qspinn_optuna.cli.spaces import default_space
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.selection import recorded_choice
+from qspinn_optuna.study import accuracies_on_test
 from tests.cli.fake_file import TEXT, asked, write_file
 from tests.fake_workload import FakeWorkload
 
@@ -106,6 +108,29 @@ def test_choose_keeps_the_choice_of_another_rule(folder: Path, capsys: pytest.Ca
     report = json.loads((folder / "report.json").read_text())
     assert choice.accuracy == max(member["accuracy"] for member in report["front"]) > before.accuracy
     assert f"trial {choice.trial_number}: " in capsys.readouterr().out
+
+
+def test_what_tests_a_choice_is_printed_as_it_can_be_typed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in folder.glob("qspinn.db*"):
+        path.rename(folder / path.name.replace("qspinn", "copy"))
+    storage = "sqlite:///copy.db"
+    assert main(["choose", "--storage", storage, "--mu", "0", "--accuracy-drop", "0.5"]) == 0
+    command = re.search(r"not tested yet, which this does: qspinn (run .*)", capsys.readouterr().out)
+    assert command is not None
+    assert main(shlex.split(command[1])) == 0
+    study = optuna.load_study(study_name="formula", storage=storage)
+    choice = recorded_choice(study)
+    assert choice is not None
+    assert choice.accuracy == max(trial.values[1] for trial in study.trials)
+    assert choice.trial_number in accuracies_on_test(study)
+    assert len(study.trials) == 8
+    assert not (folder / "qspinn.db").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_says_how_many_trials_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RUN[:3], "1", "--best", "0.9"]) == 0
+    assert "8 finished trials are kept" in capsys.readouterr().out
 
 
 def test_choose_moves_the_floor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -242,7 +242,7 @@ def test_a_network_that_cannot_be_captured_is_refused_by_name(folder: Path, caps
 def test_what_does_not_fit_the_device_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = error_of(capsys, *EXPORT, "--target", "mine=0.05,8", code=1)
     assert f"trial {chosen(folder)} does not fit mine: flash " in said
-    assert "qspinn choose --target mine" in said
+    assert "qspinn choose --study formula --target mine=0.05,8 chooses one that fits" in said
     assert asked(folder) == []
     assert not (folder / "net").exists()
 

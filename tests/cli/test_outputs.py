@@ -157,7 +157,7 @@ def test_a_run_that_is_terminated_queues_its_trial_again(
     # The progress bar, which begins at the left margin again and again, is no line of its own.
     lines = [line for line in told.splitlines() if line.strip() and "it/s]" not in line and "s/it]" not in line]
     (line,) = lines
-    assert line.endswith(": stopped: finished trials are kept, and the same command goes on")
+    assert line.endswith(": stopped: what is finished is kept, and the same command goes on")
     trials = optuna.load_study(study_name="formula", storage=f"sqlite:///{tmp_path / 'qspinn.db'}").trials
     assert [trial.state.name for trial in trials] == ["FAIL", "WAITING"]
     assert trials[1].system_attrs["fixed_params"] == trials[0].params

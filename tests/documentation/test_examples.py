@@ -14,6 +14,7 @@ from qspinn_optuna import QuantizationObjective, open_study
 from qspinn_optuna.cli import main as qspinn
 from qspinn_optuna.networks.modules.fixed_point_classes import FIXED_POINT_CLASSES, takes_fixed_point_step
 from qspinn_optuna.networks.modules.support import reason_against
+from qspinn_optuna.study import set_accuracy_floor
 from tests.documentation.pages import PAGE, PAGES, Block
 from tests.fake_workload import FakeWorkload, fake_space
 
@@ -47,6 +48,7 @@ def finish_a_study() -> None:
     space = fake_space()
     study = open_study("mnist-stdp", "sqlite:///qspinn.db", space, optuna.samplers.RandomSampler(seed=0))
     study.optimize(QuantizationObjective(FakeWorkload(), space), n_trials=5)
+    set_accuracy_floor(study, 0.1)
 
 
 def test_the_first_picture_is_what_its_lines_draw(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from qspinn_optuna.networks import RangeMethod, calibrate
 from qspinn_optuna.networks.calibration.activity import silent_layers
 from qspinn_optuna.networks.calibration.fidelity import check_fidelity
 from qspinn_optuna.networks.modules.channel_scale import ChannelScale
-from qspinn_optuna.networks.running.batches import Inputs, inputs_of, tensors
+from qspinn_optuna.networks.running.batches import Inputs, inputs_of, labeled_inputs_of, tensors
 from qspinn_optuna.networks.running.compiled import check_readable, initialize
 from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.parameters import Deployment, ParameterSpec
@@ -47,11 +47,7 @@ def top1(scores: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: If labels are no class indices, [batch], which would be compared with the wrong scores.
     """
-    if labels.ndim != 1:
-        raise ValueError(
-            f"labels must be class indices, [batch], got the shape {tuple(labels.shape)}: give labels.argmax(1) of "
-            "one-hot ones, labels.squeeze(1) of a column, or SupervisedWorkload accuracy=."
-        )
+    _check_indices(labels)
     return (scores.argmax(1) == labels.to(scores.device)).float().mean().item()
 
 
@@ -145,7 +141,7 @@ class SupervisedWorkload(ComparedWorkload):
         self._calibrate = partial(calibrate, method=self.range_method, seed=seed, weight_grids=grids)
         with seeded(seed):
             sample = _repeated_inputs(calibration, "calibration")
-            _repeated_inputs(validation, "validation")
+            _check_validation(validation, accuracy)
         with seeded(seed):
             initialize(untrained, sample)
         check_readable(untrained)
@@ -342,6 +338,22 @@ def _grids(channel_scale: ChannelScale | None, grids: Sequence[GridKind] | None)
     if grids is None:
         return (GridKind.MID_TREAD if channel_scale is None else GridKind.MID_RISE,)
     return tuple(GridKind(grid) for grid in grids)
+
+
+def _check_indices(labels: Tensor, of: str = "") -> None:
+    if labels.ndim != 1:
+        raise ValueError(
+            f"labels{of} must be class indices, [batch], got the shape {tuple(labels.shape)}: give labels.argmax(1) of "
+            "one-hot ones, labels.squeeze(1) of a column, or SupervisedWorkload accuracy=."
+        )
+
+
+def _check_validation(batches: Batches, accuracy: Accuracy) -> None:
+    """Refuse what could not be measured with, before anything is trained."""
+    _repeated_inputs(batches, "validation")
+    _, labels = next(labeled_inputs_of(batches, "validation"))
+    if accuracy is top1 and isinstance(labels, Tensor):
+        _check_indices(labels, " of validation")
 
 
 def _repeated_inputs(batches: Iterable[Any], name: str) -> Inputs:

@@ -16,7 +16,11 @@ from searching.formulas import SYNTHETIC_PROBLEMS
 from searching.fronts import Front
 from searching.tables import EvaluationTable, params_of_row
 
-TABLES = {"mnist": ("mnist_stdp.npz", 0.1), "supervised": ("supervised.npz", 0.1)}
+TABLES = {
+    "mnist": ("mnist_stdp.npz", 0.1),
+    "supervised": ("supervised.npz", 0.1),
+    "supervised-if": ("supervised_if.npz", 0.1),
+}
 """File of each table, and the accuracy of guessing."""
 
 FLOORS = {"noise-power-floor": ("noise-power", 0.02), "supervised-floor": ("supervised", 0.01)}
