@@ -188,7 +188,10 @@ def test_a_saved_table_is_read_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["table.npz"]
 
 
-@pytest.mark.parametrize(("name", "widths"), [("mnist", mnist_table.WIDTHS), ("supervised", supervised_table.WIDTHS)])
+@pytest.mark.parametrize(
+    ("name", "widths"),
+    [("mnist", mnist_table.WIDTHS)] + [(name, variant.widths) for name, variant in supervised_table.VARIANTS.items()],
+)
 def test_the_tables_of_the_project_are_of_their_widths(name: str, widths: Mapping[str, int | tuple[int, int]]) -> None:
     table = EvaluationTable.load(problems.table_path(name))
     low, high = (table.space.uniform(bits, Scheme.PTQ, Rounding.NEAREST).bits for bits in (1, 24))
