@@ -9,6 +9,7 @@ from qspinn_optuna.cli.errors import CommandError, UsageError
 from qspinn_optuna.cli.remaking import finished_trial, source_to_load, workload_of
 from qspinn_optuna.cli.studies import open_named_study
 from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.display import Display
 from qspinn_optuna.study import Counts, TrialRecord
 from qspinn_optuna.workloads import TrainingProgress, Workload
 
@@ -28,7 +29,8 @@ def execute(arguments: argparse.Namespace) -> None:
     with workload_of(study, source_to_load(study, arguments)) as workload:
         print(f"Trial {record.number} of study {study.study_name}: evaluating it again ...", flush=True)
         samples = None if record.pruned_at is None else before.seen
-        now = _counts(workload, config, record.seed or 0, samples)
+        with Display("evaluation"):
+            now = _counts(workload, config, record.seed or 0, samples)
     if now != before:
         raise CommandError(f"trial {record.number} has other counts now: {_in_words(now)}, before {_in_words(before)}")
     print(f"The counts are the same: {_in_words(now)}.")

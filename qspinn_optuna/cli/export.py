@@ -15,6 +15,7 @@ from qspinn_optuna.cli.remaking import finished_trial, source_to_load, workload_
 from qspinn_optuna.cli.studies import choose_command, open_named_study
 from qspinn_optuna.cli.targets import target_of
 from qspinn_optuna.config import QuantizationConfig
+from qspinn_optuna.display import Display
 from qspinn_optuna.export import Export, check_folder, check_prefix, export_c, is_export
 from qspinn_optuna.integer import IntegerModel, classify
 from qspinn_optuna.parameters import Deployment
@@ -58,16 +59,18 @@ def _export(
     target: Target | None,
 ) -> None:
     seed = record.seed or 0
-    model = workload.integer_model(config, seed)
-    samples, measured = _samples(workload, model, config, seed, arguments.samples)
-    vectors = samples.inputs[: arguments.samples]
-    export = export_c(model, arguments.out, arguments.prefix, samples=vectors, overwrite=arguments.overwrite)
+    with Display("integers and C"):
+        model = workload.integer_model(config, seed)
+        samples, measured = _samples(workload, model, config, seed, arguments.samples)
+        vectors = samples.inputs[: arguments.samples]
+        export = export_c(model, arguments.out, arguments.prefix, samples=vectors, overwrite=arguments.overwrite)
     print(f"{arguments.out}: {_files(export)}")
     print(sizes_in_words(export))
     if workload.deployment is Deployment.LEARNING:
         print("It infers; what the device needs for learning is neither exported nor counted here.")
     compiled = compare(export, vectors)
-    accuracies, remark = accuracies_of(study, record, export, samples, measured, compiled)
+    with Display("accuracy of integers and C"):
+        accuracies, remark = accuracies_of(study, record, export, samples, measured, compiled)
     export.write_report(accuracies)
     print("Accuracy: " + "; ".join(map(str, accuracies)) + (f"\n{remark}" if remark else ""))
     print(_how_to_go_on(export, arguments.out))

@@ -157,7 +157,7 @@ class Report:
 
     def _choice_lines(self, choice: Choice) -> list[str]:
         # By some rules the reward is how many times smaller the model is.
-        reward = "" if choice.reward == choice.compression else f"; reward {choice.reward:.4f}"
+        reward = "" if choice.reward in (choice.compression, choice.accuracy) else f"; reward {choice.reward:.4f}"
         lines = [
             f"trial {choice.trial_number}: {choice.config.scheme.value}, {_rounding(choice.candidate)}, "
             f"{', '.join(map(unbroken, self.columns.formats(choice.config).split(', ')))}",

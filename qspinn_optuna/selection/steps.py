@@ -82,7 +82,7 @@ def steps_from(
         study: The study.
         front: Its front.
         choice: The chosen model.
-        target: The device that smaller models must fit; any will do if not given.
+        target: The device that all but the choice must fit; any will do if not given.
     """
     risks = StudyRisk(study)
     smaller = [
@@ -90,7 +90,8 @@ def steps_from(
         for candidate in ParetoFront.from_study(study, target=target, feasible_only=False)
         if candidate.memory_kib < choice.memory_kib
     ]
-    by_rules = [(other.candidate, name) for name, other in other_choices(front, choice).items()]
+    considered = front if target is None else ParetoFront.from_study(study, target=target)
+    by_rules = [(other.candidate, name) for name, other in other_choices(considered, choice).items()]
     taken = {candidate.trial_number for candidate, _ in by_rules}
     models = [(candidate, NEXT_SMALLER) for candidate in smaller[-_STEPS:] if candidate.trial_number not in taken]
     models += [(choice.candidate, CHOSEN), *by_rules]

@@ -6,14 +6,16 @@ import optuna
 
 from qspinn_optuna import ParetoFront, QuantizationObjective, SmallestSelector, open_study
 from qspinn_optuna.selection import StudyRisk, TradeOffSelector, other_choices, steps_from, steps_table
+from qspinn_optuna.study import TrialRecord, fit_of
+from qspinn_optuna.targets import Target
 from tests.fake_workload import AnsweringWorkload, fake_space
 
 SPACE = fake_space()
 
 
-def searched() -> optuna.Study:
+def searched(accuracy_drop: float = 0.03) -> optuna.Study:
     workload = AnsweringWorkload()
-    study = open_study("a", None, SPACE, optuna.samplers.RandomSampler(seed=0), workload, accuracy_drop=0.03)
+    study = open_study("a", None, SPACE, optuna.samplers.RandomSampler(seed=0), workload, accuracy_drop=accuracy_drop)
     study.optimize(QuantizationObjective(workload, SPACE), n_trials=30)
     return study
 
@@ -53,3 +55,16 @@ def test_what_misses_the_floor_by_far_is_riskier_than_what_reaches_it_and_the_ta
     table = steps_table(steps)
     assert max(map(len, table.splitlines())) <= 60
     assert table.count("\n") == len(steps) + 1
+
+
+def test_what_other_rules_take_fits_the_device_too() -> None:
+    study = searched(accuracy_drop=0.5)
+    front = ParetoFront.from_study(study)
+    choice = SmallestSelector().select(front)
+    everything = steps_from(study, front, choice)
+    kib = max(step.candidate.memory_kib for step in everything) - 0.05
+    fitting = steps_from(study, front, choice, Target("mine", kib, kib))
+    assert {step.taken_by for step in fitting} >= {step.taken_by for step in everything} - {"next smaller"}
+    trials = [study.trials[step.candidate.trial_number] for step in fitting]
+    fits = [fit_of(study, TrialRecord(trial), Target("mine", kib, kib)) for trial in trials]
+    assert all(fit is not None and fit.fits for fit in fits)
