@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
-import subprocess
-import sys
 import tokenize
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,14 @@ def run(folder: Path, *arguments: str) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the study ran once, with 3 trials, in a process of its own."""
+    """A folder in which the study ran once, with 3 trials."""
     folder = tmp_path_factory.mktemp("gestures")
-    command = [sys.executable, dvs_gesture.__file__, *SMALL, "--trials", "3", "--json", "report.json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Pareto front of 3 trials" in done.stdout
-    assert "Control: states deleted, retrained, circling arms alone" in done.stdout
-    assert "\r" not in done.stderr  # Bars are for terminals.
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run(folder, "--trials", "3", "--json", "report.json") == 0
+    assert "Pareto front of 3 trials" in out.getvalue()
+    assert "Control: states deleted, retrained, circling arms alone" in out.getvalue()
+    assert "\r" not in err.getvalue()  # Bars are for terminals.
     return folder
 
 

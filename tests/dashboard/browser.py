@@ -78,9 +78,9 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> None:
-        """Return as soon as an expression is true."""
+        """Return as soon as an expression is true; a page that has only begun has no body yet."""
         end = time.monotonic() + _PATIENCE
-        while not self.evaluate(expression):
+        while not self.evaluate(f"Boolean(document.body && ({expression}))"):
             assert time.monotonic() < end, f"not within {_PATIENCE:g} s: {expression}"
             time.sleep(0.05)
 

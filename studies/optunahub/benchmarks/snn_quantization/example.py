@@ -18,7 +18,7 @@ def main() -> None:
         for sampler in (optuna.samplers.RandomSampler(seed=0), optuna.samplers.TPESampler(seed=0)):
             study = optuna.create_study(directions=problem.directions, sampler=sampler)
             study.optimize(problem, n_trials=50)
-            print(f"{name:10s} {type(sampler).__name__:13s} misses {problem.regret(study):.2%} of the area")
+            print(f"{name:13s} {type(sampler).__name__:13s} misses {problem.regret(study):.2%} of the area")
 
 
 if __name__ == "__main__":
