@@ -30,6 +30,8 @@ _FILES = ("sqlite", "journal")
 """Schemes of URLs that name a file."""
 
 
+_DIMENSIONS = "space.dimensions."
+
 _OF_DIMENSIONS = {"bits": "--bits", "scheme": "--schemes", "rounding": "--roundings"}
 """Options by the dimensions of a space that they narrow."""
 
@@ -93,7 +95,9 @@ def in_options(error: ValueError, arguments: argparse.Namespace | None = None) -
         if what.startswith("workload."):
             setting = what.rpartition(".")[2]
             return f"--{setting.replace('_', '-')}" if hasattr(arguments, setting) else what
-        dimension, _, parameter = what.removeprefix("space.dimensions.").partition(".")
+        if not what.startswith(_DIMENSIONS):
+            return what
+        dimension, _, parameter = what.removeprefix(_DIMENSIONS).partition(".")
         return " ".join(filter(None, [_OF_DIMENSIONS.get(dimension, what), parameter]))
 
     return error.told(option, "another --study")

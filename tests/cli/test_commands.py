@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -17,10 +18,11 @@ import pytest
 
 from qspinn_optuna.cli import main, main_of_file
 from qspinn_optuna.cli.spaces import default_space
+from qspinn_optuna.cli.studies import in_options
 from qspinn_optuna.config import Scheme
 from qspinn_optuna.parameters import Family, ParameterSpec
 from qspinn_optuna.selection import recorded_choice
-from qspinn_optuna.study import accuracies_on_test
+from qspinn_optuna.study import DifferentStudyError, accuracies_on_test
 from tests.cli.fake_file import TEXT, asked, write_file
 from tests.fake_workload import FakeWorkload
 
@@ -368,6 +370,12 @@ def test_a_space_that_differs_is_told_by_options(capsys: pytest.CaptureFixture[s
     line = error_of(capsys, *RUN, "--best", "0.9", "--bits", "3-4", "--schemes", "ptq", code=2)
     assert "--bits membrane was 2 to 8, now 3 to 4; --bits weight was 2 to 8, now 3 to 4; --schemes was" in line
     assert "formats" not in line
+
+
+def test_what_no_option_changes_is_told_by_its_name() -> None:
+    error = DifferentStudyError("a", [("space.parameters.fc.count", 4, 5), ("space.dimensions.bits.fc", 2, 3)])
+    line = in_options(error, argparse.Namespace())
+    assert "began differently: space.parameters.fc.count was 4, now 5; --bits fc was 2, now 3." in line
 
 
 @pytest.mark.usefixtures("folder")
