@@ -23,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> None:
     target = target_of(arguments)
     study = open_named_study(arguments)
     selector = make_selector(arguments)
-    with told_in_options(study):
+    with told_in_options(study, arguments.storage):
         choice = _choose(study, selector, target, arguments.accuracy_drop)
     record_choice(study, choice)
     report = report_of(study, choice, choose_by_scheme(study, selector, target), mu_of(selector), target)

@@ -72,7 +72,7 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
 def report(arguments: argparse.Namespace, study: optuna.Study, workload: Workload, file: UserFile) -> None:
     """Choose, test what is chosen, print and write it."""
     selector, target = make_selector(arguments), target_of(arguments)
-    with told_in_options(study):
+    with told_in_options(study, arguments.storage):
         confirmed = _confirm(arguments, study, workload, selector, target)
         choice = choose(study, selector, target) if confirmed is None else confirmed.choice
     by_scheme = choose_by_scheme(study, selector, target)

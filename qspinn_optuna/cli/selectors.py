@@ -11,6 +11,7 @@ from dataclasses import replace
 import optuna
 
 from qspinn_optuna.cli.errors import CommandError, UsageError
+from qspinn_optuna.cli.studies import choose_command
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.front import InfeasibleError, ParetoFront
 from qspinn_optuna.selection import (
@@ -63,11 +64,12 @@ def _written(option: str, value: object) -> list[str]:
 
 
 @contextmanager
-def told_in_options(study: optuna.Study) -> Iterator[None]:
+def told_in_options(study: optuna.Study, storage: str) -> Iterator[None]:
     """A context in which errors of a front and of a selection name options.
 
     Args:
         study: The study that is chosen of.
+        storage: Where it is.
 
     Raises:
         CommandError: In place of such an error.
@@ -75,25 +77,24 @@ def told_in_options(study: optuna.Study) -> Iterator[None]:
     try:
         yield
     except InfeasibleError as error:
-        baseline = baseline_of(study)
-        raise CommandError(
-            f"{error.fact} Run more --trials or wider --bits{_drop_that_would_do(baseline, error.accuracy)}"
-        ) from error
+        drop = _drop_that_would_do(baseline_of(study), error.accuracy)
+        accept = "" if drop is None else f", or accept it: {choose_command(study, storage, ['--accuracy-drop', drop])}"
+        raise CommandError(f"{error.fact} Run more --trials or wider --bits{accept}") from error
     except ValueError as error:
         if not str(error).startswith(_BUDGET):
             raise
         raise UsageError(str(error).replace(_BUDGET, "--budget-kib", 1)) from error
 
 
-def _drop_that_would_do(baseline: Baseline | None, accuracy: float) -> str:
-    """The floor that the most accurate model reaches, if there is a float network to set it from."""
+def _drop_that_would_do(baseline: Baseline | None, accuracy: float) -> str | None:
+    """The drop with whose floor the most accurate model is feasible, if there is a float network to drop from."""
     if baseline is None or accuracy > baseline.accuracy:
-        return ""
+        return None
     # Rounded up to a hundredth of a point, since it would miss the floor again otherwise.
     hundredths = math.floor(10_000 * (baseline.accuracy - accuracy))
     while baseline.accuracy - hundredths / 10_000 > accuracy:
         hundredths += 1
-    return f", or accept it: qspinn choose --accuracy-drop {hundredths / 10_000:g}"
+    return f"{hundredths / 10_000:g}"
 
 
 def choose(

@@ -22,7 +22,7 @@ def execute(arguments: argparse.Namespace) -> None:
     if command is not None:
         print(f"goes on with: {command}")
     choice = recorded_choice(study)
-    with told_in_options(study):
+    with told_in_options(study, arguments.storage):
         report = report_of(study, choice, target=target)
     print(f"\n{report.text(terminal_columns())}", flush=True)
     outputs = Outputs()
