@@ -18,7 +18,7 @@ def column_labels(front: ParetoFront, choice: Choice | None) -> list[str]:
 def column_axis(front: ParetoFront) -> dict[str, object]:
     """An axis of these labels, rotated if there are many."""
     return {
-        "title": {"text": "member of the front: compression, accuracy, trial"},
+        "title": {"text": "compression, accuracy and trial"},
         "type": "category",
         "tickangle": None if len(front) <= _UPRIGHT else -90,
         "showgrid": False,

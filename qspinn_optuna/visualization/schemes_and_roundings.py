@@ -82,7 +82,7 @@ def plot_schemes_and_roundings(study: optuna.Study) -> go.Figure:
             named.add((scheme, rounding))
     apply_style(
         figure,
-        f"{study.study_name}: accuracy by scheme and rounding",
+        f"{study.study_name}: accuracy by scheme",
         f"{len(records):,} finished trials; n: trials of a pair{_outside(accuracies, low)}",
         height=_PANEL_HEIGHT * rows + 120,
     )

@@ -14,10 +14,13 @@ from qspinn_optuna.significance import SignificanceReport, WidthCurve
 from qspinn_optuna.visualization.style import INK, ROUNDINGS, apply_style
 
 _COLUMNS = 3
-_COLUMNS_OF_PAIRS = 4
+_COLUMNS_OF_PAIRS = 2
 _PANEL_HEIGHT = 200
 _GAP = 48
 """Pixels between panels."""
+
+_TITLE = 13
+"""Size of a panel's title: two are side by side, in wide fonts, too."""
 
 _APART = 0.015
 """Distance between lines that would coincide, as a share of the axis of widths."""
@@ -56,6 +59,7 @@ def plot_significance(report: SignificanceReport) -> go.Figure:
         horizontal_spacing=0.02,
         vertical_spacing=_GAP / (_PANEL_HEIGHT * rows),
     )
+    figure.update_annotations(font={"size": _TITLE})
     widths = [point.width for curve in report.curves for point in curve.points]
     apart = _APART * max(max(widths) - min(widths), 4)
     for curve in report.curves:

@@ -66,7 +66,7 @@ def plot_winner_by_mu(front: ParetoFront) -> go.Figure:
     )
     limits = [math.log10(first), math.log10(last)]
     figure.update_xaxes(type="log", range=limits, tickformat="~g", dtick=1)
-    figure.update_xaxes(title={"text": "mu (reward = accuracy - mu * memory / 32-bit memory)"}, row=2)
+    figure.update_xaxes(title={"text": "mu (accuracy - mu * relative memory)"}, row=2)
     figure.update_yaxes(title={"text": "compression (x)"}, row=1)
     figure.update_yaxes(title={"text": "accuracy (%)"}, row=2)
     return figure

@@ -46,7 +46,7 @@ from qspinn_optuna.integer.operations import (
     Scale,
     Sum,
 )
-from tests.export.test_c99 import SANITIZED, STRICT
+from tests.export.test_c99 import SANITIZED, STRICT, skip_without
 from tests.integer.graphs import SLOW, example_graph_model, graph_models, random_inputs
 from tests.integer.models import random_codes
 
@@ -119,9 +119,10 @@ def test_it_is_that_of_any_operations_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_compilers_warn_of_nothing_and_sanitizers_find_nothing(tmp_path: Path, compiler: str) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
+def test_compilers_warn_of_nothing_and_sanitizers_find_nothing(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, compiler: str
+) -> None:
+    skip_without(compiler, tmp_path_factory.mktemp("sanitizers"))
     for seed in range(30, 36):
         model = random_graph(seed)
         samples = random_values(model, 4, seed)

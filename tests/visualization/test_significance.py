@@ -115,8 +115,8 @@ def test_all_panels_have_the_same_axes_and_the_lowest_ones_are_labelled() -> Non
     low, high = axes[0].range
     assert low < 2 - 0.2
     assert high > 8 + 0.2
-    assert [axis.showticklabels for axis in axes] == [False, False, True, True, True, True]
-    assert all("bits" in axis.title.text for axis in axes[2:])
+    assert [axis.showticklabels for axis in axes] == [False, False, False, False, True, True]
+    assert all("bits" in axis.title.text for axis in axes[4:])
 
 
 def test_the_legend_names_each_once() -> None:
