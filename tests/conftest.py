@@ -1,4 +1,4 @@
-"""Two processes run the tests, see pyproject.toml: each takes one thread, or they would wait for each other."""
+"""Several processes run the tests, see pyproject.toml: each takes one thread, or they would wait for each other."""
 
 from __future__ import annotations
 
