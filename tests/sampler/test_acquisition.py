@@ -89,6 +89,23 @@ def test_it_is_the_hypervolume_that_a_configuration_adds(pending: Floats, requir
     np.testing.assert_allclose(values, expected, atol=1e-10)
 
 
+def test_a_doubt_is_a_deviation_of_a_share_of_the_observed_range() -> None:
+    surrogate, study = Certain(SearchGrid(SMALL), increasing=True, seed=0), observations(np.empty((0, 2)))
+    reference, costs, gains = (7.0, 0.3), np.array([2.0, 5]), np.array([0.3, 0.55])
+    values = Acquisition(surrogate, study, price, reference_cost=7.0, doubt=0.5)(ROWS)
+    draws = 0.5 * (0.9 - 0.3) * np.random.default_rng(0).normal(size=2_000)
+    before = hypervolume(costs, gains, reference)
+    for value, (number, row_cost) in zip(values, ROWS, strict=True):
+        expected = 0.0
+        for gain, intact in zip(GAINS[:, int(number)], INTACT[:, int(number)], strict=True):
+            added = [
+                hypervolume(np.append(costs, row_cost), np.append(gains, gain + draw), reference) - before
+                for draw in draws
+            ]
+            expected += float(intact * np.mean(added)) / 2
+        assert value == pytest.approx(expected * FEASIBILITY[int(number)], rel=0.05, abs=1e-12)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 256, 257, 600])
 def test_in_blocks_it_is_what_it_is_row_by_row(rows: int) -> None:
     surrogate = Certain(SearchGrid(SMALL), increasing=True, seed=0)

@@ -183,18 +183,15 @@ def test_the_choices_of_points_along_the_ranges_take_turns() -> None:
 
 @settings(deadline=None)
 @given(spaces(), st.integers(0, 1_000))
-def test_neighbours_differ_in_one_dimension_and_other_choices_come_first(
-    space: dict[str, BaseDistribution], seed: int
-) -> None:
+def test_neighbours_differ_in_one_dimension(space: dict[str, BaseDistribution], seed: int) -> None:
     grid, rng = SearchGrid(space), np.random.default_rng(seed)
     row = grid.draw(1, rng)[0]
-    near = grid.neighbours(row, rng)
+    near = grid.neighbours(row)
     changed = near != row
     assert (changed.sum(axis=1) == 1).all()
     assert all(contains(space[name], value) for point in near for name, value in grid.decode(point).items())
     is_choice = np.array([isinstance(space[name], CategoricalDistribution) for name in grid.names])
     by_choice = (changed & is_choice).any(axis=1)
-    assert by_choice.tolist() == sorted(by_choice.tolist(), reverse=True)
     assert by_choice.sum() == sum(n - 1 for n in grid.categories)
 
 
@@ -203,7 +200,7 @@ def test_neighbours_are_all_that_are_a_step_away() -> None:
     for width, expected in ((0, {1}), (1, {0, 2}), (3, {2})):
         row = grid.encode({"width": width, "kind": "b"})
         assert row is not None
-        near = [grid.decode(point) for point in grid.neighbours(row, np.random.default_rng(0))]
-        assert sorted(params["kind"] for params in near[:2]) == ["a", "c"]
-        assert {params["width"] for params in near[2:]} == expected
+        near = [grid.decode(point) for point in grid.neighbours(row)]
+        assert sorted(params["kind"] for params in near if params["width"] == width) == ["a", "c"]
+        assert sorted(params["width"] for params in near if params["kind"] == "b") == sorted(expected)
         assert len(near) == 2 + len(expected)

@@ -20,10 +20,10 @@ from optuna.trial import TrialState
 from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective import acquisition as acquisition_module
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
+from qspinn_optuna.sampler.known_objective.acquisition import Acquisition
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
 from qspinn_optuna.sampler.known_objective.history import SUGGESTED
 from qspinn_optuna.sampler.known_objective.improvement import expected_hypervolume_improvement
-from qspinn_optuna.sampler.known_objective.maximizer import Maximizer
 from qspinn_optuna.sampler.known_objective.model import CliffModel
 from tests.sampler.problems import (
     INITIAL,
@@ -150,27 +150,24 @@ def test_every_fourth_suggestion_is_a_neighbour_of_the_front_that_costs_no_more(
         assert any(steps[k] == 1 and values[number, 0] <= values[i, 0] for k, i in enumerate(front))
 
 
-def test_neighbours_of_the_point_that_holds_most_come_first() -> None:
-    best = {"x": 3, "y": 4, "z": 5, "kind": "a", "way": "a"}
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        params = suggest(trial, SMALL)
-        return cost(params), 1.0 if params == best else 0.01 * gain(params)
-
-    sampler = KnownObjectiveSampler(SMALL, cost, seed=0)
-    study = make_study(sampler)
-    study.enqueue_trial(best)
-    study.optimize(objective, n_trials=16)
+def test_of_the_neighbours_the_first_is_that_which_could_add_most() -> None:
+    study = run(SMALL, 18, 0)
+    sampler = study.sampler
+    assert isinstance(sampler, KnownObjectiveSampler)
     observations = read(study, sampler)
-    assert len(observations.front.rows) > 3
-    maximizer = Maximizer(sampler._grid, {}, np.random.default_rng(0))
-    for _ in range(10):
-        rows = maximizer.neighbours(observations, sampler._known, observations.costs.max())
-        near = [sampler._grid.decode(row) for row in rows]
-        choices, narrower = near[:3], near[3:6]
-        assert sorted((params["kind"], params["way"]) for params in choices) == [("a", "b"), ("b", "a"), ("c", "a")]
-        assert all(cost(params) == cost(best) for params in choices)
-        assert [cost(params) for params in narrower] == [cost(best) - 1] * 3
+    sampler._surrogate.fit(observations)
+    everything, costs = sampler._grid.everything(), sampler._known(sampler._grid.everything())
+    seen = {row.tobytes() for row in observations.rows}
+    unseen = np.array([row.tobytes() not in seen for row in everything])
+    near = np.zeros(len(everything), bool)
+    for row, limit in zip(observations.front.rows, observations.front.costs, strict=True):
+        apart = np.abs(everything - row)
+        steps = np.where(np.arange(5) < 3, apart, np.minimum(apart, 1)).sum(axis=1)
+        near |= (steps == 1) & (costs <= limit) & unseen
+    acquisition = Acquisition(sampler._surrogate, observations, sampler._known, costs.max(), doubt=0.02)
+    best = everything[near][np.argmax(acquisition(everything[near]))]
+    study.optimize(Objective(SMALL), n_trials=1)
+    assert study.trials[-1].params == sampler._grid.decode(best)
 
 
 def test_what_has_probably_collapsed_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,21 @@ class Acquisition:
         observations: The study.
         cost: The known cost of rows.
         reference_cost: The cost that a configuration must be under to count.
+        doubt: What every gain is taken to be uncertain by at least, as a share of the range of the observed gains: a
+            standard deviation.
     """
 
-    def __init__(self, surrogate: Surrogate, observations: Observations, cost: Cost, reference_cost: float) -> None:
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        observations: Observations,
+        cost: Cost,
+        reference_cost: float,
+        *,
+        doubt: float = 0.0,
+    ) -> None:
         self._surrogate = surrogate
+        self._least_deviation = doubt * float(np.ptp(observations.gains))
         self._cost = cost
         self._reference = (reference_cost, observations.reference_gain)
         self._largest_cost = observations.largest_cost
@@ -61,7 +72,7 @@ class Acquisition:
         improvement = expected_hypervolume_improvement(
             costs,
             self._surrogate.gain(rows),
-            _SHARE_OF_NOISE * self._surrogate.noise,
+            np.maximum(_SHARE_OF_NOISE * self._surrogate.noise, self._least_deviation),
             self._front,
             self._reference,
         )

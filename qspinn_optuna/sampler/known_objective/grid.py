@@ -162,20 +162,15 @@ class SearchGrid:
                     changed[picked, i] = (changed[picked, i] + steps).clip(0, levels - 1)
         return changed
 
-    def neighbours(self, row: Rows, rng: np.random.Generator) -> Rows:
-        """All points that differ from a row in one dimension, [points, dimensions].
-
-        Those of another choice come first, then those a step away. The model knows much about a step, and little about
-        a choice, after which nothing need be as it was.
-        """
-        choices, steps = [], []
+    def neighbours(self, row: Rows) -> Rows:
+        """All points that differ from a row in one dimension: by a step, or by another choice, [points, dimensions]."""
+        changes: list[tuple[int, float]] = []
         for i, (dimension, levels) in enumerate(zip(self._dimensions, self._levels, strict=True)):
             if isinstance(dimension, CategoricalDistribution):
-                choices += [(i, float(choice)) for choice in range(int(levels)) if choice != row[i]]
+                changes += [(i, float(choice)) for choice in range(int(levels)) if choice != row[i]]
             else:
                 step, highest = (1 / MAX_UNITS, 1.0) if math.isinf(levels) else (1.0, levels - 1)
-                steps += [(i, value) for value in (row[i] - step, row[i] + step) if 0 <= value <= highest]
-        changes = [each[k] for each in (choices, steps) for k in rng.permutation(len(each))]
+                changes += [(i, value) for value in (row[i] - step, row[i] + step) if 0 <= value <= highest]
         changed = np.tile(row, (len(changes), 1))
         for point, (i, value) in zip(changed, changes, strict=True):
             point[i] = value

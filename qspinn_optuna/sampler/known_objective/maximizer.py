@@ -78,23 +78,15 @@ class Maximizer:
         return candidates[np.lexsort((self.rng.random(len(values)), -values))]
 
     def neighbours(self, observations: Observations, cost: Cost, reference_cost: float) -> Rows:
-        """Neighbours of the front that cost no more, first of the points that hold most of its hypervolume.
+        """Neighbours of the points of the front that cost no more than these, [candidates, dimensions].
 
-        A model of few trials misses single good spots: a rounding that suits one parameter but not another, a narrow
-        width that does better than a wider one. Only an evaluation shows them, and most of what a front gains late it
-        gains there. What costs more is left to the model, which expects the gains of larger parameters.
+        What costs more is left to the model, which expects the gains of larger parameters.
         """
         front = observations.front
         if len(front.rows) == 0:
             return front.rows
-        widths = np.diff(np.append(front.costs, reference_cost)).clip(0)
-        heights = np.diff(front.gains, prepend=observations.reference_gain).clip(0)
-        # The area that each point alone dominates. A small constant keeps the sum positive if all are outside of the
-        # reference.
-        areas = widths * heights + 1e-12
-        order = self.rng.choice(len(areas), len(areas), replace=False, p=areas / areas.sum())
-        nearby = [self.grid.neighbours(front.rows[i], self.rng) for i in order]
-        near, limits = np.concatenate(nearby), np.repeat(front.costs[order], [len(points) for points in nearby])
+        nearby = [self.grid.neighbours(row) for row in front.rows]
+        near, limits = np.concatenate(nearby), np.repeat(front.costs, [len(points) for points in nearby])
         costs = cost(near)
         return self._hold(near[(costs < reference_cost) & (costs <= np.minimum(limits, observations.largest_cost))])
 

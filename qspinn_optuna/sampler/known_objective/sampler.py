@@ -30,7 +30,14 @@ from .observations import Observation, Observations
 from .surrogate import Surrogate
 
 _NEIGHBOUR_EVERY = 4
-"""One suggestion of so many is a cheaper neighbour of the front, whatever the model expects of it."""
+"""One suggestion of so many is a neighbour of the front that costs no more, with more doubt in the model.
+
+A model of few trials misses single good spots: a rounding that suits one parameter but not another, a narrow width that
+does better than a wider one. Only an evaluation shows them, and most of what a front gains late it gains there.
+"""
+
+_DOUBT = 0.02
+"""Of the model's expectations of neighbours, as a share of the range of the observed gains."""
 
 
 class KnownObjectiveSampler(BaseSampler):
@@ -202,10 +209,12 @@ class KnownObjectiveSampler(BaseSampler):
         worst = max(worst_seen, float(cost(candidates).max()))
         if self._reference is not None:
             worst_seen = worst = cost_sign * self._reference
+        if with_neighbours:
+            near = maximizer.neighbours(observations, cost, reference_cost=worst_seen)
+            doubtful = Acquisition(self._surrogate, observations, cost, reference_cost=worst, doubt=_DOUBT)
+            yield from maximizer.best_first(near, doubtful(near))
         acquisition = Acquisition(self._surrogate, observations, cost, reference_cost=worst)
         candidates, values = maximizer.climb(candidates, acquisition)
-        if with_neighbours:
-            yield from maximizer.neighbours(observations, cost, reference_cost=worst_seen)
         yield from maximizer.best_first(candidates, values)
 
     def _initial_design(self) -> Rows:

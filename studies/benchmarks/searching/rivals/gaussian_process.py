@@ -93,7 +93,7 @@ class _Study:
         heights = np.diff(self.accuracy[self._front], prepend=self._reference[1])
         areas = widths * heights + 1e-12
         for place in self._rng.choice(self._front, len(self._front), replace=False, p=areas / areas.sum()):
-            near = self._grid.neighbours(self.rows[place], self._rng)
+            near = self._rng.permutation(self._grid.neighbours(self.rows[place]))
             yield from near[self._kib(near) <= self._memory[place]]
 
     def _expected(self, process: Process, rows: Rows) -> Array:
