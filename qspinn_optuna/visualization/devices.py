@@ -16,7 +16,7 @@ from qspinn_optuna.visualization.style import BLUE, CHOICE_COLOR, INK, ORANGE, a
 _LARGE = 512
 """KiB of flash of devices whose names have no room on their right."""
 
-_HEIGHTS = ("bottom left", "middle left", "top left")
+_HEIGHTS = ("bottom left", "middle left", "top left", "top left")
 
 
 def plot_devices(front: ParetoFront, choice: Choice | None = None, targets: Sequence[Target] = TARGETS) -> go.Figure:

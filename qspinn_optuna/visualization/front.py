@@ -40,6 +40,9 @@ _TALLEST_FRONT = 12.0
 _BELOW = 0.6
 """Space below the front, as a share of its height, in which trials are shown that are worse."""
 
+_ABOVE = 0.3
+"""Space above the front, likewise, for the name of a rule that takes the most accurate model."""
+
 
 def plot_front(
     study: optuna.Study,
@@ -122,7 +125,7 @@ def _add_close_up(
     rules: Mapping[int, str],
     baseline_accuracy: float | None,
 ) -> None:
-    """The second panel: the same, nearer, with the numbers of the trials of the front."""
+    """The second panel: the same, nearer, with the numbers of the trials of the front that have no name."""
     levels = [level for level in (baseline_accuracy, floor) if level is not None]
     (first, last), (low, high) = close_up.memories, close_up.accuracies(levels)
     inside = [record for record in records if close_up.has(record.memory_kib)]
@@ -130,7 +133,8 @@ def _add_close_up(
     add_trials(part, inside, floor, notes)
     add_staircase(part, close_up.members, last)
     chosen = None if choice is None else choice.trial_number
-    part.add_trace(numbers([member for member in close_up.members if member.trial_number != chosen]))
+    named = {chosen, *rules}
+    part.add_trace(numbers([member for member in close_up.members if member.trial_number not in named]))
     if any(member.trial_number in rules for member in close_up.members):
         part.add_trace(other_rules_trace(close_up.members, rules, (first + last) / 2, high - low))
     if choice is not None and close_up.has(choice.memory_kib):
@@ -194,4 +198,4 @@ def _accuracy_range(front: ParetoFront, *levels: float | None) -> tuple[float, f
     # A floor far below the front would flatten it, too.
     near = [level for level in known if level >= min(accuracies) - span]
     low = min([max(min(accuracies), high - span), *near])
-    return max(low - _BELOW * span, -0.02 * span), min(100 + 0.1 * span, high + 0.15 * span)
+    return max(low - _BELOW * span, -0.02 * span), min(100 + 0.1 * span, high + _ABOVE * span)

@@ -83,6 +83,9 @@ def test_the_second_panel_has_the_same_models_and_their_numbers() -> None:
     figure = plot_front(study, front, choice)
     numbers = named(figure, "numbers of trials (close-up)")
     assert numbers.yaxis == "y2"
-    assert list(zip(numbers.x, numbers.text, strict=True)) == [(DENSE[1], "1"), (DENSE[2], "2"), (DENSE[3], "3")]
+    named_by_rules = names_by_trial(other_choices(front, choice))
+    numbered = [(DENSE[number], str(number)) for number in (1, 2, 3) if number not in named_by_rules]
+    assert 0 < len(numbered) < 3
+    assert list(zip(numbers.x, numbers.text, strict=True)) == numbered
     low, high = figure.layout.xaxis2.range
     assert low < DENSE[0] < DENSE[3] < high < 64
