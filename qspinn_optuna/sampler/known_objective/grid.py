@@ -74,6 +74,11 @@ class SearchGrid:
         )
 
     @property
+    def numeric(self) -> NDArray[np.intp]:
+        """Columns of the numeric dimensions."""
+        return np.array(self._numeric, np.intp)
+
+    @property
     def units(self) -> NDArray[np.float64]:
         """Length of every numeric dimension in the units of the model, [numeric dimensions]."""
         return np.minimum(self._levels[self._numeric] - 1, MAX_UNITS)

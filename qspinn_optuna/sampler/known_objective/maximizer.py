@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acquisition import Acquisition, Cost
+from .descent import descent
 from .grid import Rows, SearchGrid
 from .observations import Observations
+from .surrogate import Surrogate
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +23,9 @@ _ENUMERATED = 4_096
 
 _DRAWN = 1_000
 """Candidates drawn from the whole space, and as many from around the front."""
+
+_DESCENT = 40
+"""Candidates from the way down from the largest values."""
 
 _CLIMBS, _CLIMBED, _MUTANTS = 3, 20, 25
 """How often the best candidates are mutated, how many of them, and how many mutants of each."""
@@ -55,6 +60,21 @@ class Maximizer:
         around = front if len(front) > 0 else observations.rows
         near = self.grid.mutate(np.repeat(around, math.ceil(_DRAWN / len(around)), axis=0), self.rng)
         return self._hold(np.concatenate([self.grid.draw(_DRAWN, self.rng), near]))
+
+    def descent(self, observations: Observations, surrogate: Surrogate, cost: Cost) -> Rows:
+        """Points on the way down from the largest values, with the choices of a point of the front; without one none.
+
+        In many dimensions, mutants of the front differ from it in too few of them.
+        """
+        front = observations.front.rows
+        if len(front) == 0:
+            return front
+        top = self.grid.spread(1.0, 0)
+        choices = np.setdiff1d(np.arange(len(top)), self.grid.numeric)
+        top[choices] = front[self.rng.integers(len(front)), choices]
+        least = float(observations.gains.min())
+        points = descent(self.grid, lambda rows: surrogate.gain(rows) - least, cost, top)
+        return self._hold(points[np.linspace(0, len(points) - 1, _DESCENT).astype(int)])
 
     def climb(self, candidates: Rows, acquisition: Acquisition) -> tuple[Rows, Floats]:
         """Add mutants of the best candidates, several times.

@@ -16,14 +16,14 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from .acquisition import Acquisition
+from .acquisition import Acquisition, Cost
 from .claims import Claims
 from .constraints import Threshold
 from .draws import fresh_seed, place_of, seeds_of
 from .fixed import FixedParams, enqueued_params, held_params
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, History
-from .initial_design import FRACTIONS, initial_design
+from .initial_design import FRACTIONS, initial_design, probes
 from .maximizer import Maximizer
 from .objectives import KnownObjective, Objectives
 from .observations import Observation, Observations
@@ -38,6 +38,18 @@ does better than a wider one. Only an evaluation shows them, and most of what a 
 
 _DOUBT = 0.02
 """Of the model's expectations of neighbours, as a share of the range of the observed gains."""
+
+
+_MANY = 64
+"""Numeric dimensions from which on a space has many."""
+
+_PROBED_FROM, _DESCENDED_FROM = 24, 40
+"""Trials after which, in many dimensions, every second suggestion narrows one alone, and after which the way down that
+the model then expects has candidates.
+
+Before, suggestions that change a few dimensions gain more. Later they stall: what a trial says of eighty dimensions at
+once is less than the noise.
+"""
 
 
 class KnownObjectiveSampler(BaseSampler):
@@ -104,6 +116,7 @@ class KnownObjectiveSampler(BaseSampler):
         self._known = KnownObjective(known, self._grid)
         self._index = index
         self._reference = reference
+        self._has_many = increasing and len(self._grid.numeric) >= _MANY
         self._seed = fresh_seed() if seed is None else seed
         self._surrogate = Surrogate(
             self._grid, increasing=increasing, seed=int(np.random.default_rng(self._seed).integers(2**31))
@@ -192,24 +205,30 @@ class KnownObjectiveSampler(BaseSampler):
         if len(observations.gains) == 0:
             yield from maximizer.draw()
             return
-        self._surrogate.fit(observations)
-        with_neighbours = place_of(study, trial) % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1
-        yield from self._maximize(maximizer, observations, objectives.cost_sign, with_neighbours=with_neighbours)
-
-    def _maximize(
-        self, maximizer: Maximizer, observations: Observations, cost_sign: float, *, with_neighbours: bool
-    ) -> Iterator[Rows]:
-        """Candidates by descending acquisition value, after neighbours of the front if these are asked for."""
 
         def cost(rows: Rows) -> NDArray[np.float64]:
-            return cost_sign * self._known(rows)
+            return objectives.cost_sign * self._known(rows)
 
+        place = place_of(study, trial)
+        if self._has_many and place >= _PROBED_FROM and place % 2 == 0:
+            yield from self._grid.hold(probes(self._grid, cost, self._initial_design()[0]), fixed)
+        self._surrogate.fit(observations)
+        reference = None if self._reference is None else objectives.cost_sign * self._reference
+        yield from self._maximize(maximizer, observations, cost, reference, place)
+
+    def _maximize(
+        self, maximizer: Maximizer, observations: Observations, cost: Cost, reference: float | None, place: int
+    ) -> Iterator[Rows]:
+        """Candidates by descending acquisition value, of every fourth trial after neighbours of the front."""
         candidates = maximizer.candidates(observations)
+        if self._has_many and place >= _DESCENDED_FROM:
+            way_down = maximizer.descent(observations, self._surrogate, cost)
+            candidates = np.concatenate([candidates, way_down])
         worst_seen = float(observations.costs.max())
         worst = max(worst_seen, float(cost(candidates).max()))
-        if self._reference is not None:
-            worst_seen = worst = cost_sign * self._reference
-        if with_neighbours:
+        if reference is not None:
+            worst_seen = worst = reference
+        if place % _NEIGHBOUR_EVERY == _NEIGHBOUR_EVERY - 1:
             near = maximizer.neighbours(observations, cost, reference_cost=worst_seen)
             doubtful = Acquisition(self._surrogate, observations, cost, reference_cost=worst, doubt=_DOUBT)
             yield from maximizer.best_first(near, doubtful(near))
