@@ -21,7 +21,7 @@ _SHARE_OF_NOISE = 0.7
 """Share of its noise that a member counts as its own uncertainty: the members differ by the rest of the uncertainty."""
 
 
-_BLOCK = 256
+_BLOCK = 64
 """Rows that are evaluated at once."""
 
 
