@@ -131,7 +131,7 @@ class STDPSettings:
         theta_step = (2.5 if small else 1.5) * size
         return cls(
             neurons=neurons,
-            epochs=3 if small else 2,
+            epochs=3 if small or neurons >= _VERY_LARGE else 2,
             input_rate=0.5 if small else 0.25,
             inhibition=600.0,
             inference_inhibition=None if small else 200.0,
