@@ -16,7 +16,7 @@ from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
 from qspinn_optuna.sampler.known_objective.descent import descent, steps_down
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
-from qspinn_optuna.sampler.known_objective.initial_design import probes
+from qspinn_optuna.sampler.known_objective.probes import probes
 from tests.sampler.problems import all_different
 
 Floats = NDArray[np.float64]

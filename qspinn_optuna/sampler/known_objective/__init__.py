@@ -4,8 +4,8 @@ The modules of this folder import each other relatively and nothing else of the 
 its own too, as a package of OptunaHub. From the sampler down:
 
 - ``sampler``: the sampler of Optuna, which ties the others together;
-- ``initial_design``, ``acquisition``, ``maximizer``, ``descent``: what is suggested; ``claims``: by whom, and once
-  only;
+- ``initial_design``, ``probes``, ``acquisition``, ``maximizer``, ``descent``: what is suggested; ``claims``: by whom,
+  and once only;
 - ``surrogate``, with ``model``, ``saturating``, ``cliffs``, ``residuals`` and ``constraint_model``: what is expected of
   a configuration; ``milestones`` and ``window``: of which observations, and from where on;
 - ``history``, with ``observations``, ``constraints`` and ``fixed``: what the trials of a study tell;

@@ -35,8 +35,7 @@ def descent(grid: SearchGrid, gains: Callable[[Rows], Floats], cost: Callable[[R
     numeric = grid.numeric
     values = _values(grid)[:, numeric]
     rows = np.repeat(top[None], values.size + 1, axis=0)
-    for place, (level, i) in enumerate(np.ndindex(values.shape)):
-        rows[place, numeric[i]] = values[level, i]
+    rows[np.arange(values.size), np.tile(numeric, len(values))] = values.ravel()
     kept = gains(rows).clip(0)
     shares = (kept[:, :-1] / np.maximum(kept[:, -1:], 1e-300)).clip(_LEAST_KEPT, 1)
     losses = -np.log(shares).mean(axis=0).reshape(values.shape).T

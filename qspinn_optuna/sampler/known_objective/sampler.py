@@ -23,10 +23,11 @@ from .draws import fresh_seed, place_of, seeds_of
 from .fixed import FixedParams, enqueued_params, held_params
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, History
-from .initial_design import FRACTIONS, initial_design, probes
+from .initial_design import FRACTIONS, initial_design
 from .maximizer import Maximizer
 from .objectives import KnownObjective, Objectives
 from .observations import Observation, Observations
+from .probes import probes
 from .surrogate import Surrogate
 
 _NEIGHBOUR_EVERY = 4
