@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -16,8 +17,9 @@ from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.known_objective import sampler as sampler_module
 from qspinn_optuna.sampler.known_objective.descent import descent, steps_down
 from qspinn_optuna.sampler.known_objective.grid import SearchGrid
+from qspinn_optuna.sampler.known_objective.maximizer import Maximizer
 from qspinn_optuna.sampler.known_objective.probes import probes
-from tests.sampler.problems import all_different
+from tests.sampler.problems import INITIAL, SMALL, all_different, read, run
 
 Floats = NDArray[np.float64]
 
@@ -75,6 +77,32 @@ def test_a_descent_gives_up_what_is_large_and_does_not_matter_first() -> None:
     # Of what loses the same, the most expensive goes first.
     narrowed = [int(np.argmax(before != after)) for before, after in itertools.pairwise(rows[9:])]
     assert list(dict.fromkeys(narrowed)) == list(range(LAYERS - 1, 0, -2))
+
+
+def test_what_members_do_not_agree_on_is_given_up_later() -> None:
+    """The first layer loses everything or nothing, the second one a little for sure, at the same cost."""
+    grid = SearchGrid({"unsure": IntDistribution(1, 2), "sure": IntDistribution(1, 2)})
+
+    def gains(rows: Floats) -> Floats:
+        little = 0.9 ** (1 - rows[:, 1])
+        return np.stack([little, little * 0.01 ** (1 - rows[:, 0])])
+
+    rows = descent(grid, gains, lambda rows: np.asarray(rows.sum(axis=1)), np.ones(2))
+    assert rows.tolist() == [[1, 1], [1, 0], [0, 0]]
+
+
+def test_a_descent_of_a_study_has_the_choices_of_its_front() -> None:
+    study = run(SMALL, INITIAL, 0)
+    sampler = study.sampler
+    assert isinstance(sampler, KnownObjectiveSampler)
+    observed = read(study, sampler)
+    sampler._surrogate.fit(observed)
+    chosen = {tuple(row[3:]) for row in observed.front.rows}
+    maximizer = Maximizer(sampler._grid, {}, np.random.default_rng(0))
+    ways = [maximizer.descent(observed, sampler._surrogate, sampler._known) for _ in range(20)]
+    assert {tuple(row[3:]) for rows in ways for row in rows} == chosen
+    nobody = replace(observed, feasible=np.zeros(len(observed.rows), bool))
+    assert len(maximizer.descent(nobody, sampler._surrogate, sampler._known)) == 0
 
 
 def test_a_probe_narrows_one_dimension_and_the_most_expensive_comes_first() -> None:
