@@ -79,16 +79,17 @@ def test_a_descent_gives_up_what_is_large_and_does_not_matter_first() -> None:
     assert list(dict.fromkeys(narrowed)) == list(range(LAYERS - 1, 0, -2))
 
 
-def test_what_members_do_not_agree_on_is_given_up_later() -> None:
-    """The first layer loses everything or nothing, the second one a little for sure, at the same cost."""
-    grid = SearchGrid({"unsure": IntDistribution(1, 2), "sure": IntDistribution(1, 2)})
+def test_losses_are_the_mean_over_the_members() -> None:
+    """One of two members expects the first layer to lose nearly all, the second 30 %; both expect 20 % of the third."""
+    grid = SearchGrid({name: IntDistribution(1, 2) for name in ("unsure", "less unsure", "sure")})
 
     def gains(rows: Floats) -> Floats:
-        little = 0.9 ** (1 - rows[:, 1])
-        return np.stack([little, little * 0.01 ** (1 - rows[:, 0])])
+        narrow = 1 - rows
+        both = 0.8 ** narrow[:, 2]
+        return np.stack([both, both * 0.01 ** narrow[:, 0] * 0.7 ** narrow[:, 1]])
 
-    rows = descent(grid, gains, lambda rows: np.asarray(rows.sum(axis=1)), np.ones(2))
-    assert rows.tolist() == [[1, 1], [1, 0], [0, 0]]
+    rows = descent(grid, gains, lambda rows: np.asarray(rows.sum(axis=1)), np.ones(3))
+    assert rows.tolist() == [[1, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
 def test_a_descent_of_a_study_has_the_choices_of_its_front() -> None:
