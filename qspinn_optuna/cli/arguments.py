@@ -44,6 +44,11 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="before the search, lower one width at a time: the sampler begins with what suffices",
     )
+    group.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="before the search, see on a few samples what narrow widths do to the output: the sampler begins with it",
+    )
     add_accuracy_drop(group, default=0.01)
 
 

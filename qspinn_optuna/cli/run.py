@@ -17,7 +17,7 @@ from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.outputs import Outputs
 from qspinn_optuna.cli.publish import publish_to_dashboard
 from qspinn_optuna.cli.report import choose_by_scheme, mu_of, report_of
-from qspinn_optuna.cli.search import open_for_report, open_for_search, search
+from qspinn_optuna.cli.search import check_sensitivity, open_for_report, open_for_search, search
 from qspinn_optuna.cli.selectors import choose, make_selector, told_in_options
 from qspinn_optuna.cli.spaces import first_trials_in, space_of_run
 from qspinn_optuna.cli.studies import export_line
@@ -57,6 +57,7 @@ def execute(arguments: argparse.Namespace, file: UserFile, options: Sequence[str
     with Display(f"workload of {file.path.name}"):
         workload = file.workload(arguments)
     _check_confirm(arguments, workload)
+    check_sensitivity(arguments, workload)
     study = open_for_report(arguments, workload)
     if study is None:
         with Display("float network"):  # Ranges may be those of the trained one.

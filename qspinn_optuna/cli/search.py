@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.storages import BaseStorage
@@ -18,16 +18,22 @@ from qspinn_optuna.display import Display
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
-from qspinn_optuna.sampler.by_name import make_sampler
+from qspinn_optuna.sampler.by_name import OWN, make_sampler
 from qspinn_optuna.significance import (
     enqueue_promising,
+    measure_sensitivity,
     measure_significance,
+    record_sensitivity,
     record_significance,
+    recorded_sensitivity,
     recorded_significance,
 )
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import accuracy_floor, baseline_of
-from qspinn_optuna.workloads import Workload
+from qspinn_optuna.workloads import ScoredWorkload, Workload, missing_members
+
+_SHOWN = 5
+"""Sensitive parameters that are told."""
 
 
 def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
@@ -38,7 +44,7 @@ def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna
     Raises:
         UsageError: If the storage cannot be opened, the study of that name is of something else, or it has no trials.
     """
-    if arguments.trials or arguments.measure_significance:
+    if arguments.trials or arguments.measure_significance or arguments.sensitivity:
         return None
     study = _existing_study(arguments, open_database(arguments.storage))
     if study is None or not study.get_trials(deepcopy=False):
@@ -117,6 +123,8 @@ def search(
     if arguments.pruning_confidence is not None:
         pruner = FrontPruner(arguments.pruning_confidence, arguments.pruning_gain)
     objective = QuantizationObjective(workload, space, seed=arguments.seed, pruner=pruner)
+    if arguments.sensitivity:
+        _measure_sensitivity(study, workload, space)
     if arguments.measure_significance:
         _measure_significance(arguments, study, workload, space)
     if not study.trials:
@@ -126,6 +134,40 @@ def search(
             study.enqueue_trial(dict(params), skip_if_exists=True)
     if arguments.trials > 0:
         run_trials(arguments, study, objective, space, path)
+
+
+def check_sensitivity(arguments: argparse.Namespace, workload: Workload) -> None:
+    """Refuse to measure a sensitivity that nothing would use or give, before anything is trained.
+
+    Raises:
+        UsageError: If another sampler is asked for, or the workload does not show its scores.
+    """
+    if not arguments.sensitivity:
+        return
+    if arguments.sampler != OWN:
+        raise UsageError(f"--sensitivity is for --sampler {OWN}, which begins with it, got {arguments.sampler}")
+    if missing_members(workload, ScoredWorkload):
+        raise UsageError(
+            f"--sensitivity needs a workload with scores(config, samples), such as a SupervisedWorkload, got "
+            f"{type(workload).__name__}"
+        )
+
+
+def _measure_sensitivity(study: optuna.Study, workload: Workload, space: QuantizationSpace) -> None:
+    """Measure the sensitivity if the study has none; where it cannot be told, the search begins without."""
+    known = recorded_sensitivity(study)
+    if known is not None:
+        print("The study goes on with the sensitivity that it has.")
+        return
+    try:
+        found = measure_sensitivity(cast(ScoredWorkload, workload), space, show_progress=True)
+    except ValueError as error:
+        print(f"No sensitivity, the search begins without: {error}")
+        return
+    record_sensitivity(study, found)
+    print(f"\nSensitivity, from {found.networks} networks on {found.samples:,} samples in all; expected to lose most:")
+    for name, loss in found.most_sensitive(_SHOWN):
+        print(f"  {name}: {loss:.0%} at {min(found.losses[name])} bits")
 
 
 def _measure_significance(

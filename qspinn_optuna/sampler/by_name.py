@@ -13,7 +13,8 @@ from qspinn_optuna.space import QuantizationSpace
 _POPULATION = 20
 """Individuals of a generation of NSGA-II: with Optuna's 50, a study of 100 trials would be two generations."""
 
-_OWN = "memory-aware"
+OWN = "memory-aware"
+"""Name of the project's own."""
 
 _OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(multivariate=True, seed=seed),
@@ -23,7 +24,7 @@ _OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed),
 }
 
-SAMPLERS = (_OWN, *_OPTUNAS)
+SAMPLERS = (OWN, *_OPTUNAS)
 """Names of the samplers: the memory-aware one, then Optuna's."""
 
 
@@ -42,4 +43,4 @@ def make_sampler(name: str, space: QuantizationSpace, seed: int) -> BaseSampler:
     """
     if name not in SAMPLERS:
         raise ValueError(f"name must be one of {list(SAMPLERS)}, got {name!r}.")
-    return MemoryAwareSampler(space, seed=seed) if name == _OWN else RepeatableSampler(_OPTUNAS[name], seed)
+    return MemoryAwareSampler(space, seed=seed) if name == OWN else RepeatableSampler(_OPTUNAS[name], seed)

@@ -21,7 +21,7 @@ from qspinn_optuna.sampler.known_objective.grid import Rows
 from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
 from qspinn_optuna.sampler.known_objective.linear import Linear
 from qspinn_optuna.sampler.known_objective.observations import Observation
-from qspinn_optuna.space import QuantizationSpace
+from qspinn_optuna.space import QuantizationSpace, width_name
 from qspinn_optuna.study import (
     FLOOR_CONSTRAINT,
     TrialRecord,
@@ -31,6 +31,7 @@ from qspinn_optuna.study import (
     description_of,
     measurements,
     queued_if_interrupted,
+    recorded_sensitivity,
 )
 
 _Choice = TypeVar("_Choice", Scheme, Rounding)
@@ -61,6 +62,9 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     The first trials have the same width for all parameters, the first one the widest, unless another sampler has begun
     the study; they have the scheme and the rounding that lose least as a rule, in training and to nearest. Parameters
     that are no weights and take next to no memory stay wide, since nothing is saved by them.
+    With a sensitivity that the study stores, see :func:`~qspinn_optuna.significance.record_sensitivity`, most of the
+    first trials leave parameters wide that are expected to matter, and the model begins with what is expected; a
+    sensitivity that the first trials contradict is dropped.
     Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 
@@ -138,6 +142,12 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     def _threshold(self, study: Study) -> Threshold | None:
         floor = accuracy_floor(study)
         return None if floor is None else Threshold(floor, _FLOOR_CONSTRAINTS)
+
+    def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]] | None:
+        sensitivity = recorded_sensitivity(study)
+        if sensitivity is None:
+            return None
+        return {width_name(name): dict(curve) for name, curve in sensitivity.losses.items()}
 
     def _initial_design(self) -> Rows:
         widths = [value for value in self._grid.distributions.values() if isinstance(value, IntDistribution)]

@@ -60,6 +60,7 @@ from qspinn_optuna.study.records import (
     record_refusal,
     record_seconds,
 )
+from qspinn_optuna.study.sensitivity import Sensitivity, record_sensitivity, recorded_sensitivity
 from qspinn_optuna.study.source import Source, record_source, source_of
 from qspinn_optuna.study.storage import (
     DurableStorage,
@@ -85,6 +86,7 @@ __all__ = [
     "FootprintRecord",
     "Measurement",
     "Right",
+    "Sensitivity",
     "Source",
     "Stage",
     "StorageError",
@@ -133,8 +135,10 @@ __all__ = [
     "record_pruning",
     "record_refusal",
     "record_seconds",
+    "record_sensitivity",
     "record_source",
     "record_test_accuracy",
+    "recorded_sensitivity",
     "retry_interrupted",
     "set_accuracy_floor",
     "source_of",

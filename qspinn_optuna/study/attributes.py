@@ -29,6 +29,9 @@ class StudyAttribute(StrEnum):
     SIGNIFICANCE = "qspinn:significance"
     """The report on the significance of parameters."""
 
+    SENSITIVITY = "qspinn:sensitivity"
+    """What every parameter alone is expected to lose."""
+
     TEST_ACCURACIES = "qspinn:test_accuracies"
     """Accuracies of tested trials on the test set."""
 

@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.parameters import Deployment, ParameterSpec
 from qspinn_optuna.workloads.answers import Answers, Fresh
@@ -120,6 +123,30 @@ class ConfirmableWorkload(Workload, Protocol):
 
         Yields:
             As :meth:`evaluate`, without progress.
+        """
+        ...
+
+
+class ScoredWorkload(Workload, Protocol):
+    """A workload that can show what its networks put out, without a training and without labels.
+
+    Example:
+        >>> missing_members(workload, ScoredWorkload)
+        ('scores',)
+    """
+
+    def scores(self, config: QuantizationConfig | None, samples: int) -> NDArray[np.float64]:
+        """Class scores of a few samples on which nothing is chosen, such as those of the calibration.
+
+        Args:
+            config: A post-training quantization, rounded to nearest; None for the baseline.
+            samples: Number of samples, about; all if there are no more.
+
+        Returns:
+            [samples, classes].
+
+        Raises:
+            InexactError: If the workload cannot carry ``config`` exactly.
         """
         ...
 

@@ -15,7 +15,7 @@ from qspinn_optuna import MemoryAwareSampler, QuantizationConfig, QuantizationOb
 from qspinn_optuna.opening import open_study
 from qspinn_optuna.sampler import KnownObjectiveSampler
 from qspinn_optuna.sampler.by_name import SAMPLERS, make_sampler
-from qspinn_optuna.study import enqueue_interrupted
+from qspinn_optuna.study import Sensitivity, enqueue_interrupted, record_sensitivity
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.sampler.problems import MIXED, Objective, cost, make_study
 
@@ -81,6 +81,15 @@ def test_a_stopped_study_goes_on_as_if_it_had_not_been_stopped(name: str) -> Non
     undisturbed = run(name, trials)
     assert len({str(sorted(params.items())) for params in undisturbed}) > 0.8 * trials
     assert run(name, trials, stops=range(1, trials, 4)) == undisturbed
+
+
+def test_a_stopped_study_with_a_sensitivity_goes_on_as_if_it_had_not_been_stopped() -> None:
+    def tell(study: optuna.Study) -> None:
+        record_sensitivity(study, Sensitivity({"weight": {2: 0.6, 3: 0.2}, "membrane": {2: 0.1}}))
+
+    undisturbed = run("memory-aware", 16, begin=tell)
+    assert undisturbed != run("memory-aware", 16)
+    assert run("memory-aware", 16, stops=range(1, 16, 3), begin=tell) == undisturbed
 
 
 def test_a_gaussian_process_goes_on_as_if_it_had_not_been_stopped() -> None:

@@ -40,7 +40,7 @@ def fitted(
 def test_slopes_are_finite_differences() -> None:
     model = SaturatingEnsemble(UNITS, CATEGORIES, seed=0)
     coordinates, indicators = inputs(9, 0)
-    parameters = np.random.default_rng(2).normal(size=model._prior.shape)
+    parameters = np.random.default_rng(2).normal(size=model._fitted.shape)
     values, slopes = model._value_and_slopes(parameters, coordinates, indicators)
     np.testing.assert_allclose(values, model._value(parameters, coordinates, indicators))
     for i in range(parameters.shape[1]):

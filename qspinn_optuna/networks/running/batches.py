@@ -91,6 +91,21 @@ def shape_of(inputs: Inputs) -> tuple[Any, ...]:
     return tuple(inputs.shape) if isinstance(inputs, Tensor) else tuple(tuple(one.shape) for one in inputs)
 
 
+def first_samples(inputs: Inputs, count: int, few: int) -> Inputs:
+    """The first few samples of a batch, if it is clear which dimension they are counted along, else all.
+
+    Args:
+        inputs: Of ``count`` samples.
+        count: Samples of the batch.
+        few: How many to take, if there are as many.
+    """
+    along = [_sample_dimensions(one, count) for one in tensors(inputs)]
+    if any(len(dimensions) != 1 for dimensions in along):
+        return inputs
+    taken = tuple(one.narrow(found[0], 0, min(few, count)) for one, found in zip(tensors(inputs), along, strict=True))
+    return taken if isinstance(inputs, tuple) else taken[0]
+
+
 def call(network: nn.Module, inputs: Inputs) -> Any:
     """What the network puts out for its inputs.
 
@@ -146,6 +161,11 @@ def check_filled(values: Tensor, message: str) -> None:
         raise ValueError(
             f"{message} has the shape {tuple(values.shape)}: it needs at least one sample and one time step."
         )
+
+
+def _sample_dimensions(values: Tensor, count: int) -> list[int]:
+    """Which of the first two dimensions may count the samples; of one dimension alone it is not known."""
+    return [dimension for dimension in (0, 1) if values.ndim > 1 and values.shape[dimension] == count]
 
 
 def _mismatch(network: nn.Module, inputs: Inputs, error: str) -> str:

@@ -32,17 +32,43 @@ def descent(grid: SearchGrid, gains: Callable[[Rows], Floats], cost: Callable[[R
     Returns:
         [points, dimensions], the most costly point first.
     """
-    numeric = grid.numeric
-    values = _values(grid)[:, numeric]
-    rows = np.repeat(top[None], values.size + 1, axis=0)
-    rows[np.arange(values.size), np.tile(numeric, len(values))] = values.ravel()
-    kept = gains(rows).clip(0)
+    kept = gains(np.concatenate([one_by_one(grid, top), top[None]])).clip(0)
     shares = (kept[:, :-1] / np.maximum(kept[:, -1:], 1e-300)).clip(_LEAST_KEPT, 1)
-    losses = -np.log(shares).mean(axis=0).reshape(values.shape).T
-    ways = steps_down(losses, cost(rows[:-1]).reshape(values.shape).T)
+    losses = -np.log(shares).mean(axis=0).reshape(-1, len(grid.numeric)).T
+    return way_down(grid, losses, cost, top)
+
+
+def way_down(grid: SearchGrid, losses: Floats, cost: Callable[[Rows], Floats], top: Rows) -> Rows:
+    """Points from one with the largest numeric values down, at each step what loses least for the cost that it saves.
+
+    Args:
+        grid: The search space.
+        losses: Of every value of every numeric dimension, the smallest first, [numeric dimensions, levels].
+        cost: Of rows, to be minimized.
+        top: The point to begin at, [dimensions].
+
+    Returns:
+        [points, dimensions], the most costly point first.
+    """
+    values = levels(grid)
+    ways = steps_down(losses, cost(one_by_one(grid, top)).reshape(values.shape).T)
     found = np.repeat(top[None], len(ways), axis=0)
-    found[:, numeric] = np.take_along_axis(values, ways, axis=0)
+    found[:, grid.numeric] = np.take_along_axis(values, ways, axis=0)
     return found
+
+
+def one_by_one(grid: SearchGrid, top: Rows) -> Rows:
+    """Points that differ from one in a single numeric dimension, [levels x numeric dimensions, dimensions]."""
+    values = levels(grid)
+    rows = np.repeat(top[None], values.size, axis=0)
+    rows[np.arange(values.size), np.tile(grid.numeric, len(values))] = values.ravel()
+    return rows
+
+
+def levels(grid: SearchGrid) -> Rows:
+    """Values of every numeric dimension from its smallest to its largest one, evenly, [levels, numeric dimensions]."""
+    count = int(min(grid.units.max(), MAX_UNITS)) + 1
+    return np.array([grid.spread(fraction, 0) for fraction in np.linspace(0, 1, count)])[:, grid.numeric]
 
 
 def steps_down(losses: Floats, costs: Floats) -> Levels:
@@ -58,11 +84,11 @@ def steps_down(losses: Floats, costs: Floats) -> Levels:
     Returns:
         [steps + 1, dimensions].
     """
-    dimensions, levels = losses.shape
-    at = np.full(dimensions, levels - 1)
+    dimensions, count = losses.shape
+    at = np.full(dimensions, count - 1)
     steps: list[tuple[float, int, int, int]] = []
     each = np.arange(dimensions)
-    for number in range(levels):
+    for number in range(count):
         saved = costs[each, at][:, None] - costs
         with np.errstate(divide="ignore", invalid="ignore"):
             rates = np.where(saved > 0, (losses - losses[each, at][:, None]) / saved, np.inf)
@@ -72,14 +98,8 @@ def steps_down(losses: Floats, costs: Floats) -> Levels:
         for i in np.flatnonzero(np.isfinite(lowest)).tolist():
             steps.append((float(lowest[i]), number, i, int(best[i])))
         at = np.where(np.isfinite(lowest), best, at)
-    ways = [np.full(dimensions, levels - 1)]
+    ways = [np.full(dimensions, count - 1)]
     for _, _, i, level in sorted(steps):
         ways.append(ways[-1].copy())
         ways[-1][i] = level
     return np.array(ways, np.intp)
-
-
-def _values(grid: SearchGrid) -> Rows:
-    """Values of every dimension from its smallest to its largest one, evenly, [levels, dimensions]."""
-    levels = int(min(grid.units.max(), MAX_UNITS)) + 1
-    return np.array([grid.spread(fraction, 0) for fraction in np.linspace(0, 1, levels)])

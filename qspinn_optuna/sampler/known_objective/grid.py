@@ -94,6 +94,17 @@ class SearchGrid:
         indicators = [np.eye(int(self._levels[i]))[rows[:, i].astype(int)] for i in self._categorical]
         return coordinates, np.concatenate(indicators, axis=1) if indicators else np.zeros((len(rows), 0))
 
+    def on_axis(self, name: str, curve: Mapping[Any, float]) -> dict[float, float]:
+        """A function of a numeric dimension with its values in the units of the model; other values are left out."""
+        column = self.names.index(name)
+        units = min(float(self._levels[column]) - 1, MAX_UNITS)
+        rows = {value: _to_row(self.distributions[name], value) for value in curve}
+        return {
+            units * float(self._fractions(column, np.array([row]))[0]): curve[value]
+            for value, row in rows.items()
+            if row is not None
+        }
+
     def encode(self, params: Mapping[str, Any]) -> Rows | None:
         """The row of a trial's parameters, [dimensions]; None if they are not a point of the space."""
         values = [_to_row(value, params[name]) for name, value in self.distributions.items() if name in params]

@@ -20,6 +20,7 @@ from .acquisition import Acquisition, Cost
 from .claims import Claims
 from .constraints import Threshold
 from .draws import fresh_seed, place_of, seeds_of
+from .expectation import Expectation
 from .fixed import FixedParams, enqueued_params, held_params
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, History
@@ -124,6 +125,7 @@ class KnownObjectiveSampler(BaseSampler):
         )
         self._history = History(self._grid, self._known, self._observe)
         self._claims = Claims(self._grid, self._history)
+        self._told: tuple[Mapping[str, Mapping[Any, float]], Expectation] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -201,19 +203,24 @@ class KnownObjectiveSampler(BaseSampler):
         further, threshold = self._further_observations(study), self._threshold(study)
         observations = self._history.read(study, trial, objectives, further=further, threshold=threshold)
         maximizer = Maximizer(self._grid, fixed, rng)
-        if len(observations.gains) < len(FRACTIONS):
-            yield from self._grid.hold(self._initial_design(), fixed)
-        if len(observations.gains) == 0:
-            yield from maximizer.draw()
-            return
 
         def cost(rows: Rows) -> NDArray[np.float64]:
             return objectives.cost_sign * self._known(rows)
 
+        uniform = self._initial_design()
+        expectation = self._expectation(study, cost, uniform)
+        if len(observations.gains) < len(FRACTIONS):
+            first = uniform if expectation is None else expectation.initial_design(observations)
+            yield from self._grid.hold(first, fixed)
+        if len(observations.gains) == 0:
+            yield from maximizer.draw()
+            return
+        if expectation is not None and expectation.is_refuted(observations):
+            expectation = None
         place = place_of(study, trial)
         if self._has_many and place >= _PROBED_FROM and place % 2 == 0:
-            yield from self._grid.hold(probes(self._grid, cost, self._initial_design()[0]), fixed)
-        self._surrogate.fit(observations)
+            yield from self._grid.hold(probes(self._grid, cost, uniform[0]), fixed)
+        self._surrogate.fit(observations, expectation)
         reference = None if self._reference is None else objectives.cost_sign * self._reference
         yield from self._maximize(maximizer, observations, cost, reference, place)
 
@@ -240,6 +247,20 @@ class KnownObjectiveSampler(BaseSampler):
     def _initial_design(self) -> Rows:
         """The configurations with which a study begins, [points, dimensions]."""
         return initial_design(self._grid)
+
+    def _expectation(self, study: Study, cost: Cost, uniform: Rows) -> Expectation | None:
+        """What is expected before there are trials; the same object as long as that is the same."""
+        losses = self._expected_losses(study)
+        if losses is None:
+            return None
+        if self._told is None or self._told[0] != losses:
+            self._told = losses, Expectation.of(self._grid, losses, cost, uniform)
+        return self._told[1]
+
+    def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]] | None:
+        """Share of the modelled objective that single dimensions lose at some values; None if nothing is expected."""
+        del study
+        return None
 
     def _observe(self, trial: FrozenTrial) -> Observation | None:
         """What a finished trial tells about the modelled objective."""

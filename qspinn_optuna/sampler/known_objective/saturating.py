@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .prior import RandomizedPrior
+
 Floats = NDArray[np.float64]
 
 _DEGREES_OF_FREEDOM = 4.0
@@ -56,6 +58,8 @@ class SaturatingEnsemble:
         choice_effect: Standard deviation of the logarithm of the factor of a choice.
         members: Number of fits.
         seed: Seed of the randomized priors and noise.
+        knees: Where curves are expected to have their knees, [dimensions], NaN where nothing is expected; None if
+            nothing is expected of any.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class SaturatingEnsemble:
         choice_effect: float = 0.05,
         members: int = 10,
         seed: int = 0,
+        knees: Floats | None = None,
     ) -> None:
         self._dimensions, self._choices = len(units), sum(categories)
         self._seed = seed
@@ -88,10 +93,11 @@ class SaturatingEnsemble:
             self._parts[name] = slice(start, start + size)
         mean = np.concatenate([np.broadcast_to(mean, size) for _, size, mean, _ in groups])
         deviation = np.concatenate([np.broadcast_to(deviation, size) for _, size, _, deviation in groups])
-        self._precision = 1 / deviation**2
-        draws = np.random.default_rng([seed, 0]).normal(size=(members, len(mean)))
-        self._prior = mean + deviation * draws
-        self._fitted = self._prior.copy()
+        expected = None if knees is None else np.full(len(mean), np.nan)
+        if expected is not None:
+            expected[self._parts["knee"]] = knees
+        self._prior = RandomizedPrior(mean, deviation, members, seed, expected)
+        self._fitted = self._prior.means.copy()
         self._noise = np.full(members, _LEAST_NOISE)
         self._low, self._range = 0.0, 1.0
 
@@ -107,7 +113,8 @@ class SaturatingEnsemble:
 
     def step_cost(self, points: int) -> float:
         """Multiplications of one step of :meth:`fit`."""
-        return points * self._prior.size * min(points, self._prior.shape[1])
+        members, parameters = self._fitted.shape
+        return points * members * parameters * min(points, parameters)
 
     def fit(
         self,
@@ -134,10 +141,11 @@ class SaturatingEnsemble:
         self._low, self._range = float(values.min()), float(np.ptp(values)) or 1.0
         places = np.arange(len(values)) if places is None else places
         # The draws of a point stay the same, so that a fit moves little when a point is added.
-        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(places[-1] + 1, len(self._prior)))[places]
+        noise_draws = np.random.default_rng([self._seed, 1]).normal(size=(places[-1] + 1, self.members))[places]
         data = (values - self._low) / self._range + np.median(self._noise) * noise_draws.T / np.sqrt(weights)
         weights = np.broadcast_to(weights, data.shape) if shares is None else weights * shares
-        damping = np.full(len(self._prior), 1e-2)
+        damping = np.full(self.members, 1e-2)
+        precision = self._prior.precision
         for step in range(steps):
             if step % _EXCHANGE_EVERY == 0:
                 self._exchange(data, weights, self._value(self._fitted, coordinates, indicators))
@@ -147,16 +155,17 @@ class SaturatingEnsemble:
                 self._noise = self._estimate_noise(residuals, weights)
             robust = weights * self._robustness(residuals) / self._noise[:, None] ** 2
             descent = np.matmul((robust * residuals)[:, None], slopes)[:, 0]
-            descent -= (self._fitted - self._prior) * self._precision
-            moves = _newton_moves(slopes, robust, self._precision * (1 + damping[:, None]), descent)
+            descent -= (self._fitted - self._prior.means) * precision
+            moves = _newton_moves(slopes, robust, precision * (1 + damping[:, None]), descent)
             before = self._loss(self._fitted, residuals, weights)
             moved = self._fitted + moves
             after = self._loss(moved, data - self._value(moved, coordinates, indicators), weights)
             better = after <= before
             self._fitted = np.where(better[:, None], moved, self._fitted)
             damping = np.where(better, 0.3 * damping, 10 * damping).clip(1e-6, 1e6)
-            if better.all() and (np.abs(moves) * np.sqrt(self._precision)).max() < _CONVERGED:
+            if better.all() and (np.abs(moves) * np.sqrt(precision)).max() < _CONVERGED:
                 break
+        self._prior.learn(self._fitted)
 
     def predict(self, coordinates: Floats, indicators: Floats) -> Floats:
         """The values that the members expect, [members, points]."""
@@ -193,7 +202,7 @@ class SaturatingEnsemble:
     def _loss(self, parameters: Floats, residuals: Floats, weights: Floats) -> Floats:
         """Negative logarithm of the posterior of every member, up to a constant."""
         misfit = _misfit(residuals / self._noise[:, None])
-        surprise = (parameters - self._prior) ** 2 * self._precision / 2
+        surprise = (parameters - self._prior.means) ** 2 * self._prior.precision / 2
         return (weights * misfit).sum(axis=1) + surprise.sum(axis=1)
 
     def _value(self, parameters: Floats, coordinates: Floats, indicators: Floats) -> Floats:

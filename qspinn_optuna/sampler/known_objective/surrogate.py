@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constraint_model import ConstraintModel
+from .expectation import Expectation
 from .grid import Rows, SearchGrid
 from .milestones import Milestones
 from .model import CliffModel
@@ -26,14 +27,18 @@ class Surrogate:
 
     def __init__(self, grid: SearchGrid, *, increasing: bool, seed: int) -> None:
         self._grid = grid
+        self._increasing = increasing
         self._seed = seed
-        self._gain = CliffModel(grid.units, grid.categories, increasing=increasing, seed=seed)
         self._constraints: dict[str, ConstraintModel] = {}
-        self._fits_of_gain = Milestones(self._gain)
         self._fits_of_constraints: dict[str, Milestones[ConstraintModel]] = {}
+        self._expectation: Expectation | None = None
+        self._fits_of_gain = self._unfitted()
 
-    def fit(self, observations: Observations) -> None:
-        """Fit all models to a study with at least one observation."""
+    def fit(self, observations: Observations, expectation: Expectation | None = None) -> None:
+        """Fit all models to a study with at least one observation, and with what is expected of the gain, if it is."""
+        if expectation is not self._expectation:
+            self._expectation = expectation
+            self._fits_of_gain = self._unfitted()
         features = self._grid.features(observations.rows)
         self._gain = self._fits_of_gain.fit(*features, observations.gains, observations.weights, observations.costs)
         self._constraints = {}
@@ -42,6 +47,18 @@ class Surrogate:
             new = ConstraintModel(self._grid.units, self._grid.categories, self._seed)
             fits = self._fits_of_constraints.setdefault(name, Milestones(new))
             self._constraints[name] = fits.fit(*self._grid.features(rows), values)
+
+    def _unfitted(self) -> Milestones[CliffModel]:
+        """The fits of a model of the gain, none by now."""
+        expectation = self._expectation
+        self._gain = CliffModel(
+            self._grid.units,
+            self._grid.categories,
+            increasing=self._increasing,
+            seed=self._seed,
+            knees=None if expectation is None else expectation.knees,
+        )
+        return Milestones(self._gain)
 
     @property
     def noise(self) -> Floats:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig
@@ -18,6 +20,9 @@ _FRESH_SAMPLE = 2**32
 _FRESH_SEED = 1
 """What is added to the seed of a network's own draws in a confirmation."""
 
+FirstScores = Callable[[nn.Module, int], NDArray[np.float64]]
+"""Class scores of a network for the first calibration samples, of which there are at least so many."""
+
 Count = Callable[[nn.Module, Batches, int], Iterator[tuple[int, int]]]
 """Counts of a network on batches whose first sample has a number."""
 
@@ -27,6 +32,7 @@ class ComparedWorkload:
 
     Args:
         count: Counts correct answers.
+        first_scores: Gives class scores of calibration samples.
         validation: Batches on which accuracies are measured.
         confirmation: Batches of samples that nothing was trained on or chosen by; None if there are none.
         seed: Of the float networks.
@@ -34,9 +40,17 @@ class ComparedWorkload:
     """
 
     def __init__(
-        self, count: Count, validation: Batches, confirmation: Batches | None, seed: int, *, fine_tunes: bool
+        self,
+        count: Count,
+        first_scores: FirstScores,
+        validation: Batches,
+        confirmation: Batches | None,
+        seed: int,
+        *,
+        fine_tunes: bool,
     ) -> None:
         self._count = count
+        self._first_scores = first_scores
         self.validation = validation
         self._confirmation = confirmation
         self.seed = seed
@@ -83,6 +97,20 @@ class ComparedWorkload:
         """Counts of the baseline on what :meth:`evaluate_fresh` measures with."""
         with seeded(self.seed + _FRESH_SEED):
             return last_counts(self._fresh_counts(self.baseline_network))
+
+    def scores(self, config: QuantizationConfig | None, samples: int) -> NDArray[np.float64]:
+        """Class scores of the first calibration samples, [samples, classes].
+
+        Args:
+            config: A post-training quantization; None for the baseline.
+            samples: Number of samples, about; all if there are no more.
+
+        Raises:
+            InexactError: If the simulation cannot carry ``config`` exactly.
+        """
+        network = self.baseline_network if config is None else self.quantize(config, self.seed)
+        with seeded(self.seed):
+            return self._first_scores(network, samples)
 
     def evaluate_fresh(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
         """Count as ``evaluate`` does, on the confirmation batches, or else with other draws.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from qspinn_optuna.config import QuantizationConfig, Scheme
 from qspinn_optuna.networks import check_exact, freeze_network, quantize_network
 from qspinn_optuna.networks.calibration.activity import computes_in_fixed_point
-from qspinn_optuna.networks.running.batches import Inputs, tensors
+from qspinn_optuna.networks.running.batches import Inputs, first_samples
 from qspinn_optuna.workloads.progress import TrainingProgress
 from qspinn_optuna.workloads.supervised.evaluation import Accuracy, evaluate_at_rungs
 from qspinn_optuna.workloads.supervised.recent import RecentNetworks
@@ -80,15 +80,4 @@ class QuantizedNetworks:
     def _checked_samples(self) -> Inputs:
         """A few of the first samples, if it is clear which dimension they are counted along, else all."""
         inputs, labels = labeled(next(iter(self._validation)))
-        count = len(labels)
-        along = [_sample_dimensions(one, count) for one in tensors(inputs)]
-        if any(len(dimensions) != 1 for dimensions in along):
-            return inputs
-        few = min(_CHECKED_SAMPLES, count)
-        made = tuple(one.narrow(found[0], 0, few) for one, found in zip(tensors(inputs), along, strict=True))
-        return made if isinstance(inputs, tuple) else made[0]
-
-
-def _sample_dimensions(values: Tensor, count: int) -> list[int]:
-    """Which of the first two dimensions may count the samples; of one dimension alone it is not known."""
-    return [dimension for dimension in (0, 1) if values.ndim > 1 and values.shape[dimension] == count]
+        return first_samples(inputs, len(labels), _CHECKED_SAMPLES)

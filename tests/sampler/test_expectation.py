@@ -1,0 +1,247 @@
+"""What is expected of single parameters before there are trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import Study
+
+from qspinn_optuna import (
+    Family,
+    ParameterSpec,
+    QuantizationConfig,
+    QuantizationObjective,
+    QuantizationSpace,
+    Rounding,
+    Scheme,
+    open_study,
+)
+from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler
+from qspinn_optuna.sampler.known_objective.expectation import Expectation, knee
+from qspinn_optuna.sampler.known_objective.grid import Rows, SearchGrid
+from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
+from qspinn_optuna.sampler.known_objective.observations import Observations
+from qspinn_optuna.sampler.known_objective.prior import RandomizedPrior
+from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
+from qspinn_optuna.study import Sensitivity, record_sensitivity
+from tests.fake_workload import FakeWorkload
+from tests.sampler.problems import Objective, all_different, cost, make_study, volume
+
+KNEES = {"conv.weight": 1.0, "conv.v": 7.0, "lif.v": 2.0, "fc.weight": 6.0, "fc.v": 4.0, "out.weight": 9.0}
+COUNTS = {"conv.weight": 9_000, "conv.v": 700, "lif.v": 2_000, "fc.weight": 4_000, "fc.v": 300, "out.weight": 1_500}
+
+
+class Layers(FakeWorkload):
+    """Every parameter loses accuracy around a width of its own."""
+
+    parameters = tuple(  # type: ignore[assignment]
+        ParameterSpec(name, Family.WEIGHT if name.endswith("weight") else Family.MEMBRANE, count, -1.0, 0.5)
+        for name, count in COUNTS.items()
+    )
+
+    def evaluate(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
+        del seed
+        kept = np.prod([1 - lost(bits - KNEES[name]) for name, bits in config.bits.items()])
+        yield round(100_000 * (0.1 + 0.85 * float(kept))), 100_000
+
+
+SPACE = QuantizationSpace(Layers.parameters, (2, 16), schemes=(Scheme.PTQ,))
+
+
+def lost(distance: float) -> float:
+    return float(1 / (1 + 4.0**distance))
+
+
+def sensitivity(knees: Mapping[str, float] = KNEES) -> Sensitivity:
+    return Sensitivity({name: {bits: lost(bits - knee) for bits in range(2, 12)} for name, knee in knees.items()})
+
+
+def reversed_sensitivity() -> Sensitivity:
+    ends = min(KNEES.values()) + max(KNEES.values())
+    return sensitivity({name: ends - knee for name, knee in KNEES.items()})
+
+
+def searched(trials: int, seed: int, told: Sensitivity | None) -> Study:
+    study = open_study("layers", None, SPACE, MemoryAwareSampler(SPACE, seed=seed), Layers())
+    if told is not None:
+        record_sensitivity(study, told)
+    study.optimize(QuantizationObjective(Layers(), SPACE), n_trials=trials)
+    return study
+
+
+def hypervolume(study: Study, trials: int) -> float:
+    """Of the first trials."""
+    reference = SPACE.footprint(SPACE.uniform(16, Scheme.PTQ, Rounding.NEAREST)).kib
+    return volume(study.trials[:trials], reference)
+
+
+@pytest.mark.parametrize("at", [-2.0, 0.5, 3.0])
+def test_the_knee_is_that_of_a_curve_that_falls_to_a_quarter_with_each_unit(at: float) -> None:
+    coordinates = [0.0, 1.0, 2.0, 4.0]
+    assert knee(coordinates, [lost(coordinate - at) for coordinate in coordinates]) == pytest.approx(at, abs=0.1)
+    assert knee([1.0], [0.5]) == 1.0
+
+
+def test_no_loss_and_a_whole_loss_tell_a_side_and_nothing_tells_nothing() -> None:
+    assert -6 < knee([0.0], [0.0]) < -4
+    assert 3 < knee([0.0], [1.0]) < 4
+    assert np.isnan(knee([], []))
+
+
+def uniform_rows(grid: SearchGrid) -> Rows:
+    return np.array([grid.spread(fraction, 0) for fraction in FRACTIONS])
+
+
+def observed(rows: Rows, gains: list[float]) -> Observations:
+    some = len(gains)
+    return Observations(
+        rows[:some],
+        rows[:some].sum(axis=1),
+        np.array(gains),
+        np.ones(some),
+        np.ones(some, bool),
+        rows[:0],
+        -np.inf,
+        np.inf,
+        {},
+    )
+
+
+GRID = SearchGrid({"a": IntDistribution(2, 10), "b": IntDistribution(2, 10), "c": IntDistribution(1, 33)})
+WEIGHTS = np.array([5.0, 1.0, 1.0])
+
+
+def cost_of(rows: Rows) -> Any:
+    return rows @ WEIGHTS
+
+
+def expectation() -> Expectation:
+    losses = {"a": {bits: lost(bits - 3) for bits in range(2, 8)}, "b": {8: lost(8 - 9), 40: 0.3}}
+    return Expectation.of(GRID, losses, cost_of, uniform_rows(GRID))
+
+
+def test_knees_are_in_units_from_the_smallest_value_and_unknown_where_nothing_is_told() -> None:
+    np.testing.assert_allclose(expectation().knees, [1, 7, np.nan], atol=1e-9)
+
+
+def test_the_first_configurations_cost_about_the_same_and_are_expected_to_lose_less() -> None:
+    made = expectation()
+
+    def loss(rows: Rows) -> Any:
+        coordinates = rows[:, :2]  # A value is a unit in both.
+        return np.log1p(4.0 ** -(coordinates - made.knees[:2])).sum(axis=1)
+
+    paired = [1, 2, 3, 4]
+    # A step of the first parameter costs five.
+    assert (np.abs(cost_of(made.matched) - cost_of(made.uniform)) <= 5).all()
+    assert (loss(made.matched[paired]) < loss(made.uniform[paired])).all()
+    np.testing.assert_array_equal(made.matched[0], made.uniform[0])
+
+
+def test_a_pair_of_one_cost_decides_with_what_the_study_goes_on() -> None:
+    made = expectation()
+    largest, without, told = made.uniform[0], made.uniform[2], made.matched[2]
+    first = np.array([largest, without, told])
+    for gains, refuted in (
+        ([], False),
+        ([0.9], False),
+        ([0.9, 0.8], False),
+        ([0.9, 0.8, 0.85], False),
+        ([0.9, 0.8, 0.76], False),  # Less than a twentieth of the first one's behind: noise.
+        ([0.9, 0.8, 0.75], True),
+        ([-0.9, -1.0, -1.1], True),
+    ):
+        known = observed(first, gains)
+        assert made.is_refuted(known) is refuted
+        rows = made.initial_design(known)
+        np.testing.assert_array_equal(rows[:3], first)
+        np.testing.assert_array_equal(rows[3:5], (made.uniform if refuted else made.matched)[[1, 4]])
+        np.testing.assert_array_equal(rows[5], made.uniform[5])
+
+
+def test_fits_that_settle_elsewhere_make_the_prior_what_it_would_be_without_an_expectation() -> None:
+    mean, deviation = np.zeros(5), np.full(5, 3.0)
+    expected = np.array([4.0, -4.0, 4.0, -4.0, np.nan])
+    plain, told = (RandomizedPrior(mean, deviation, 200, 0, one) for one in (None, expected))
+    np.testing.assert_allclose(told.means[:, :4].mean(axis=0), 0.9 * expected[:4], atol=0.3)
+    np.testing.assert_allclose(told.means[:, 4], plain.means[:, 4])
+    for _ in range(30):
+        told.learn(np.tile(-100 * np.nan_to_num(expected), (200, 1)))
+    np.testing.assert_allclose(told.means, plain.means, atol=0.1)
+    np.testing.assert_allclose(told.precision, plain.precision, rtol=0.01)
+
+
+def test_fits_where_they_were_expected_or_all_moved_alike_leave_the_prior_as_it_is() -> None:
+    expected = np.array([4.0, -4.0, 1.0, np.nan])
+    told = RandomizedPrior(np.zeros(4), np.full(4, 3.0), 10, 0, expected)
+    before = told.means.copy()
+    told.learn(np.tile(np.nan_to_num(expected) + 50.0, (10, 1)))
+    np.testing.assert_array_equal(told.means, before)
+
+
+def test_expected_knees_make_few_observations_tell_more() -> None:
+    units, rng = np.full(6, 14.0), np.random.default_rng(0)
+    knees = np.array(list(KNEES.values())) - 2
+
+    def values(coordinates: Any) -> Any:
+        return np.prod(1 - 1 / (1 + 4.0 ** (coordinates - knees)), axis=1)
+
+    seen, unseen = np.rint(rng.uniform(0, 14, (2, 300, 6)))
+    seen, none = seen[:10], np.zeros((10, 0))
+    errors = []
+    for told in (knees, None, knees.max() + knees.min() - knees):
+        model = SaturatingEnsemble(units, [], seed=0, knees=told)
+        for _ in range(5):
+            model.fit(seen, none, values(seen), np.ones(10))
+        mean = model.predict(unseen, np.zeros((300, 0))).mean(axis=0)
+        errors.append(float(np.abs(mean - values(unseen)).mean()))
+    right, without, wrong = errors
+    assert right < 0.8 * without < without < wrong
+
+
+def test_a_study_with_the_right_sensitivity_is_ahead_and_with_a_wrong_one_not_far_behind() -> None:
+    told = {"right": sensitivity(), "without": None, "reversed": reversed_sensitivity()}
+    studies = {name: [searched(30, seed, one) for seed in range(3)] for name, one in told.items()}
+    volumes = {name: [[hypervolume(one, after) for one in some] for after in (8, 30)] for name, some in studies.items()}
+    best = max(max(after[1]) for after in volumes.values())
+    missing = {name: [best - float(np.mean(one)) for one in after] for name, after in volumes.items()}
+    assert missing["right"][0] < 0.6 * missing["without"][0]
+    assert missing["reversed"][1] < 2 * missing["without"][1]
+
+
+class Told(KnownObjectiveSampler):
+    """Expects losses of two numbers whatever the study is."""
+
+    def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]]:
+        del study
+        return {"x": {2: 0.5, 3: 0.2}, "y": {2: 0.0}}
+
+
+def test_a_known_objective_that_is_not_linear_and_numbers_that_are_no_widths_have_expectations_too() -> None:
+    space = {
+        "x": IntDistribution(2, 8),
+        "y": IntDistribution(1, 128, log=True),
+        "f": FloatDistribution(0, 4),
+        "kind": CategoricalDistribution(["a", "b"]),
+    }
+    study = make_study(Told(space, lambda params: cost(params) ** 2, seed=0))
+    study.optimize(Objective(space), n_trials=12)
+    assert all_different(study.trials)
+
+
+def test_all_of_eighty_parameters_with_one_width_each_are_nothing_to_search_or_to_measure() -> None:
+    parameters = [ParameterSpec(f"w{i}", Family.WEIGHT, 100, 0.0, 0.5) for i in range(80)]
+    space = QuantizationSpace(parameters, (4, 4), schemes=(Scheme.PTQ,), roundings=(Rounding.NEAREST,))
+    with pytest.raises(ValueError, match="more than one configuration"):
+        MemoryAwareSampler(space)
+
+
+def test_what_a_study_is_told_later_counts_from_then_on() -> None:
+    study = searched(8, 0, None)
+    record_sensitivity(study, sensitivity())
+    study.optimize(QuantizationObjective(Layers(), SPACE), n_trials=1)
+    assert study.trials[8].params != searched(9, 0, None).trials[8].params
