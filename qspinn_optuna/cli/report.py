@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from qspinn_optuna.cli.columns import WidthColumns
 from qspinn_optuna.cli.json_files import write_json
@@ -34,12 +34,15 @@ from qspinn_optuna.selection import (
 from qspinn_optuna.selection.steps import CHOSEN
 from qspinn_optuna.study import (
     Baseline,
+    Counts,
+    Sensitivity,
     TrialRecord,
     accuracies_on_test,
     accuracy_floor,
     baseline_of,
     controls_of,
     finished_trials,
+    recorded_sensitivity,
     space_of,
 )
 from qspinn_optuna.tables import Below, fitted_table
@@ -69,6 +72,8 @@ class Report:
         confirmed: How the choice was confirmed, if it was.
         target: The device that the model is for, if there is one.
         fits: How the models of the front, and the chosen one, fit it, by trial number, as far as it is known.
+        sensitivity: With what the search began, if it was told.
+        evaluated: Samples of a whole evaluation, 0 if that is not known.
     """
 
     front: ParetoFront
@@ -84,6 +89,8 @@ class Report:
     confirmed: Confirmed | None = None
     target: Target | None = None
     fits: Mapping[int, Fit] = field(default_factory=dict)
+    sensitivity: Sensitivity | None = None
+    evaluated: int = 0
 
     def __str__(self) -> str:
         return self.text()
@@ -112,7 +119,15 @@ class Report:
             if self.choice is None or other.trial_number != self.choice.trial_number
         ]
         lines += [f"Control: {name}, {accuracy:.2%} on the test set" for name, accuracy in self.controls.items()]
+        if self.sensitivity is not None:
+            lines.append(f"The search began with a sensitivity {self._cost(self.sensitivity)}")
         return "\n".join(lines)
+
+    def _cost(self, sensitivity: Sensitivity) -> str:
+        if sensitivity.samples == 0:
+            return "that was given"
+        as_many = f", as many as {sensitivity.samples / self.evaluated:.1f} evaluations" if self.evaluated else ""
+        return f"of {sensitivity.networks} networks on {sensitivity.samples:,} samples in all{as_many}"
 
     @property
     def risk(self) -> Risk | None:
@@ -134,6 +149,8 @@ class Report:
             content["confirmation"] = self.confirmed.to_dict()
         if self.target is not None:
             content["target"] = self._target_to_dict(self.target)
+        if self.sensitivity is not None:
+            content["sensitivity"] = self.sensitivity.to_dict() | {"samples_of_an_evaluation": self.evaluated}
         return {**content, "controls": self.controls} if self.controls else content
 
     def write(self, outputs: Outputs, study: optuna.Study, json: Path | None, html: Path | None) -> bool:
@@ -256,7 +273,13 @@ def report_of(
         confirmed,
         target,
         {} if target is None else fits_of(study, target, shown),
+        recorded_sensitivity(study),
+        max((counts.seen for counts in map(_counts, finished_trials(study)) if counts is not None), default=0),
     )
+
+
+def _counts(trial: FrozenTrial) -> Counts | None:
+    return TrialRecord(trial).counts
 
 
 def choose_by_scheme(study: optuna.Study, selector: Selector, target: Target | None = None) -> dict[str, Choice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import optuna
@@ -36,12 +37,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_is_measured_once_told_and_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del folder
     command = ["run", "net.py", "--sensitivity", "--trials", "3", "--accuracy-drop", "0.3", *STORED]
+    command += ["--json", "report.json"]
     assert main(command) == 0
     told = capsys.readouterr().out
     study = optuna.load_study(study_name="toy", storage="sqlite:///trials.db")
     kept = recorded_sensitivity(study)
     assert kept is not None
     assert f"Sensitivity, from {kept.networks} networks on {kept.samples:,} samples in all" in told
+    cost = f"of {kept.networks} networks on {kept.samples:,} samples in all"
+    as_many = f"as many as {kept.samples / 40:.1f} evaluations"
+    assert f"The search began with a sensitivity {cost}, {as_many}" in told
+    report = json.loads(Path("report.json").read_text())
+    assert report["sensitivity"] == kept.to_dict() | {"samples_of_an_evaluation": 40}
     name, loss = kept.most_sensitive(1)[0]
     assert f"{name}: {loss:.0%} at 2 bits" in told
     assert main(command) == 0

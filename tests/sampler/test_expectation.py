@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,11 +22,11 @@ from qspinn_optuna import (
     open_study,
 )
 from qspinn_optuna.sampler import KnownObjectiveSampler, MemoryAwareSampler
-from qspinn_optuna.sampler.known_objective.expectation import Expectation, knee
+from qspinn_optuna.sampler.known_objective.expectation import Expectation, curve
 from qspinn_optuna.sampler.known_objective.grid import Rows, SearchGrid
 from qspinn_optuna.sampler.known_objective.initial_design import FRACTIONS
 from qspinn_optuna.sampler.known_objective.observations import Observations
-from qspinn_optuna.sampler.known_objective.prior import RandomizedPrior
+from qspinn_optuna.sampler.known_objective.prior import Expected, RandomizedPrior
 from qspinn_optuna.sampler.known_objective.saturating import SaturatingEnsemble
 from qspinn_optuna.study import Sensitivity, record_sensitivity
 from tests.fake_workload import FakeWorkload
@@ -79,17 +80,29 @@ def hypervolume(study: Study, trials: int) -> float:
     return volume(study.trials[:trials], reference)
 
 
-@pytest.mark.parametrize("at", [-2.0, 0.5, 3.0])
-def test_the_knee_is_that_of_a_curve_that_falls_to_a_quarter_with_each_unit(at: float) -> None:
-    coordinates = [0.0, 1.0, 2.0, 4.0]
-    assert knee(coordinates, [lost(coordinate - at) for coordinate in coordinates]) == pytest.approx(at, abs=0.1)
-    assert knee([1.0], [0.5]) == 1.0
+@pytest.mark.parametrize("at", [-1.0, 0.5, 3.0])
+@pytest.mark.parametrize("slope", [0.8, 1.4, 2.5])
+def test_the_curve_goes_through_the_losses(at: float, slope: float) -> None:
+    coordinates = np.arange(12.0)
+    losses = 1 / (1 + np.exp(slope * (coordinates - at)))
+    told = (losses > 0.003) & (losses < 0.98)
+    knee, found = curve(coordinates[told].tolist(), losses[told].tolist())
+    # The fewer losses, the more the slope is what is likely.
+    between = sorted([slope, math.log(4)])
+    assert between[0] - 1e-6 <= found <= between[1] + 1e-6
+    if told.sum() > 4:
+        assert (knee, found) == pytest.approx((at, slope), abs=0.15)
+
+
+def test_a_single_loss_is_that_of_a_curve_that_falls_to_a_quarter_with_each_unit() -> None:
+    assert curve([1.0], [0.5]) == pytest.approx((1.0, math.log(4)))
+    assert curve([3.0], [lost(3.0 - 1.5)]) == pytest.approx((1.5, math.log(4)))
 
 
 def test_no_loss_and_a_whole_loss_tell_a_side_and_nothing_tells_nothing() -> None:
-    assert -6 < knee([0.0], [0.0]) < -4
-    assert 3 < knee([0.0], [1.0]) < 4
-    assert np.isnan(knee([], []))
+    assert -6 <= curve([0.0], [0.0])[0] < -4
+    assert 3 < curve([0.0], [1.0])[0] < 4
+    assert np.isnan(curve([], [])).all()
 
 
 def uniform_rows(grid: SearchGrid) -> Rows:
@@ -125,7 +138,9 @@ def expectation() -> Expectation:
 
 
 def test_knees_are_in_units_from_the_smallest_value_and_unknown_where_nothing_is_told() -> None:
-    np.testing.assert_allclose(expectation().knees, [1, 7, np.nan], atol=1e-9)
+    knees, slopes = expectation().curves
+    np.testing.assert_allclose(knees, [1, 7, np.nan], atol=0.05)
+    np.testing.assert_allclose(slopes, [math.log(4), math.log(4), np.nan], atol=0.05)
 
 
 def test_the_first_configurations_cost_about_the_same_and_are_expected_to_lose_less() -> None:
@@ -133,7 +148,7 @@ def test_the_first_configurations_cost_about_the_same_and_are_expected_to_lose_l
 
     def loss(rows: Rows) -> Any:
         coordinates = rows[:, :2]  # A value is a unit in both.
-        return np.log1p(4.0 ** -(coordinates - made.knees[:2])).sum(axis=1)
+        return np.log1p(4.0 ** -(coordinates - made.curves[0, :2])).sum(axis=1)
 
     paired = [1, 2, 3, 4]
     # A step of the first parameter costs five.
@@ -164,22 +179,24 @@ def test_a_pair_of_one_cost_decides_with_what_the_study_goes_on() -> None:
 
 
 def test_fits_that_settle_elsewhere_make_the_prior_what_it_would_be_without_an_expectation() -> None:
-    mean, deviation = np.zeros(5), np.full(5, 3.0)
-    expected = np.array([4.0, -4.0, 4.0, -4.0, np.nan])
+    mean, deviation = np.zeros(6), np.full(6, 3.0)
+    values = np.array([4.0, -4.0, 4.0, -4.0, 3.0, np.nan])
+    expected = Expected(values, np.array([1.0, 1.0, 1.0, 1.0, 0.5, 1.0]), judged=slice(0, 4))
     plain, told = (RandomizedPrior(mean, deviation, 200, 0, one) for one in (None, expected))
-    np.testing.assert_allclose(told.means[:, :4].mean(axis=0), 0.9 * expected[:4], atol=0.3)
-    np.testing.assert_allclose(told.means[:, 4], plain.means[:, 4])
-    for _ in range(30):
-        told.learn(np.tile(-100 * np.nan_to_num(expected), (200, 1)))
+    np.testing.assert_allclose(told.means[:, :4].mean(axis=0), 0.9 * values[:4], atol=0.3)
+    np.testing.assert_allclose(told.precision[4], 4 + 1 / 9)
+    np.testing.assert_allclose(told.means[:, 5], plain.means[:, 5])
+    for _ in range(3):
+        told.learn(np.tile(-100 * np.nan_to_num(values), (200, 1)))
     np.testing.assert_allclose(told.means, plain.means, atol=0.1)
     np.testing.assert_allclose(told.precision, plain.precision, rtol=0.01)
 
 
 def test_fits_where_they_were_expected_or_all_moved_alike_leave_the_prior_as_it_is() -> None:
-    expected = np.array([4.0, -4.0, 1.0, np.nan])
+    expected = Expected(np.array([4.0, -4.0, 1.0, np.nan]), np.ones(4), judged=slice(0, 4))
     told = RandomizedPrior(np.zeros(4), np.full(4, 3.0), 10, 0, expected)
     before = told.means.copy()
-    told.learn(np.tile(np.nan_to_num(expected) + 50.0, (10, 1)))
+    told.learn(np.tile(np.nan_to_num(expected.values) + 50.0, (10, 1)))
     np.testing.assert_array_equal(told.means, before)
 
 
@@ -194,7 +211,8 @@ def test_expected_knees_make_few_observations_tell_more() -> None:
     seen, none = seen[:10], np.zeros((10, 0))
     errors = []
     for told in (knees, None, knees.max() + knees.min() - knees):
-        model = SaturatingEnsemble(units, [], seed=0, knees=told)
+        expected = None if told is None else np.array([told, np.full(6, math.log(4))])
+        model = SaturatingEnsemble(units, [], seed=0, expected=expected)
         for _ in range(5):
             model.fit(seen, none, values(seen), np.ones(10))
         mean = model.predict(unseen, np.zeros((300, 0))).mean(axis=0)

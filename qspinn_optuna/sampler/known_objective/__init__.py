@@ -6,8 +6,9 @@ its own too, as a package of OptunaHub. From the sampler down:
 - ``sampler``: the sampler of Optuna, which ties the others together;
 - ``initial_design``, ``probes``, ``acquisition``, ``maximizer``, ``descent``: what is suggested; ``claims``: by whom,
   and once only;
-- ``surrogate``, with ``model``, ``saturating``, ``cliffs``, ``residuals`` and ``constraint_model``: what is expected of
-  a configuration; ``milestones`` and ``window``: of which observations, and from where on;
+- ``surrogate``, with ``model``, ``saturating``, ``prior``, ``cliffs``, ``residuals`` and ``constraint_model``: what is
+  expected of a configuration; ``milestones`` and ``window``: of which observations, and from where on;
+- ``expectation``: what is known of single parameters before there are trials;
 - ``history``, with ``observations``, ``constraints`` and ``fixed``: what the trials of a study tell;
 - ``objectives``, ``linear``, ``improvement``, ``grid``: costs and gains, hypervolume, the search space in numbers;
 - ``draws``: the random numbers of a trial.

@@ -16,12 +16,18 @@ from .observations import Observations
 
 Floats = NDArray[np.float64]
 
-_SLOPE = math.log(4)
-"""Of the logarithm of the odds of a loss, for a unit of the coordinates: each bit leaves a quarter of the noise power
-of rounding."""
+_SLOPE, _SLOPES, _FLATTEST, _STEEPEST = math.log(4), 1.0, 0.4, 4.0
+"""Slopes of the logarithm of the odds of a loss, for a unit of the coordinates: what is likely, since each bit leaves a
+quarter of the noise power of rounding, its standard deviation, and limits."""
 
-_LEAST, _LARGEST = 1e-3, 0.99
+_ERROR = 0.7
+"""Standard deviation of the logarithm of a loss that is told: a factor of two."""
+
+_LEAST, _LARGEST = 0.002, 0.99
 """Losses that are told from none, and from all."""
+
+_LOWEST = -6.0
+"""Lowest knee, in units: far below all values."""
 
 _WORSE = 0.05
 """Share of the gain of the largest values by which a configuration must be behind to be called worse."""
@@ -32,15 +38,16 @@ _PAIRED = 2
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """Where in every numeric dimension half of the gain is lost, with the others at their largest values.
+    """How the gain is lost in every numeric dimension, with the others at their largest values.
 
     Args:
-        knees: In units of the coordinates, [numeric dimensions]; NaN where nothing is expected.
+        curves: Knees, where half of it is lost, and slopes there of the logarithm of the odds, in units of the
+            coordinates, [2, numeric dimensions]; NaN where nothing is expected.
         uniform: With what a study begins if nothing is expected, the largest values first, [points, dimensions].
         matched: Configurations that cost as much and are expected to lose least, likewise.
     """
 
-    knees: Floats
+    curves: Floats
     uniform: Rows
     matched: Rows
 
@@ -60,14 +67,14 @@ class Expectation:
             cost: Of rows, to be minimized.
             uniform: As in the class.
         """
-        curves = [grid.on_axis(grid.names[column], losses.get(grid.names[column], {})) for column in grid.numeric]
-        knees = np.array([knee(list(curve), list(curve.values())) for curve in curves])
+        told = [grid.on_axis(grid.names[column], losses.get(grid.names[column], {})) for column in grid.numeric]
+        curves = np.array([curve(list(one), list(one.values())) for one in told]).T
         # What is not known is taken to be as the rest.
-        assumed = np.where(np.isnan(knees), 0.0 if np.isnan(knees).all() else np.nanmean(knees), knees)
-        distances = grid.units * np.linspace(0, 1, len(levels(grid)))[:, None] - assumed
-        way = way_down(grid, np.log1p(np.exp(-_SLOPE * distances)).T, cost, uniform[0])
+        knees, slopes = np.where(np.isnan(curves), [[_mean(curves[0], 0.0)], [_mean(curves[1], _SLOPE)]], curves)
+        distances = grid.units * np.linspace(0, 1, len(levels(grid)))[:, None] - knees
+        way = way_down(grid, np.log1p(np.exp(-slopes * distances)).T, cost, uniform[0])
         nearest = np.abs(cost(way)[:, None] - cost(uniform)).argmin(axis=0)
-        return cls(knees, uniform, way[nearest])
+        return cls(curves, uniform, way[nearest])
 
     def initial_design(self, observations: Observations) -> Rows:
         """Configurations with which a study begins, [points, dimensions].
@@ -89,20 +96,31 @@ class Expectation:
         return expected < without - _WORSE * abs(largest)
 
 
-def knee(coordinates: Sequence[float], losses: Sequence[float]) -> float:
-    """Where half is lost, if the odds of a loss fall to a quarter in each unit; NaN without a loss.
+def curve(coordinates: Sequence[float], losses: Sequence[float]) -> tuple[float, float]:
+    """Knee and slope of a logistic curve through losses; NaN without losses.
 
-    Each loss says where; a large one says it more exactly, so it has more weight, by its square root.
+    A regression of the logarithm of the odds of a loss on coordinates, with a normal prior on the slope.
 
     Args:
         coordinates: In units.
         losses: 0 to 1, likewise.
     """
     if not len(losses):
-        return math.nan
-    clipped = np.clip(losses, _LEAST, _LARGEST)
-    told = np.array(coordinates) + np.log(clipped / (1 - clipped)) / _SLOPE
-    return float(np.average(told, weights=np.sqrt(clipped)))
+        return math.nan, math.nan
+    at, clipped = np.array(coordinates), np.clip(losses, _LEAST, _LARGEST)
+    # The odds without the likely slope; what is left is offset - excess * coordinate.
+    rest = np.log(clipped / (1 - clipped)) + _SLOPE * at
+    inputs = np.stack([np.ones(len(at)), -at])
+    precision = inputs @ inputs.T / _ERROR**2 + np.diag([0, _SLOPES**-2])
+    offset, excess = np.linalg.solve(precision, inputs @ rest / _ERROR**2)
+    slope = float(np.clip(_SLOPE + excess, _FLATTEST, _STEEPEST))
+    return max(float(offset) / slope, _LOWEST), slope
+
+
+def _mean(values: Floats, otherwise: float) -> float:
+    """Of those that are known."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else otherwise
 
 
 def _gain(observations: Observations, row: Rows) -> float | None:

@@ -39,13 +39,13 @@ class CliffModel:
         categories: Number of choices of every categorical dimension.
         increasing: Whether values are expected to grow with coordinates; otherwise both are equally likely.
         seed: Seed of all random draws.
-        knees: Where knees of the curves are expected, [dimensions], NaN where not; None if nowhere.
+        expected: Knees and slopes that are expected, [2, dimensions], NaN where they are not; None if none is.
     """
 
     def __init__(
-        self, units: Floats, categories: Sequence[int], *, increasing: bool, seed: int, knees: Floats | None = None
+        self, units: Floats, categories: Sequence[int], *, increasing: bool, seed: int, expected: Floats | None = None
     ) -> None:
-        self._curves = SaturatingEnsemble(units, categories, increasing=increasing, seed=seed, knees=knees)
+        self._curves = SaturatingEnsemble(units, categories, increasing=increasing, seed=seed, expected=expected)
         self._cliffs = Cliffs(units, self._curves.members, seed)
         self._residuals = ResidualProcess()
         self._unexplained: tuple[Floats, Floats, Floats, Floats] | None = None

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_DEVIATION = 1.0
-"""Least standard deviation of parameters around what is expected of them, in units of the coordinates."""
-
 _CONFIDENCE = 4.0
-"""Parameters as which the least deviation counts, when the deviation is learned from fits."""
+"""Parameters as which the given deviations count, when it is learned from fits how exact expectations are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Values that are expected of some parameters.
+
+    Args:
+        values: [parameters], NaN where nothing is expected.
+        deviations: Least standard deviations of the parameters around them, likewise.
+        judged: The parameters by which it is told how exact the expectation is.
+    """
+
+    values: Floats
+    deviations: Floats
+    judged: slice
 
 
 class RandomizedPrior:
     """Independent normal distributions of parameters, and for each member of an ensemble a mean that is drawn of them.
 
     Of some parameters a value is expected, so they are more certain. How much so is learned: if fits to observations
-    settle elsewhere, the deviation from what is expected grows, and an expectation that was wrong has no influence any
-    more. What all members are wrong about by the same amount counts for nothing, since another parameter of the model
-    takes care of it. The deviation is that of one step of expectation maximization after every fit, with a prior that
-    counts as a few parameters (Gelman et al. 2013, Bayesian Data Analysis, section 13.6).
+    settle elsewhere, the deviations from what is expected grow together, and an expectation that was wrong has no
+    influence any more. What all judged parameters are off by counts for nothing, since another parameter of the model
+    takes care of it. The factor of the deviations is that of one step of expectation maximization after every fit, with
+    a prior that counts as a few parameters (Gelman et al. 2013, Bayesian Data Analysis, section 13.6).
 
     Args:
         mean: [parameters].
         deviation: Standard deviation, likewise.
         members: Members of the ensemble.
         seed: Of the drawn means.
-        expected: Values that are expected, [parameters], NaN where none is; None if nothing is expected.
+        expected: What is expected, if anything is.
 
     Attributes:
         means: [members, parameters].
@@ -36,12 +50,12 @@ class RandomizedPrior:
     """
 
     def __init__(
-        self, mean: Floats, deviation: Floats, members: int, seed: int, expected: Floats | None = None
+        self, mean: Floats, deviation: Floats, members: int, seed: int, expected: Expected | None = None
     ) -> None:
         self._mean, self._own_precision = mean, 1 / deviation**2
         self._draws = np.random.default_rng([seed, 0]).normal(size=(members, len(mean)))
         self._expected = expected
-        self._deviation = _DEVIATION
+        self._factor = 1.0
         self.means, self.precision = mean + deviation * self._draws, self._own_precision
         self._combine()
 
@@ -53,17 +67,20 @@ class RandomizedPrior:
         """
         if self._expected is None:
             return
-        away = (fitted - self._expected)[:, np.isfinite(self._expected)]
+        judged = self._expected.judged
+        away = (fitted - self._expected.values)[:, judged] / self._expected.deviations[judged]
+        away = away[:, np.isfinite(self._expected.values[judged])]
         away = away - np.median(away, axis=1, keepdims=True)
-        variance = (_CONFIDENCE * _DEVIATION**2 + (away**2).mean(axis=0).sum()) / (_CONFIDENCE + away.shape[1])
-        self._deviation = max(_DEVIATION, float(np.sqrt(variance)))
+        variance = (_CONFIDENCE + (away**2).mean(axis=0).sum()) / (_CONFIDENCE + away.shape[1])
+        self._factor = max(1.0, float(np.sqrt(variance)))
         self._combine()
 
     def _combine(self) -> None:
         """The product of both distributions."""
         if self._expected is None:
             return
-        certain = np.where(np.isfinite(self._expected), self._deviation**-2, 0.0)
+        values = self._expected.values
+        certain = np.where(np.isfinite(values), (self._factor * self._expected.deviations) ** -2.0, 0.0)
         self.precision = self._own_precision + certain
-        mean = (self._own_precision * self._mean + certain * np.nan_to_num(self._expected)) / self.precision
+        mean = (self._own_precision * self._mean + certain * np.nan_to_num(values)) / self.precision
         self.means = mean + self._draws / np.sqrt(self.precision)

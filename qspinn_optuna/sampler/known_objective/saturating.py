@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .prior import RandomizedPrior
+from .prior import Expected, RandomizedPrior
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,9 @@ _LEAST_NOISE = 0.01
 
 _LEAST_FACTOR = 1e-6
 """Least value of a curve, so that its logarithm is finite."""
+
+_KNEE, _SLOPE = 1.0, 0.5
+"""Standard deviations of knees and slopes from what is expected of them, if that is right."""
 
 _CONVERGED = 1e-2
 """Largest step, in standard deviations of the prior, at which a fit ends."""
@@ -58,8 +61,7 @@ class SaturatingEnsemble:
         choice_effect: Standard deviation of the logarithm of the factor of a choice.
         members: Number of fits.
         seed: Seed of the randomized priors and noise.
-        knees: Where curves are expected to have their knees, [dimensions], NaN where nothing is expected; None if
-            nothing is expected of any.
+        expected: Knees and slopes that are expected, [2, dimensions], NaN where they are not; None if none is.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class SaturatingEnsemble:
         choice_effect: float = 0.05,
         members: int = 10,
         seed: int = 0,
-        knees: Floats | None = None,
+        expected: Floats | None = None,
     ) -> None:
         self._dimensions, self._choices = len(units), sum(categories)
         self._seed = seed
@@ -93,13 +95,18 @@ class SaturatingEnsemble:
             self._parts[name] = slice(start, start + size)
         mean = np.concatenate([np.broadcast_to(mean, size) for _, size, mean, _ in groups])
         deviation = np.concatenate([np.broadcast_to(deviation, size) for _, size, _, deviation in groups])
-        expected = None if knees is None else np.full(len(mean), np.nan)
-        if expected is not None:
-            expected[self._parts["knee"]] = knees
-        self._prior = RandomizedPrior(mean, deviation, members, seed, expected)
+        told = None if expected is None else self._told(expected, len(mean))
+        self._prior = RandomizedPrior(mean, deviation, members, seed, told)
         self._fitted = self._prior.means.copy()
         self._noise = np.full(members, _LEAST_NOISE)
         self._low, self._range = 0.0, 1.0
+
+    def _told(self, expected: Floats, parameters: int) -> Expected:
+        """What is expected of all parameters."""
+        values, deviations = np.full(parameters, np.nan), np.ones(parameters)
+        for name, group, deviation in zip(("knee", "slope"), expected, (_KNEE, _SLOPE), strict=True):
+            values[self._parts[name]], deviations[self._parts[name]] = group, deviation
+        return Expected(values, deviations, judged=self._parts["knee"])
 
     @property
     def members(self) -> int:

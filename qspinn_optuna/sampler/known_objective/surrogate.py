@@ -56,7 +56,7 @@ class Surrogate:
             self._grid.categories,
             increasing=self._increasing,
             seed=self._seed,
-            knees=None if expectation is None else expectation.knees,
+            expected=None if expectation is None else expectation.curves,
         )
         return Milestones(self._gain)
 
