@@ -33,9 +33,10 @@ def measure_sensitivity(
     nothing.
 
     Example:
-        >>> sensitivity = measure_sensitivity(supervised, QuantizationSpace(supervised.parameters, bits=(1, 8)))
-        >>> sensitivity.losses["0.weight"][1] > sensitivity.losses["1.v"][1]
-        True
+        >>> supervised = SupervisedWorkload(network, train=None, calibration=batches, validation=batches)
+        >>> sensitivity = measure_sensitivity(supervised, QuantizationSpace(supervised.parameters, bits=(2, 8)))
+        >>> sorted(sensitivity.losses)
+        ['0.weight', '1.decay', '1.threshold', '1.v', '2.weight']
 
     Args:
         workload: What is quantized, such as a :class:`~qspinn_optuna.SupervisedWorkload`.

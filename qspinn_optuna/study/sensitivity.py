@@ -108,6 +108,10 @@ def record_sensitivity(study: optuna.Study, sensitivity: Sensitivity) -> None:
 def recorded_sensitivity(study: optuna.Study) -> Sensitivity | None:
     """The sensitivity that a study stores; None if there is none.
 
+    Example:
+        >>> recorded_sensitivity(open_study("without", None, space, workload=workload)) is None
+        True
+
     Raises:
         ValueError: If the stored value is not one.
     """

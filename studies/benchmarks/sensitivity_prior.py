@@ -123,9 +123,7 @@ def main() -> None:
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--seeds", type=positive, default=10, help="studies of each kind")
     parser.add_argument("--trials", type=positive, default=40, help="of a study")
-    parser.add_argument(
-        "--no-floor", action="store_true", help=f"instead of a floor {FLOOR:.0%} below the float network"
-    )
+    parser.add_argument("--no-floor", action="store_true", help="the whole front counts, not that above a floor")
     parser.add_argument("--processes", type=positive, default=2, help="networks at once")
     parser.add_argument(
         "--output", type=Path, default=Path("sensitivity-results"), help="folder of evaluations and runs"
