@@ -62,9 +62,9 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     The first trials have the same width for all parameters, the first one the widest, unless another sampler has begun
     the study; they have the scheme and the rounding that lose least as a rule, in training and to nearest. Parameters
     that are no weights and take next to no memory stay wide, since nothing is saved by them.
-    With a sensitivity that the study stores, see :func:`~qspinn_optuna.significance.record_sensitivity`, most of the
-    first trials leave parameters wide that are expected to matter, and the model begins with what is expected; a
-    sensitivity that the first trials contradict is dropped.
+    With a sensitivity that the study stores, see :func:`~qspinn_optuna.significance.record_sensitivity`, the model begins
+    with what is expected. Where all is quantized after training, as it was measured, most of the first trials leave
+    parameters wide that are expected to matter, and a sensitivity that they contradict is dropped.
     Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 
@@ -148,6 +148,11 @@ class MemoryAwareSampler(KnownObjectiveSampler):
         if sensitivity is None:
             return None
         return {width_name(name): dict(curve) for name, curve in sensitivity.losses.items()}
+
+    @property
+    def _begins_as_expected(self) -> bool:
+        # A sensitivity is that of quantization after training, and what is learned in training can be narrower.
+        return Scheme.ITQ not in self._space.schemes
 
     def _initial_design(self) -> Rows:
         widths = [value for value in self._grid.distributions.values() if isinstance(value, IntDistribution)]

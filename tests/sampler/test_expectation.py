@@ -258,6 +258,19 @@ def test_all_of_eighty_parameters_with_one_width_each_are_nothing_to_search_or_t
         MemoryAwareSampler(space)
 
 
+def test_where_networks_are_quantized_in_training_the_first_trials_are_as_without() -> None:
+    space = QuantizationSpace(Layers.parameters, (2, 16))
+    studies = []
+    for told in (sensitivity(), None):
+        study = open_study("layers", None, space, MemoryAwareSampler(space, seed=0), Layers())
+        if told is not None:
+            record_sensitivity(study, told)
+        study.optimize(QuantizationObjective(Layers(), space), n_trials=7)
+        studies.append([trial.params for trial in study.trials])
+    assert studies[0][:6] == studies[1][:6]
+    assert studies[0][6] != studies[1][6]
+
+
 def test_what_a_study_is_told_later_counts_from_then_on() -> None:
     study = searched(8, 0, None)
     record_sensitivity(study, sensitivity())

@@ -58,6 +58,7 @@ class Expectation:
         losses: Mapping[str, Mapping[Any, float]],
         cost: Callable[[Rows], Floats],
         uniform: Rows,
+        matched: Rows | None = None,
     ) -> Expectation:
         """What follows from the losses of single dimensions.
 
@@ -66,15 +67,14 @@ class Expectation:
             losses: Share of the gain that is lost, 0 to 1, at some values of some numeric dimensions.
             cost: Of rows, to be minimized.
             uniform: As in the class.
+            matched: Likewise; found here if not given.
         """
         told = [grid.on_axis(grid.names[column], losses.get(grid.names[column], {})) for column in grid.numeric]
         curves = np.array([curve(list(one), list(one.values())) for one in told]).T
-        # What is not known is taken to be as the rest.
-        knees, slopes = np.where(np.isnan(curves), [[_mean(curves[0], 0.0)], [_mean(curves[1], _SLOPE)]], curves)
-        distances = grid.units * np.linspace(0, 1, len(levels(grid)))[:, None] - knees
-        way = way_down(grid, np.log1p(np.exp(-slopes * distances)).T, cost, uniform[0])
-        nearest = np.abs(cost(way)[:, None] - cost(uniform)).argmin(axis=0)
-        return cls(curves, uniform, way[nearest])
+        if matched is None:
+            way = _way(grid, curves, cost, uniform[0])
+            matched = way[np.abs(cost(way)[:, None] - cost(uniform)).argmin(axis=0)]
+        return cls(curves, uniform, matched)
 
     def initial_design(self, observations: Observations) -> Rows:
         """Configurations with which a study begins, [points, dimensions].
@@ -82,6 +82,8 @@ class Expectation:
         The largest values, then two configurations of one cost, without and with the expectation, then others of the
         better kind.
         """
+        if self.matched is self.uniform:
+            return self.uniform
         first = [self.uniform[0], self.uniform[_PAIRED], self.matched[_PAIRED]]
         middle = self.uniform if self.is_refuted(observations) else self.matched
         return np.array([*first, middle[1], middle[4], self.uniform[-1]])
@@ -115,6 +117,14 @@ def curve(coordinates: Sequence[float], losses: Sequence[float]) -> tuple[float,
     offset, excess = np.linalg.solve(precision, inputs @ rest / _ERROR**2)
     slope = float(np.clip(_SLOPE + excess, _FLATTEST, _STEEPEST))
     return max(float(offset) / slope, _LOWEST), slope
+
+
+def _way(grid: SearchGrid, curves: Floats, cost: Callable[[Rows], Floats], top: Rows) -> Rows:
+    """The way down from a point by curves, [points, dimensions]."""
+    # What is not known is taken to be as the rest.
+    knees, slopes = np.where(np.isnan(curves), [[_mean(curves[0], 0.0)], [_mean(curves[1], _SLOPE)]], curves)
+    distances = grid.units * np.linspace(0, 1, len(levels(grid)))[:, None] - knees
+    return way_down(grid, np.log1p(np.exp(-slopes * distances)).T, cost, top)
 
 
 def _mean(values: Floats, otherwise: float) -> float:

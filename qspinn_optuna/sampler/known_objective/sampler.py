@@ -254,13 +254,19 @@ class KnownObjectiveSampler(BaseSampler):
         if losses is None:
             return None
         if self._told is None or self._told[0] != losses:
-            self._told = losses, Expectation.of(self._grid, losses, cost, uniform)
+            matched = uniform if not self._begins_as_expected else None
+            self._told = losses, Expectation.of(self._grid, losses, cost, uniform, matched)
         return self._told[1]
 
     def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]] | None:
         """Share of the modelled objective that single dimensions lose at some values; None if nothing is expected."""
         del study
         return None
+
+    @property
+    def _begins_as_expected(self) -> bool:
+        """Whether the first trials follow what is expected; otherwise it counts for the model alone."""
+        return True
 
     def _observe(self, trial: FrozenTrial) -> Observation | None:
         """What a finished trial tells about the modelled objective."""
