@@ -62,9 +62,9 @@ class MemoryAwareSampler(KnownObjectiveSampler):
     The first trials have the same width for all parameters, the first one the widest, unless another sampler has begun
     the study; they have the scheme and the rounding that lose least as a rule, in training and to nearest. Parameters
     that are no weights and take next to no memory stay wide, since nothing is saved by them.
-    With a sensitivity that the study stores, see :func:`~qspinn_optuna.significance.record_sensitivity`, the model begins
-    with what is expected. Where all is quantized after training, as it was measured, most of the first trials leave
-    parameters wide that are expected to matter, and a sensitivity that they contradict is dropped.
+    With a sensitivity that the study stores, see :func:`~qspinn_optuna.significance.record_sensitivity`, the model
+    begins with what is expected. Where all is quantized after training, as it was measured, most of the first trials
+    leave parameters wide that are expected to matter, and a sensitivity that they contradict is dropped.
     Pruned trials and the measurements of a study are observations too, weighted by their counts. Only
     configurations that reach the study's accuracy floor count as an improvement.
 

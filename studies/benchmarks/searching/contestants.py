@@ -9,10 +9,12 @@ from optuna.samplers import BaseSampler
 from qspinn_optuna import FrontPruner, QuantizationSpace
 from qspinn_optuna.sampler.by_name import make_sampler
 from searching.fitted_to_all import FittedToAllSampler
+from searching.problems import Problem
 from searching.rivals.engineer import engineer, greedy
 from searching.rivals.integer_programme import integer_programme
 from searching.rivals.proposals import ProposedSampler, Rival
 from searching.rivals.significance_first import significance_first
+from searching.told import ToldSampler
 
 CONFIDENCE = 0.95
 """Of the pruner."""
@@ -36,7 +38,9 @@ CONTESTANTS = (
 
 _FITTED_TO_ALL = "memory-aware-fitted-to-all"
 
-VARIANTS = (_FITTED_TO_ALL,)
+_TOLD = "memory-aware-told"
+
+VARIANTS = (_FITTED_TO_ALL, _TOLD)
 """Those that are run only if they are asked for."""
 
 PROPOSED = ("memory-aware", _PRUNED, *VARIANTS)
@@ -51,8 +55,20 @@ def can_run(name: str) -> bool:
     return name != _GP_KNOWN or find_spec("botorch") is not None
 
 
-def make_contestant(name: str, space: QuantizationSpace, seed: int) -> tuple[BaseSampler, FrontPruner | None]:
-    """The sampler and the pruner with one of the names in ``CONTESTANTS`` and ``VARIANTS``."""
+def make_contestant(
+    name: str, space: QuantizationSpace, seed: int, problem: Problem | None = None
+) -> tuple[BaseSampler, FrontPruner | None]:
+    """The sampler and the pruner with one of the names in ``CONTESTANTS`` and ``VARIANTS``.
+
+    Args:
+        name: The name.
+        space: What is searched.
+        seed: Of the sampler.
+        problem: Whose space it is; needed by what is told of it.
+    """
+    if name == _TOLD:
+        assert problem is not None
+        return ToldSampler(space, problem.truth, problem.chance, seed), None
     if name == _FITTED_TO_ALL:
         return FittedToAllSampler(space, seed=seed), None
     if name == _PRUNED:

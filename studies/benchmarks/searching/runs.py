@@ -45,7 +45,7 @@ def run_contestant(task: tuple[str, str, int, int]) -> Run:
     memory: list[float] = []
     accuracy: list[float] = []
     suggested: set[QuantizationConfig] = set()
-    sampler, pruner = make_contestant(contestant, problem.space, seed)
+    sampler, pruner = make_contestant(contestant, problem.space, seed, problem)
     for trial in search(problem.workload, problem.space, sampler, trials, pruner, problem.floor):
         if trial.ending is Ending.FINISHED:
             memory.append(trial.memory_kib)
