@@ -270,7 +270,9 @@ def batches(digits: LabeledImages, *, size: int, shuffle: bool = False) -> DataL
     """Digits of half the resolution, each pixel 0 or 1, [batch, 1, side, side]."""
     pixels = digits.images.reshape(-1, SIDE, 2, SIDE, 2).mean(axis=(2, 4))
     spikes = torch.from_numpy(pixels > 80).float()[:, None]
-    return DataLoader(TensorDataset(spikes, torch.from_numpy(digits.labels).long()), batch_size=size, shuffle=shuffle)
+    return DataLoader(
+        TensorDataset(spikes, torch.tensor(digits.labels, dtype=torch.long)), batch_size=size, shuffle=shuffle
+    )
 
 
 def reversed_of(sensitivity: Sensitivity) -> Sensitivity:
