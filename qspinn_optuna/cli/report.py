@@ -72,7 +72,7 @@ class Report:
         confirmed: How the choice was confirmed, if it was.
         target: The device that the model is for, if there is one.
         fits: How the models of the front, and the chosen one, fit it, by trial number, as far as it is known.
-        sensitivity: With what the search began, if it was told.
+        sensitivity: What the study knew of single parameters, if anything.
         evaluated: Samples of a whole evaluation, 0 if that is not known.
     """
 
@@ -120,7 +120,7 @@ class Report:
         ]
         lines += [f"Control: {name}, {accuracy:.2%} on the test set" for name, accuracy in self.controls.items()]
         if self.sensitivity is not None:
-            lines.append(f"The search began with a sensitivity {self._cost(self.sensitivity)}")
+            lines.append(f"The study has a sensitivity {self._cost(self.sensitivity)}")
         return "\n".join(lines)
 
     def _cost(self, sensitivity: Sensitivity) -> str:

@@ -14,12 +14,14 @@ from optuna.trial import TrialState
 from qspinn_optuna.cli.engine import check_storage, run_trials
 from qspinn_optuna.cli.errors import UsageError
 from qspinn_optuna.cli.studies import check_ours, check_workload, in_options, open_database
+from qspinn_optuna.config import Scheme
 from qspinn_optuna.display import Display
 from qspinn_optuna.objective import QuantizationObjective
 from qspinn_optuna.opening import limit_accuracy_drop, open_study
 from qspinn_optuna.pruning import FrontPruner
 from qspinn_optuna.sampler.by_name import OWN, make_sampler
 from qspinn_optuna.significance import (
+    SensitivityError,
     enqueue_promising,
     measure_sensitivity,
     measure_significance,
@@ -28,12 +30,13 @@ from qspinn_optuna.significance import (
     recorded_sensitivity,
     recorded_significance,
 )
+from qspinn_optuna.significance.report import searched_widths
 from qspinn_optuna.space import QuantizationSpace
 from qspinn_optuna.study import accuracy_floor, baseline_of
 from qspinn_optuna.workloads import ScoredWorkload, Workload, missing_members
 
-_SHOWN = 5
-"""Sensitive parameters that are told."""
+_SHOWN, _TOLD = 5, 0.005
+"""Sensitive parameters that are told, and the least loss."""
 
 
 def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna.Study | None:
@@ -44,7 +47,7 @@ def open_for_report(arguments: argparse.Namespace, workload: Workload) -> optuna
     Raises:
         UsageError: If the storage cannot be opened, the study of that name is of something else, or it has no trials.
     """
-    if arguments.trials or arguments.measure_significance or arguments.sensitivity:
+    if arguments.trials or arguments.measure_significance:
         return None
     study = _existing_study(arguments, open_database(arguments.storage))
     if study is None or not study.get_trials(deepcopy=False):
@@ -144,6 +147,8 @@ def check_sensitivity(arguments: argparse.Namespace, workload: Workload) -> None
     """
     if not arguments.sensitivity:
         return
+    if arguments.trials == 0:
+        raise UsageError("--sensitivity is for a search, got --trials 0: give it at least 1")
     if arguments.sampler != OWN:
         raise UsageError(f"--sensitivity is for --sampler {OWN}, which begins with it, got {arguments.sampler}")
     if missing_members(workload, ScoredWorkload):
@@ -159,15 +164,22 @@ def _measure_sensitivity(study: optuna.Study, workload: Workload, space: Quantiz
     if known is not None:
         print("The study goes on with the sensitivity that it has.")
         return
+    if not searched_widths(space):
+        print("No sensitivity: no parameter has more than one width to search.")
+        return
     try:
         found = measure_sensitivity(cast(ScoredWorkload, workload), space, show_progress=True)
-    except ValueError as error:
+    except SensitivityError as error:
         print(f"No sensitivity, the search begins without: {error}")
         return
     record_sensitivity(study, found)
-    print(f"\nSensitivity, from {found.networks} networks on {found.samples:,} samples in all; expected to lose most:")
+    print(f"\nSensitivity, from {found.networks} networks on {found.samples:,} samples in all; share of the accuracy")
+    print("above guessing that is expected to be lost alone:")
     for name, loss in found.most_sensitive(_SHOWN):
-        print(f"  {name}: {loss:.0%} at {min(found.losses[name])} bits")
+        if loss >= _TOLD:
+            print(f"  {name}: {loss:.0%} at {_bits(min(found.losses[name]))}")
+    if Scheme.ITQ in space.schemes:
+        print("The first trials are as without it, since it is that of quantization after training.")
 
 
 def _measure_significance(
@@ -191,4 +203,8 @@ def _measure_significance(
 
 
 def _sufficing(bits: int | None) -> str:
-    return "no width suffices" if bits is None else "1 bit suffices" if bits == 1 else f"{bits} bits suffice"
+    return "no width suffices" if bits is None else f"{_bits(bits)} {'suffices' if bits == 1 else 'suffice'}"
+
+
+def _bits(width: int) -> str:
+    return "1 bit" if width == 1 else f"{width} bits"

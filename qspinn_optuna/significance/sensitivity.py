@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,19 @@ Floats = NDArray[np.float64]
 
 _NONE = 0.005
 """Loss that is as good as none: wider widths of the parameter are not measured."""
+
+
+_MOST_LOST = 0.5
+"""Loss of the widest configuration from which on what narrower ones lose besides says nothing."""
+
+
+class SensitivityError(ValueError):
+    """A network whose sensitivity cannot be told; it can be searched without.
+
+    Example:
+        >>> str(SensitivityError("The network is silent."))
+        'The network is silent.'
+    """
 
 
 def measure_sensitivity(
@@ -45,9 +59,11 @@ def measure_sensitivity(
         show_progress: Whether to show a bar, or without a terminal a line every few parameters.
 
     Raises:
-        TypeError: If ``space`` is not a space, or ``workload`` has no ``scores``.
-        ValueError: If ``samples`` is under 2, no parameter of the space has several widths, the workload refuses the
-            widest configuration, its scores are not finite or all alike, or no width changes them.
+        TypeError: If ``space`` is not a space, ``workload`` has no ``scores``, or ``samples`` is no whole number.
+        ValueError: If ``samples`` is under 2, or scores are not [samples, classes].
+        SensitivityError: If no parameter of the space has several widths, the workload refuses the widest
+            configuration or all others, the scores of the baseline are not finite or all alike, the widest
+            configuration loses most of their correlation, or no width changes them.
     """
     if not isinstance(space, QuantizationSpace):
         raise TypeError(f"space must be a QuantizationSpace, got {type(space).__name__}.")
@@ -56,23 +72,24 @@ def measure_sensitivity(
             f"workload must have scores(config, samples), the class scores of a few samples, got a "
             f"{type(workload).__name__}, which lacks {', '.join(missing_members(workload, ScoredWorkload))}."
         )
+    if not isinstance(samples, Integral):
+        raise TypeError(f"samples must be a whole number, got {samples!r}.")
     if samples < 2:
         raise ValueError(f"samples must be at least 2, got {samples}.")
     widths = searched_widths(space)
     if not widths:
-        raise ValueError("space must have a parameter with more than one width, got none: give it wider bits.")
-    probe = _Probe(workload, space, samples)
+        raise SensitivityError("space must have a parameter with more than one width, got none: give it wider bits.")
+    probe = _Probe(workload, space, int(samples))
     losses: dict[str, dict[int, float]] = {}
     with Display("sensitivity", len(widths), "parameter", hidden=not show_progress) as shown:
         for name, (low, high) in widths.items():
             losses[name] = probe.curve(name, range(low, high))
             shown.advance(f"{probe.networks} networks")
     measured = {name: curve for name, curve in losses.items() if curve}
+    if not measured:
+        raise SensitivityError("The workload refuses every configuration with a narrower width.")
     if not any(loss > 0 for curve in measured.values() for loss in curve.values()):
-        raise ValueError(
-            "space must have widths that change the network's scores, got none: its narrowest widths are wide enough, "
-            "or the network is silent."
-        )
+        raise SensitivityError("No width changes what the network puts out: the narrowest ones are wide enough.")
     return Sensitivity(measured, probe.networks, probe.seen)
 
 
@@ -116,13 +133,20 @@ class _Probe:
     _widest: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reference = _checked(self.workload.scores(None, self.samples))
+        self._reference = self._scores(None)
+        if not np.isfinite(self._reference).all():
+            raise SensitivityError("The scores of the float network are not finite.")
         if not _centered(self._reference).any():
-            raise ValueError("workload must have scores that tell classes apart, got the same of all: it is silent.")
+            raise SensitivityError("The float network puts out the same for all classes: it is silent.")
         try:
             self._widest = self._drift(None, None)
         except InexactError as error:
-            raise ValueError(f"space must have widest widths that the workload accepts: {error}") from error
+            raise SensitivityError(f"The workload refuses the widest widths of the space: {error}") from error
+        if self._widest > _MOST_LOST:
+            raise SensitivityError(
+                f"The widest widths of the space lose {self._widest:.0%} of the correlation with the float network "
+                "already: give it wider bits."
+            )
 
     def curve(self, name: str, widths: range) -> dict[int, float]:
         """Losses of a parameter from its narrowest width up to the first that loses nothing."""
@@ -132,20 +156,26 @@ class _Probe:
                 found = self._drift(name, width)
             except InexactError:
                 continue
-            losses[width] = max(0.0, found - self._widest) / max(1 - self._widest, _NONE)
+            losses[width] = max(0.0, found - self._widest) / (1 - self._widest)
             if losses[width] <= _NONE:
                 break
         return losses
 
     def _drift(self, name: str | None, width: int | None) -> float:
-        config = _post_training(self.space, name, width)
-        scores = _checked(self.workload.scores(config, self.samples))
+        scores = self._scores(_post_training(self.space, name, width))
         if scores.shape != self._reference.shape:
             raise ValueError(
                 f"scores must have one shape for all configurations, got {scores.shape} and {self._reference.shape}."
             )
         self.networks, self.seen = self.networks + 1, self.seen + len(scores)
-        return drift(scores, self._reference)
+        # NaN and infinities choose no class.
+        return drift(scores, self._reference) if np.isfinite(scores).all() else 1.0
+
+    def _scores(self, config: QuantizationConfig | None) -> Floats:
+        scores = np.asarray(self.workload.scores(config, self.samples), np.float64)
+        if scores.ndim != 2 or len(scores) == 0:
+            raise ValueError(f"scores must be [samples, classes], got the shape {scores.shape}.")
+        return scores
 
 
 def _post_training(space: QuantizationSpace, name: str | None, width: int | None) -> QuantizationConfig:
@@ -155,11 +185,3 @@ def _post_training(space: QuantizationSpace, name: str | None, width: int | None
     ).parameters
     rounded = {name: ParameterQuantization(one.format, Rounding.NEAREST) for name, one in formats.items()}
     return QuantizationConfig(Scheme.PTQ, rounded)
-
-
-def _checked(scores: Floats) -> Floats:
-    if scores.ndim != 2 or len(scores) == 0:
-        raise ValueError(f"scores must be [samples, classes], got the shape {scores.shape}.")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores must be finite, got NaN or infinities.")
-    return scores

@@ -225,7 +225,8 @@ class Bench:
         if {"with", "without"} <= means.keys():
             enough = means["without"][-1] + NEAR
             reached = next((place for place, mean in enumerate(means["with"], 1) if mean <= enough), None)
-            lines.append(f"What {len(means['without'])} trials reach without it: {reached} trials with it.")
+            trials = "not reached" if reached is None else f"{reached} trials"
+            lines.append(f"What {len(means['without'])} trials reach without it, with it: {trials}.")
         return lines
 
 

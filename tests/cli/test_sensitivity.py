@@ -46,7 +46,7 @@ def test_it_is_measured_once_told_and_kept(folder: Path, capsys: pytest.CaptureF
     assert f"Sensitivity, from {kept.networks} networks on {kept.samples:,} samples in all" in told
     cost = f"of {kept.networks} networks on {kept.samples:,} samples in all"
     as_many = f"as many as {kept.samples / 40:.1f} evaluations"
-    assert f"The search began with a sensitivity {cost}, {as_many}" in told
+    assert f"The study has a sensitivity {cost}, {as_many}" in told
     report = json.loads(Path("report.json").read_text())
     assert report["sensitivity"] == kept.to_dict() | {"samples_of_an_evaluation": 40}
     name, loss = kept.most_sensitive(1)[0]
@@ -60,7 +60,7 @@ def test_where_it_cannot_be_told_the_search_begins_without(folder: Path, capsys:
     del folder
     run = ["run", "net.py", "--sensitivity", "--bits", "8-8", "--trials", "1", "--accuracy-drop", "0.3", *STORED]
     assert main(run) == 0
-    assert "No sensitivity, the search begins without: space must have a parameter with more" in capsys.readouterr().out
+    assert "No sensitivity: no parameter has more than one width to search." in capsys.readouterr().out
     assert recorded_sensitivity(optuna.load_study(study_name="toy", storage="sqlite:///trials.db")) is None
 
 
@@ -68,6 +68,7 @@ def test_where_it_cannot_be_told_the_search_begins_without(folder: Path, capsys:
     ("command", "message"),
     [
         (["formula.py"], "--sensitivity needs a workload with scores(config, samples), such as a SupervisedWorkload"),
+        (["net.py", "--trials", "0"], "--sensitivity is for a search, got --trials 0: give it at least 1"),
         (["net.py", "--sampler", "tpe"], "--sensitivity is for --sampler memory-aware, which begins with it, got tpe"),
     ],
 )

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from qspinn_optuna import InexactError, QuantizationConfig, QuantizationSpace, Rounding, Scheme, open_study
-from qspinn_optuna.significance import Sensitivity, measure_sensitivity, record_sensitivity, recorded_sensitivity
+from qspinn_optuna.significance import (
+    Sensitivity,
+    SensitivityError,
+    measure_sensitivity,
+    record_sensitivity,
+    recorded_sensitivity,
+)
 from qspinn_optuna.significance.sensitivity import drift
 from tests.fake_workload import FakeWorkload, fake_space
 from tests.supervised.toy import toy_batches, toy_workload
@@ -25,11 +31,20 @@ SPACE = QuantizationSpace(FakeWorkload.parameters, {"weight": (1, 8), "membrane"
 class Blurred(FakeWorkload):
     """Scores of the baseline, with noise that falls by half with every bit of the weight, and none of the membrane."""
 
-    def __init__(self, refused: int | None = None, reference: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self,
+        refused: int | None = None,
+        reference: NDArray[np.float64] | None = None,
+        *,
+        not_finite: int | None = None,
+        worst: float = 1.0,
+        noisy: bool = True,
+    ) -> None:
         super().__init__()
+        self.not_finite, self.sign = not_finite, worst
         rng = np.random.default_rng(0)
         self.reference = rng.normal(size=(SAMPLES, CLASSES)) if reference is None else reference
-        self.noise = rng.normal(size=self.reference.shape)
+        self.noise = rng.normal(size=self.reference.shape) * noisy
         self.refused = refused
         self.asked: list[QuantizationConfig] = []
 
@@ -39,8 +54,10 @@ class Blurred(FakeWorkload):
         self.asked.append(config)
         if config.bits["weight"] == self.refused:
             raise InexactError("too wide")
+        if config.bits["weight"] == self.not_finite:
+            return np.full_like(self.reference, math.inf)[:samples]
         # Another size of all scores, and another offset of a sample's, change no class.
-        return (7 * (self.reference + 4 * 2.0 ** -config.bits["weight"] * self.noise) + 100.0)[:samples]
+        return (7 * self.sign * (self.reference + 4 * 2.0 ** -config.bits["weight"] * self.noise) + 100.0)[:samples]
 
 
 def test_what_is_lost_is_the_correlation_with_the_baseline() -> None:
@@ -82,27 +99,53 @@ def test_a_width_that_is_refused_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("workload", "options", "message"),
+    ("workload", "message"),
     [
-        (Blurred(refused=8), {}, "widest widths that the workload accepts: too wide"),
-        (Blurred(reference=np.zeros((9, 3))), {}, "the same of all: it is silent"),
-        (Blurred(reference=np.full((9, 3), math.nan)), {}, "must be finite"),
-        (Blurred(reference=np.zeros(9)), {}, r"\[samples, classes\], got the shape \(9,\)"),
-        (Blurred(), {"samples": 1}, "samples must be at least 2, got 1"),
-        (Blurred(), {"space": fake_space((4, 4))}, "more than one width"),
+        (Blurred(refused=8), "refuses the widest widths of the space: too wide"),
+        (Blurred(reference=np.zeros((9, 3))), "the same for all classes: it is silent"),
+        (Blurred(reference=np.full((9, 3), math.nan)), "not finite"),
+        (Blurred(worst=-1.0), r"lose 100% of the correlation with the float network already: give it wider bits"),
+        (Blurred(noisy=False), "No width changes what the network puts out"),
     ],
 )
-def test_what_tells_nothing_is_refused(workload: Blurred, options: dict[str, Any], message: str) -> None:
-    space = options.pop("space", SPACE)
-    with pytest.raises(ValueError, match=message):
-        measure_sensitivity(workload, space, **options)
-
-
-def test_a_network_whose_scores_no_width_changes_gives_no_sensitivity() -> None:
-    workload = Blurred()
-    workload.noise[:] = 0
-    with pytest.raises(ValueError, match="its narrowest widths are wide enough, or the network is silent"):
+def test_a_network_that_tells_nothing_has_no_sensitivity(workload: Blurred, message: str) -> None:
+    with pytest.raises(SensitivityError, match=message):
         measure_sensitivity(workload, SPACE)
+
+
+def test_where_all_narrow_widths_are_refused_there_is_none() -> None:
+    space = QuantizationSpace(FakeWorkload.parameters, {"weight": (7, 8), "membrane": (4, 4)})
+    with pytest.raises(SensitivityError, match="refuses every configuration with a narrower width"):
+        measure_sensitivity(Blurred(refused=7), space)
+
+
+def test_scores_that_are_not_finite_are_lost() -> None:
+    found = measure_sensitivity(Blurred(not_finite=1), SPACE)
+    assert found.losses["weight"][1] == 1
+    assert 0 < found.losses["weight"][2] < 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "message"),
+    [(1, ValueError, "at least 2, got 1"), (2.5, TypeError, "got 2.5"), ("64", TypeError, "got '64'")],
+)
+def test_samples_are_a_number_of_them(samples: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        measure_sensitivity(Blurred(), SPACE, samples=samples)
+
+
+def test_scores_of_another_shape_and_spaces_of_one_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[samples, classes\], got the shape \(9,\)"):
+        measure_sensitivity(Blurred(reference=np.zeros(9)), SPACE)
+    with pytest.raises(SensitivityError, match="more than one width"):
+        measure_sensitivity(Blurred(), fake_space((4, 4)))
+
+
+def test_scores_may_be_lists() -> None:
+    listed = Blurred()
+    scores = listed.scores
+    listed.scores = lambda config, samples: scores(config, samples).tolist()  # type: ignore[method-assign]
+    assert measure_sensitivity(listed, SPACE) == measure_sensitivity(Blurred(), SPACE)
 
 
 def test_a_workload_without_scores_and_what_is_no_space_are_refused() -> None:
@@ -128,9 +171,10 @@ def test_a_trained_network_is_measured_without_labels_or_a_further_training() ->
     assert workload.baseline > 0.8
     space = QuantizationSpace(workload.parameters, (2, 8))
     found = measure_sensitivity(workload, space, samples=16)
+    assert found.samples == 16 * found.networks
     assert set(found.losses) == set(space.widths)
     weights = [curve for name, curve in found.losses.items() if name.endswith("weight")]
-    assert max(curve[2] for curve in weights) > 0.02
+    assert max(curve[2] for curve in weights) > 0.01
     assert all(0 <= loss <= 1 for curve in found.losses.values() for loss in curve.values())
 
 
@@ -146,9 +190,21 @@ def test_a_study_keeps_it() -> None:
 
 def test_one_of_another_space_is_refused() -> None:
     study = open_study("other space", None, fake_space(), workload=FakeWorkload())
-    with pytest.raises(ValueError, match=r"parameters that study 'other space' searches, got 'conv\.weight'"):
+    with pytest.raises(ValueError, match=r"searches, which are 'weight', 'membrane', got 'conv\.weight'\."):
         record_sensitivity(study, Sensitivity({"weight": {2: 0.1}, "conv.weight": {2: 0.1}}))
+    with pytest.raises(ValueError, match=r"of 'weight' must be at some of the widths .* 2 to 8 bits, got 1, 20"):
+        record_sensitivity(study, Sensitivity({"weight": {1: 0.1, 20: 0.0}}))
+    with pytest.raises(TypeError, match="must be a Sensitivity, got dict"):
+        record_sensitivity(study, {"weight": {2: 0.1}})  # type: ignore[arg-type]
     assert recorded_sensitivity(study) is None
+
+
+def test_counts_are_no_less_than_none() -> None:
+    with pytest.raises(ValueError, match="networks must be a number of them, got -3"):
+        Sensitivity({"weight": {2: 0.1}}, networks=-3)
+    counted: Any = {np.int64(2): 0.1}
+    assert Sensitivity({"weight": counted}) == Sensitivity({"weight": {2: 0.1}})
+    assert hash(Sensitivity({"weight": counted})) == hash(Sensitivity({"weight": {2: 0.1}}))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def way_down(grid: SearchGrid, losses: Floats, cost: Callable[[Rows], Floats], t
     Returns:
         [points, dimensions], the most costly point first.
     """
-    values = levels(grid)
+    values = levels(grid)[:, grid.numeric]
     ways = steps_down(losses, cost(one_by_one(grid, top)).reshape(values.shape).T)
     found = np.repeat(top[None], len(ways), axis=0)
     found[:, grid.numeric] = np.take_along_axis(values, ways, axis=0)
@@ -59,16 +59,16 @@ def way_down(grid: SearchGrid, losses: Floats, cost: Callable[[Rows], Floats], t
 
 def one_by_one(grid: SearchGrid, top: Rows) -> Rows:
     """Points that differ from one in a single numeric dimension, [levels x numeric dimensions, dimensions]."""
-    values = levels(grid)
+    values = levels(grid)[:, grid.numeric]
     rows = np.repeat(top[None], values.size, axis=0)
     rows[np.arange(values.size), np.tile(grid.numeric, len(values))] = values.ravel()
     return rows
 
 
 def levels(grid: SearchGrid) -> Rows:
-    """Values of every numeric dimension from its smallest to its largest one, evenly, [levels, numeric dimensions]."""
+    """Points from the smallest to the largest values of all numeric dimensions, evenly, [levels, dimensions]."""
     count = int(min(grid.units.max(), MAX_UNITS)) + 1
-    return np.array([grid.spread(fraction, 0) for fraction in np.linspace(0, 1, count)])[:, grid.numeric]
+    return np.array([grid.spread(fraction, 0) for fraction in np.linspace(0, 1, count)])
 
 
 def steps_down(losses: Floats, costs: Floats) -> Levels:

@@ -20,7 +20,7 @@ from .acquisition import Acquisition, Cost
 from .claims import Claims
 from .constraints import Threshold
 from .draws import fresh_seed, place_of, seeds_of
-from .expectation import Expectation
+from .expectation import Beginning, curves_of
 from .fixed import FixedParams, enqueued_params, held_params
 from .grid import Rows, SearchGrid
 from .history import SUGGESTED, History
@@ -125,7 +125,6 @@ class KnownObjectiveSampler(BaseSampler):
         )
         self._history = History(self._grid, self._known, self._observe)
         self._claims = Claims(self._grid, self._history)
-        self._told: tuple[Mapping[str, Mapping[Any, float]], Expectation] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -207,20 +206,19 @@ class KnownObjectiveSampler(BaseSampler):
         def cost(rows: Rows) -> NDArray[np.float64]:
             return objectives.cost_sign * self._known(rows)
 
-        uniform = self._initial_design()
-        expectation = self._expectation(study, cost, uniform)
-        if len(observations.gains) < len(FRACTIONS):
-            first = uniform if expectation is None else expectation.initial_design(observations)
+        place = place_of(study, trial)
+        curves, beginning = self._expectation(study, cost, fixed)
+        begins = len(observations.gains) < len(FRACTIONS)
+        if begins:
+            first = self._initial_design() if beginning is None else beginning.rows(observations)
             yield from self._grid.hold(first, fixed)
         if len(observations.gains) == 0:
             yield from maximizer.draw()
             return
-        if expectation is not None and expectation.is_refuted(observations):
-            expectation = None
-        place = place_of(study, trial)
         if self._has_many and place >= _PROBED_FROM and place % 2 == 0:
-            yield from self._grid.hold(probes(self._grid, cost, uniform[0]), fixed)
-        self._surrogate.fit(observations, expectation)
+            yield from self._grid.hold(probes(self._grid, cost, self._initial_design()[0]), fixed)
+        is_refuted = beginning is not None and beginning.is_refuted(observations)
+        self._surrogate.fit(observations, None if is_refuted else curves)
         reference = None if self._reference is None else objectives.cost_sign * self._reference
         yield from self._maximize(maximizer, observations, cost, reference, place)
 
@@ -248,15 +246,15 @@ class KnownObjectiveSampler(BaseSampler):
         """The configurations with which a study begins, [points, dimensions]."""
         return initial_design(self._grid)
 
-    def _expectation(self, study: Study, cost: Cost, uniform: Rows) -> Expectation | None:
-        """What is expected before there are trials; the same object as long as that is the same."""
+    def _expectation(
+        self, study: Study, cost: Cost, fixed: Mapping[str, Any]
+    ) -> tuple[NDArray[np.float64] | None, Beginning | None]:
+        """Knees and slopes that are expected, and how the study begins with them; None for what there is not."""
         losses = self._expected_losses(study)
-        if losses is None:
-            return None
-        if self._told is None or self._told[0] != losses:
-            matched = uniform if not self._begins_as_expected else None
-            self._told = losses, Expectation.of(self._grid, losses, cost, uniform, matched)
-        return self._told[1]
+        curves = None if losses is None else curves_of(self._grid, losses)
+        if curves is None or not self._begins_as_expected:
+            return curves, None
+        return curves, Beginning.of(self._grid, curves, cost, self._grid.hold(self._initial_design(), fixed))
 
     def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]] | None:
         """Share of the modelled objective that single dimensions lose at some values; None if nothing is expected."""

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constraint_model import ConstraintModel
-from .expectation import Expectation
 from .grid import Rows, SearchGrid
 from .milestones import Milestones
 from .model import CliffModel
@@ -31,14 +30,20 @@ class Surrogate:
         self._seed = seed
         self._constraints: dict[str, ConstraintModel] = {}
         self._fits_of_constraints: dict[str, Milestones[ConstraintModel]] = {}
-        self._expectation: Expectation | None = None
-        self._fits_of_gain = self._unfitted()
+        self._expected: Floats | None = None
+        self._gain = self._model_of_gain()
+        self._fits_of_gain = Milestones(self._gain)
 
-    def fit(self, observations: Observations, expectation: Expectation | None = None) -> None:
-        """Fit all models to a study with at least one observation, and with what is expected of the gain, if it is."""
-        if expectation is not self._expectation:
-            self._expectation = expectation
-            self._fits_of_gain = self._unfitted()
+    def fit(self, observations: Observations, expected: Floats | None = None) -> None:
+        """Fit all models.
+
+        Args:
+            observations: At least one.
+            expected: Knees and slopes that are expected of the gain, as :class:`.CliffModel` takes them.
+        """
+        if not _are_equal(expected, self._expected):
+            self._expected = expected
+            self._fits_of_gain = Milestones(self._model_of_gain())
         features = self._grid.features(observations.rows)
         self._gain = self._fits_of_gain.fit(*features, observations.gains, observations.weights, observations.costs)
         self._constraints = {}
@@ -48,17 +53,12 @@ class Surrogate:
             fits = self._fits_of_constraints.setdefault(name, Milestones(new))
             self._constraints[name] = fits.fit(*self._grid.features(rows), values)
 
-    def _unfitted(self) -> Milestones[CliffModel]:
-        """The fits of a model of the gain, none by now."""
-        expectation = self._expectation
-        self._gain = CliffModel(
-            self._grid.units,
-            self._grid.categories,
-            increasing=self._increasing,
-            seed=self._seed,
-            expected=None if expectation is None else expectation.curves,
+    def _model_of_gain(self) -> CliffModel:
+        """A model before any fit."""
+        grid = self._grid
+        return CliffModel(
+            grid.units, grid.categories, increasing=self._increasing, seed=self._seed, expected=self._expected
         )
-        return Milestones(self._gain)
 
     @property
     def noise(self) -> Floats:
@@ -79,3 +79,9 @@ class Surrogate:
         for model in self._constraints.values():
             probability = probability * model.probability(*self._grid.features(rows))
         return probability
+
+
+def _are_equal(some: Floats | None, others: Floats | None) -> bool:
+    if some is None or others is None:
+        return some is others
+    return np.array_equal(some, others, equal_nan=True)

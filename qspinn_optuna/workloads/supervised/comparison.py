@@ -11,6 +11,7 @@ from torch import nn
 from qspinn_optuna.config import QuantizationConfig
 from qspinn_optuna.workloads.answers import Answers, Fresh, last_counts
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint_of_batches
+from qspinn_optuna.workloads.supervised.first_scores import FirstScores
 from qspinn_optuna.workloads.supervised.training import Batches
 from qspinn_optuna.workloads.supervised.turns import in_turns, made_once, seeded
 
@@ -19,9 +20,6 @@ _FRESH_SAMPLE = 2**32
 
 _FRESH_SEED = 1
 """What is added to the seed of a network's own draws in a confirmation."""
-
-FirstScores = Callable[[nn.Module, int], NDArray[np.float64]]
-"""Class scores of a network for the first calibration samples, of which there are at least so many."""
 
 Count = Callable[[nn.Module, Batches, int], Iterator[tuple[int, int]]]
 """Counts of a network on batches whose first sample has a number."""
@@ -109,8 +107,7 @@ class ComparedWorkload:
             InexactError: If the simulation cannot carry ``config`` exactly.
         """
         network = self.baseline_network if config is None else self.quantize(config, self.seed)
-        with seeded(self.seed):
-            return self._first_scores(network, samples)
+        return self._first_scores.of(network, samples, self.baseline_network)
 
     def evaluate_fresh(self, config: QuantizationConfig, seed: int) -> Iterator[tuple[int, int]]:
         """Count as ``evaluate`` does, on the confirmation batches, or else with other draws.

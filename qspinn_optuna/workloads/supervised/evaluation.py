@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from qspinn_optuna.config import InexactError
 from qspinn_optuna.networks import freeze_network, sample_numbers
-from qspinn_optuna.networks.running.batches import first_samples, labeled_inputs_of
 from qspinn_optuna.networks.running.watching import fresh_copy
 from qspinn_optuna.workloads.answers import Answers
 from qspinn_optuna.workloads.progress import TrainingProgress
@@ -90,32 +87,6 @@ def total_accuracy(network: nn.Module, batches: Batches, accuracy: Accuracy, sco
     if seen == 0:
         raise ValueError("The batches hold no samples: an iterator may be used up; give a list or a DataLoader.")
     return correct / seen
-
-
-@torch.no_grad()
-def first_scores(
-    network: nn.Module, samples: int, *, batches: Iterable[Any], scores: Scores | None = None
-) -> NDArray[np.float64]:
-    """Class scores of the first samples, [samples, classes].
-
-    Args:
-        network: Put into evaluation mode; its states are reset before each batch and at the end.
-        samples: Number of samples; rounded up to whole batches if labels do not tell how many a batch has.
-        batches: Inputs, with labels or without.
-        scores: Takes class scores out of the network's output; None if that is what it puts out.
-    """
-    found: list[NDArray[np.float64]] = []
-    missing = samples
-    network.eval()
-    for inputs, labels in labeled_inputs_of(batches):
-        taken = first_samples(inputs, len(labels), missing) if isinstance(labels, Tensor) and labels.ndim else inputs
-        functional.reset_net(network)
-        found.append(class_scores(network, taken, scores).cpu().double().numpy())
-        missing -= len(found[-1])
-        if missing <= 0:
-            break
-    functional.reset_net(network)
-    return np.concatenate(found)
 
 
 def evaluate_at_rungs(

@@ -28,8 +28,13 @@ from qspinn_optuna.workloads.samples import IntegerSamples, Split
 from qspinn_optuna.workloads.supervised.cache import NetworkCache
 from qspinn_optuna.workloads.supervised.captures import Captures
 from qspinn_optuna.workloads.supervised.comparison import ComparedWorkload
-from qspinn_optuna.workloads.supervised.evaluation import Accuracy, count_correct, first_scores, total_accuracy
+from qspinn_optuna.workloads.supervised.evaluation import (
+    Accuracy,
+    count_correct,
+    total_accuracy,
+)
 from qspinn_optuna.workloads.supervised.fingerprints import fingerprint, fingerprint_of_batches
+from qspinn_optuna.workloads.supervised.first_scores import FirstScores
 from qspinn_optuna.workloads.supervised.quantized_networks import QuantizedNetworks
 from qspinn_optuna.workloads.supervised.silence import warn_of_silence
 from qspinn_optuna.workloads.supervised.trained_networks import TrainedNetworks
@@ -131,8 +136,8 @@ class SupervisedWorkload(ComparedWorkload):
         _check_functions(train, fine_tune, scores, pauses=bool(self.rungs))
         rightness = _have_highest_score if accuracy is top1 else None
         count = partial(count_correct, accuracy=accuracy, scores=scores, rightness=rightness)
-        scored = partial(first_scores, batches=calibration, scores=scores)
-        super().__init__(count, scored, validation, confirmation, seed, fine_tunes=fine_tune is not None)
+        shown = FirstScores(calibration, scores, seed)
+        super().__init__(count, shown, validation, confirmation, seed, fine_tunes=fine_tune is not None)
         self.calibration = calibration
         self._test = test
         self._accuracy = accuracy

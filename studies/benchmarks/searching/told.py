@@ -15,7 +15,7 @@ _ERROR = 0.7
 """Standard deviation of the logarithm of a loss: a factor of two, as the drift of class scores is off."""
 
 _SMALLEST = 0.005
-"""Loss beyond which wider widths are not looked at."""
+"""Loss below which wider widths are not looked at."""
 
 
 class ToldSampler(MemoryAwareSampler):
