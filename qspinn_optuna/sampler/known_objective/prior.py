@@ -12,9 +12,6 @@ Floats = NDArray[np.float64]
 _CONFIDENCE = 4.0
 """Parameters as which the given deviations count, when it is learned from fits how exact expectations are."""
 
-_DEGREES_OF_FREEDOM = 3.0
-"""Of the deviations from what is expected, a Student's t distribution: single expectations may be far off."""
-
 _SOME = 3
 """Parameters that must be judged to tell what all are off by."""
 
@@ -38,12 +35,10 @@ class RandomizedPrior:
     """Independent normal distributions of parameters, and for each member of an ensemble a mean that is drawn of them.
 
     Of some parameters a value is expected, so they are more certain. How much so is learned: if fits to observations
-    settle elsewhere, the deviations from what is expected grow, those of all such parameters together, and that of each
-    by itself besides. So an expectation that was wrong loses its influence. What all judged parameters are off by
-    counts for nothing if there are some, since another parameter of the model takes care of it.
-
-    Deviations are those of Student's t distribution as a mixture of normal ones, with a scale that has a prior: one
-    step of expectation maximization after every fit (Gelman et al. 2013, Bayesian Data Analysis, section 17.2).
+    settle elsewhere, the deviations from what is expected grow together, and an expectation that was wrong loses its
+    influence. What all judged parameters are off by counts for nothing if there are some, since another parameter of
+    the model takes care of it. The factor of the deviations is that of one step of expectation maximization after every
+    fit, with a prior that counts as a few parameters (Gelman et al. 2013, Bayesian Data Analysis, section 13.6).
 
     Args:
         mean: [parameters].
@@ -63,7 +58,7 @@ class RandomizedPrior:
         self._mean, self._own_precision = mean, 1 / deviation**2
         self._draws = np.random.default_rng([seed, 0]).normal(size=(members, len(mean)))
         self._expected = expected
-        self._factor, self._weights = 1.0, np.ones(len(mean))
+        self._factor = 1.0
         self.means, self.precision = mean + deviation * self._draws, self._own_precision
         self._combine()
 
@@ -81,11 +76,8 @@ class RandomizedPrior:
         judged[self._expected.judged] = known[self._expected.judged]
         if judged.sum() >= _SOME:
             away[:, judged] -= np.median(away[:, judged], axis=1, keepdims=True)
-        squares = (away**2).mean(axis=0)
-        weights = (_DEGREES_OF_FREEDOM + 1) / (_DEGREES_OF_FREEDOM + squares / self._factor**2)
-        variance = (_CONFIDENCE + (weights * squares)[judged].sum()) / (_CONFIDENCE + judged.sum())
+        variance = (_CONFIDENCE + (away**2).mean(axis=0)[judged].sum()) / (_CONFIDENCE + judged.sum())
         self._factor = max(1.0, float(np.sqrt(variance)))
-        self._weights = weights.clip(max=1.0)
         self._combine()
 
     def _combine(self) -> None:
@@ -93,8 +85,7 @@ class RandomizedPrior:
         if self._expected is None:
             return
         values = self._expected.values
-        certain = self._weights * (self._factor * self._expected.deviations) ** -2.0
-        certain = np.where(np.isfinite(values), certain, 0.0)
+        certain = np.where(np.isfinite(values), (self._factor * self._expected.deviations) ** -2.0, 0.0)
         self.precision = self._own_precision + certain
         mean = (self._own_precision * self._mean + certain * np.nan_to_num(values)) / self.precision
         self.means = mean + self._draws / np.sqrt(self.precision)
