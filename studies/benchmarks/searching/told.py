@@ -36,6 +36,8 @@ class ToldSampler(MemoryAwareSampler):
         widest = space.params(space.uniform(16, Scheme.PTQ, Rounding.NEAREST))
         top = truth(space.config(widest)) - chance
         self._losses: dict[str, dict[int, float]] = {}
+        if top <= 0:
+            return  # Nothing can be told beside the widest configuration if that has collapsed.
         for name, dimension in space.distributions.items():
             if not isinstance(dimension, IntDistribution) or dimension.single():
                 continue
@@ -47,6 +49,6 @@ class ToldSampler(MemoryAwareSampler):
                     break
             self._losses[name] = curve
 
-    def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]]:
+    def _expected_losses(self, study: Study) -> Mapping[str, Mapping[Any, float]] | None:
         del study
-        return self._losses
+        return self._losses or None
