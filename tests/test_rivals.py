@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from qspinn_optuna import Family, ParameterSpec, QuantizationSpace, Rounding, Scheme
-from searching.contestants import BUILT_IN, CONTESTANTS, PROPOSED, make_contestant
-from searching.curves import summarize
+from searching.contestants import BUILT_IN, CONTESTANTS, PROPOSED, VARIANTS, make_contestant
+from searching.curve_figure import _STYLES
+from searching.curves import TITLES, summarize
 from searching.formulas import NotMonotone
 from searching.problems import make_problem
 from searching.rival_table import rival_lines
@@ -65,6 +66,10 @@ def exponential(rates: Sequence[float], depths: Sequence[float]) -> Measure:
         return float(1 - sum(losses))
 
     return accuracy
+
+
+def test_all_that_are_compared_have_a_title_and_a_line() -> None:
+    assert {*CONTESTANTS, *VARIANTS} == TITLES.keys() == _STYLES.keys()
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -28,6 +28,7 @@ _STYLES = {
     "memory-aware": ("#D55E00", "solid"),
     "memory-aware-pruned": ("#CC79A7", "dash"),
     "memory-aware-fitted-to-all": ("#000000", "dashdot"),
+    "memory-aware-told": ("#D55E00", "dot"),
 }
 
 _TICKS = [digit * 10.0**exponent for exponent in range(-7, 1) for digit in (1, 2, 5)]

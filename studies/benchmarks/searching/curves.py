@@ -31,6 +31,7 @@ TITLES = {
     "memory-aware": "memory-aware",
     "memory-aware-pruned": "memory-aware, pruned",
     "memory-aware-fitted-to-all": "memory-aware, fitted to all after every trial",
+    "memory-aware-told": "memory-aware, told what single widths lose",
 }
 """Of the contestants, in the order in which they are shown."""
 
