@@ -294,8 +294,8 @@ def test_expected_knees_make_few_observations_tell_more() -> None:
 
 def test_a_study_with_the_right_sensitivity_is_ahead_and_with_a_wrong_one_not_far_behind() -> None:
     told = {"right": sensitivity(), "without": None, "reversed": reversed_sensitivity()}
-    studies = {name: [searched(30, seed, one) for seed in range(3)] for name, one in told.items()}
-    volumes = {name: [[hypervolume(one, after) for one in some] for after in (8, 30)] for name, some in studies.items()}
+    studies = {name: [searched(20, seed, one) for seed in range(2)] for name, one in told.items()}
+    volumes = {name: [[hypervolume(one, after) for one in some] for after in (8, 20)] for name, some in studies.items()}
     best = max(max(after[1]) for after in volumes.values())
     missing = {name: [best - float(np.mean(one)) for one in after] for name, after in volumes.items()}
     assert missing["right"][0] < 0.6 * missing["without"][0]
