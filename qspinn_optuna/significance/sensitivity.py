@@ -184,5 +184,5 @@ def _post_training(space: QuantizationSpace, name: str | None, width: int | None
     formats: Mapping[str, ParameterQuantization] = space.config(
         params_at(space, space.schemes[0], space.roundings[0], name, width)
     ).parameters
-    rounded = {name: ParameterQuantization(one.format, Rounding.NEAREST) for name, one in formats.items()}
-    return QuantizationConfig(Scheme.PTQ, rounded)
+    nearest = {each: ParameterQuantization(one.format, Rounding.NEAREST) for each, one in formats.items()}
+    return QuantizationConfig(Scheme.PTQ, nearest)

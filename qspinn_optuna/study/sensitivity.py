@@ -99,7 +99,7 @@ def record_sensitivity(study: optuna.Study, sensitivity: Sensitivity) -> None:
         sensitivity: Of the parameters that the study searches, or of some of them.
 
     Raises:
-        TypeError: If ``sensitivity`` is none.
+        TypeError: If ``sensitivity`` is of another type.
         ValueError: If it is of parameters that the study does not search, or of none of the widths that it searches.
     """
     if not isinstance(sensitivity, Sensitivity):
