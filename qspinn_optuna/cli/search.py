@@ -173,11 +173,11 @@ def _measure_sensitivity(study: optuna.Study, workload: Workload, space: Quantiz
         print(f"No sensitivity, the search begins without: {error}")
         return
     record_sensitivity(study, found)
+    told = [(name, loss) for name, loss in found.most_sensitive(_SHOWN) if loss >= _TOLD]
     print(f"\nSensitivity, from {found.networks} networks on {found.samples:,} samples in all; share of the accuracy")
-    print("above guessing that is expected to be lost alone:")
-    for name, loss in found.most_sensitive(_SHOWN):
-        if loss >= _TOLD:
-            print(f"  {name}: {loss:.0%} at {_bits(min(found.losses[name]))}")
+    print("above guessing that is expected to be lost alone:" if told else "above guessing that is lost: next to none")
+    for name, loss in told:
+        print(f"  {name}: {loss:.0%} at {_bits(min(found.losses[name]))}")
     if Scheme.ITQ in space.schemes:
         print("The first trials are as without it, since it is that of quantization after training.")
 

@@ -23,6 +23,15 @@ FORMULA = """
 from tests.fake_workload import FakeWorkload as workload
 """
 
+INSENSITIVE = """
+from tests.significance.test_sensitivity import Blurred
+
+def workload():
+    made = Blurred()
+    made.noise *= 0.01
+    return made
+"""
+
 STORED = ["--storage", "sqlite:///trials.db", "--study", "toy"]
 
 
@@ -62,6 +71,16 @@ def test_where_it_cannot_be_told_the_search_begins_without(folder: Path, capsys:
     assert main(run) == 0
     assert "No sensitivity: no parameter has more than one width to search." in capsys.readouterr().out
     assert recorded_sensitivity(optuna.load_study(study_name="toy", storage="sqlite:///trials.db")) is None
+
+
+def test_parameters_that_lose_nothing_are_not_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "insensitive.py").write_text(INSENSITIVE)
+    assert (
+        main(["run", "insensitive.py", "--sensitivity", "--bits", "2-8", "--trials", "2", "--accuracy-drop", "1"]) == 0
+    )
+    told = capsys.readouterr().out
+    assert "above guessing that is lost: next to none\n" in told
+    assert "0% at" not in told
 
 
 @pytest.mark.parametrize(
